@@ -1,0 +1,113 @@
+//! What can go wrong: [`Error`] for the application, [`EventError`] for the client.
+
+mod event;
+
+use std::fmt;
+
+pub use event::EventError;
+
+/// The result of everything in this crate that is not an event handler.
+pub type Result<T = ()> = std::result::Result<T, Error>;
+
+/// Why an operation of the library failed.
+///
+/// `Debug` prints the same text as `Display`, because `fn main() -> carolina_sockets::Result` prints an error
+/// with `Debug`.
+#[derive(thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Start-up found mistakes in the channels or the configuration; every one of them is listed.
+    #[error("{}", list(.0))]
+    Startup(Vec<String>),
+    /// The configuration could not be read.
+    #[error("{}", list(.0))]
+    Config(Vec<String>),
+    /// The service could not listen, read a file or use the network.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was tried, with the address or path.
+        what: String,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+    /// No channel is mounted at this path.
+    #[error("no channel is mounted at `{path}`{}", mounted(.mounted))]
+    UnknownChannel {
+        /// The path or driver that was asked for.
+        path: String,
+        /// What is mounted.
+        mounted: Vec<String>,
+    },
+    /// Web sockets are switched off (`use_sockets`), so there is nobody to send to.
+    #[error("web sockets are off: declare a channel, add one under [channels], or set `use_sockets = true`")]
+    SocketsOff,
+    /// The global service was asked for before `serve()` had started it.
+    #[error("no service is running: `carolina_sockets::sockets()` works once `carolina_sockets::serve()` has started")]
+    NotRunning,
+    /// A service is running already in this process under `serve()`.
+    #[error("`carolina_sockets::serve()` is running already in this process; embed further services with `Sockets::builder()`")]
+    AlreadyRunning,
+    /// The socket has been closed.
+    #[error("the socket is closed")]
+    Closed,
+    /// A client did not take its messages within `limits.send_timeout`; its socket has been closed.
+    #[error("the client did not read its messages within {after:?}; its socket has been closed")]
+    SlowReader {
+        /// How long was waited.
+        after: std::time::Duration,
+    },
+    /// A value could not be written as a Socket.IO payload.
+    #[error("the payload of `{event}` could not be serialized: {reason}")]
+    Serialize {
+        /// The event it was meant for.
+        event: String,
+        /// What the serializer says.
+        reason: String,
+    },
+    /// A client's acknowledgement did not come in time, or could not be read.
+    #[error("no acknowledgement: {0}")]
+    Acknowledgement(String),
+    /// A session store failed.
+    #[error("session store: {0}")]
+    Store(String),
+    /// The backplane failed; what was meant for this node's own clients has been delivered.
+    #[error("backplane: {0}")]
+    Backplane(String),
+    /// A channel's `#[on(init)]` failed.
+    #[error("{0}")]
+    Init(String),
+}
+
+impl Error {
+    /// A channel's constructor failed.
+    pub(crate) fn init(error: EventError) -> Self {
+        Self::Init(error.internal_text())
+    }
+
+    /// An input/output failure with what was being done.
+    pub(crate) fn io(what: impl Into<String>, source: std::io::Error) -> Self {
+        Self::Io { what: what.into(), source }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+fn list(problems: &[String]) -> String {
+    match problems {
+        [one] => one.clone(),
+        many => many.iter().fold(format!("{} problems:", many.len()), |text, problem| {
+            format!("{text}\n  - {}", problem.replace('\n', "\n    "))
+        }),
+    }
+}
+
+fn mounted(paths: &[String]) -> String {
+    match paths {
+        [] => String::new(),
+        paths => format!("; mounted are: {}", paths.join(", ")),
+    }
+}

@@ -1,0 +1,146 @@
+use std::{borrow::Cow, error::Error as StdError, fmt};
+
+use serde::{Serialize, Serializer, ser::SerializeStruct};
+use serde_json::Value;
+
+/// What a client is told when its event, or its wish to join, fails (rules R7 and R8).
+///
+/// A handler fails on purpose with [`EventError::new`]; the client receives code, message and details as they
+/// are. Any [`std::error::Error`] converts into an `EventError` by `?` with the code `internal`: its text goes
+/// to the log, the client receives a reference only.
+///
+/// ```
+/// use carolina_sockets::EventError;
+///
+/// let error = EventError::new("sold_out", "no seats are left").details(serde_json::json!({ "waiting": 12 }));
+/// assert_eq!(error.code(), "sold_out");
+/// ```
+///
+/// It does not implement [`std::error::Error`] itself, since every type that does converts into it.
+pub struct EventError {
+    code: Cow<'static, str>,
+    message: Cow<'static, str>,
+    details: Option<Value>,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl EventError {
+    /// An error with a code for programs and a message for people. The library's own codes are
+    /// `invalid_payload`, `unknown_event`, `unauthenticated`, `forbidden`, `rate_limited`, `overloaded`,
+    /// `timeout` and `internal`; others are the application's.
+    pub fn new(code: impl Into<Cow<'static, str>>, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { code: code.into(), message: message.into(), details: None, source: None }
+    }
+
+    /// Adds details for the client: anything that serializes. A value that does not serialize is left out and
+    /// logged.
+    #[must_use]
+    pub fn details(mut self, details: impl Serialize) -> Self {
+        match serde_json::to_value(details) {
+            Ok(value) => self.details = Some(value),
+            Err(error) => tracing::error!(code = %self.code, %error, "the details of an event error do not serialize"),
+        }
+        self
+    }
+
+    /// The code.
+    pub fn code(&self) -> &str {
+        &self.code
+    }
+
+    /// The message.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The details, if there are any.
+    pub fn details_value(&self) -> Option<&Value> {
+        self.details.as_ref()
+    }
+
+    /// `forbidden`.
+    pub(crate) fn forbidden() -> Self {
+        Self::new("forbidden", "you may not do this")
+    }
+
+    /// `unauthenticated`.
+    pub(crate) fn unauthenticated() -> Self {
+        Self::new("unauthenticated", "log in first")
+    }
+
+    /// `invalid_payload`, with the JSON path of the fault and what was expected there.
+    pub(crate) fn invalid_payload(path: &str, expected: &str) -> Self {
+        Self::new("invalid_payload", format!("invalid payload at `{path}`: {expected}"))
+            .details(serde_json::json!({ "path": path, "expected": expected }))
+    }
+
+    /// `internal`, from a text that is for the log alone.
+    pub(crate) fn internal(text: impl Into<String>) -> Self {
+        let source: Box<dyn StdError + Send + Sync> = text.into().into();
+        Self { source: Some(source), ..Self::new("internal", INTERNAL) }
+    }
+
+    /// What the log should say: the hidden cause where there is one.
+    pub(crate) fn internal_text(&self) -> String {
+        match &self.source {
+            None => format!("{}: {}", self.code, self.message),
+            Some(source) => {
+                let mut text = source.to_string();
+                let mut cause = source.source();
+                while let Some(next) = cause {
+                    text = format!("{text}: {next}");
+                    cause = next.source();
+                }
+                text
+            }
+        }
+    }
+
+    /// Whether the cause must not reach the client.
+    pub(crate) fn is_hidden(&self) -> bool {
+        self.source.is_some()
+    }
+
+    /// Gives a hidden error the reference under which the log has it.
+    pub(crate) fn with_reference(mut self, reference: &str) -> Self {
+        self.details = Some(serde_json::json!({ "reference": reference }));
+        self
+    }
+}
+
+const INTERNAL: &str = "something went wrong on the server";
+
+impl<E: StdError + Send + Sync + 'static> From<E> for EventError {
+    fn from(error: E) -> Self {
+        Self { source: Some(Box::new(error)), ..Self::new("internal", INTERNAL) }
+    }
+}
+
+impl Serialize for EventError {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut body = serializer.serialize_struct("EventError", 2 + usize::from(self.details.is_some()))?;
+        body.serialize_field("code", &self.code)?;
+        body.serialize_field("message", &self.message)?;
+        if let Some(details) = &self.details {
+            body.serialize_field("details", details)?;
+        }
+        body.end()
+    }
+}
+
+impl fmt::Display for EventError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code, self.message)
+    }
+}
+
+impl fmt::Debug for EventError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventError")
+            .field("code", &self.code)
+            .field("message", &self.message)
+            .field("details", &self.details)
+            .field("source", &self.source)
+            .finish()
+    }
+}

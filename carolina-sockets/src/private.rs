@@ -1,0 +1,197 @@
+//! All that the macros' expansions name. Not part of the public interface; it changes without notice.
+
+use std::{any::Any, any::TypeId, future::Future, marker::PhantomData, pin::Pin, sync::Arc};
+
+pub use crate::{
+    dispatch::{EventFuture, Outcome, kind},
+    error::{Error, EventError},
+    extract::{EventContext, FromEvent, FromInit, InitContext, Needs},
+    registry::row::{Call, ChannelRow, HandlerRow, Location, On, Options, Rate},
+};
+pub use inventory;
+
+/// A channel whose type is known to its handlers only.
+pub type AnyChannel = dyn Any + Send + Sync;
+/// A channel as the registry builds it.
+pub type ErasedChannel = Arc<AnyChannel>;
+/// A boxed future.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// What `#[channel]` implements for a struct.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a channel",
+    label = "`#[channel]` is missing on the struct",
+    note = "write `#[channel]` or `#[channel(\"/path\")]` above `struct {Self}` as well as above its impl block"
+)]
+pub trait Channel: Any + Send + Sync + 'static {
+    /// The driver's name: the struct's.
+    const DRIVER: &'static str;
+}
+
+/// The type id behind a row.
+pub fn channel_type<C: Channel>() -> TypeId {
+    TypeId::of::<C>()
+}
+
+/// The channel a handler belongs to.
+pub fn downcast<C: Channel>(channel: &AnyChannel) -> &C {
+    channel
+        .downcast_ref()
+        .expect("a handler row is only called with a channel of the type the row names")
+}
+
+/// Boxes a future.
+pub fn boxed<'a, T>(future: impl Future<Output = T> + Send + 'a) -> BoxFuture<'a, T> {
+    Box::pin(future)
+}
+
+/// Erases a channel's type.
+pub fn erase<C: Channel>(channel: C) -> ErasedChannel {
+    Arc::new(channel)
+}
+
+/// Finds out at compile time whether a channel has `Default`:
+/// `{ use private::{DefaultBuilt as _, NotBuilt as _}; (&private::Probe::<C>::new()).build() }`.
+#[derive(Debug)]
+pub struct Probe<C>(PhantomData<C>);
+
+impl<C> Probe<C> {
+    /// A probe for `C`.
+    #[allow(clippy::new_without_default)]
+    pub const fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+/// The channel has `Default`.
+pub trait DefaultBuilt {
+    /// Builds it.
+    fn build(&self) -> Option<ErasedChannel>;
+}
+
+impl<C: Channel + Default> DefaultBuilt for Probe<C> {
+    fn build(&self) -> Option<ErasedChannel> {
+        Some(erase(C::default()))
+    }
+}
+
+/// The channel has no `Default`.
+pub trait NotBuilt {
+    /// Builds nothing.
+    fn build(&self) -> Option<ErasedChannel>;
+}
+
+impl<C> NotBuilt for &Probe<C> {
+    fn build(&self) -> Option<ErasedChannel> {
+        None
+    }
+}
+
+/// What `#[on(authorize)]` may return.
+#[diagnostic::on_unimplemented(
+    message = "`#[on(authorize)]` cannot return `{Self}`",
+    label = "return `bool` or `Result<(), E>` where `E: Into<EventError>`"
+)]
+pub trait AuthorizeOutput {
+    /// What it means.
+    fn settle(self) -> Outcome<'static>;
+}
+
+impl AuthorizeOutput for bool {
+    fn settle(self) -> Outcome<'static> {
+        match self {
+            true => Outcome::Settled,
+            false => Outcome::Failed(EventError::forbidden()),
+        }
+    }
+}
+
+impl<E: Into<EventError>> AuthorizeOutput for Result<(), E> {
+    fn settle(self) -> Outcome<'static> {
+        self.map_or_else(|error| Outcome::Failed(error.into()), |()| Outcome::Settled)
+    }
+}
+
+/// What `#[on(connect)]` may return.
+#[diagnostic::on_unimplemented(
+    message = "`#[on(connect)]` cannot return `{Self}`",
+    label = "return nothing or `Result<(), E>` where `E: Into<EventError>`"
+)]
+pub trait ConnectOutput {
+    /// What it means.
+    fn settle(self) -> Outcome<'static>;
+}
+
+impl ConnectOutput for () {
+    fn settle(self) -> Outcome<'static> {
+        Outcome::Settled
+    }
+}
+
+impl<E: Into<EventError>> ConnectOutput for Result<(), E> {
+    fn settle(self) -> Outcome<'static> {
+        AuthorizeOutput::settle(self)
+    }
+}
+
+/// What `#[on(disconnect)]` may return.
+#[diagnostic::on_unimplemented(
+    message = "`#[on(disconnect)]` cannot return `{Self}`",
+    label = "return nothing: the client is gone, nobody would receive it"
+)]
+pub trait DisconnectOutput {
+    /// What it means.
+    fn settle(self) -> Outcome<'static>;
+}
+
+impl DisconnectOutput for () {
+    fn settle(self) -> Outcome<'static> {
+        Outcome::Settled
+    }
+}
+
+/// What `#[on(init)]` may return.
+#[diagnostic::on_unimplemented(
+    message = "`#[on(init)]` cannot return `{Self}`",
+    label = "return `Self` or `Result<Self, E>` where `E: Into<EventError>`"
+)]
+pub trait InitOutput<C> {
+    /// The channel, or why there is none.
+    fn settle(self) -> Result<ErasedChannel, Error>;
+}
+
+impl<C: Channel> InitOutput<C> for C {
+    fn settle(self) -> Result<ErasedChannel, Error> {
+        Ok(erase(self))
+    }
+}
+
+impl<C: Channel, E: Into<EventError>> InitOutput<C> for Result<C, E> {
+    fn settle(self) -> Result<ErasedChannel, Error> {
+        self.map(erase).map_err(|error| Error::init(error.into()))
+    }
+}
+
+/// A value that can become an acknowledgement: checked on the return type of an event handler, so that the
+/// compiler's message stands there.
+#[diagnostic::on_unimplemented(
+    message = "an event handler cannot return `{Self}`",
+    label = "not `Serialize`, so it cannot become the client's acknowledgement",
+    note = "return `()`, a type that implements `serde::Serialize`, or `Result<_, E>` where `E: Into<EventError>`"
+)]
+pub trait AnswerValue {}
+impl<T: serde::Serialize + ?Sized> AnswerValue for T {}
+
+/// An error a handler may return: checked on the return type.
+#[diagnostic::on_unimplemented(
+    message = "a handler cannot fail with `{Self}`",
+    label = "not convertible into `EventError`",
+    note = "use `EventError`, any type that implements `std::error::Error`, or implement `From<{Self}> for EventError`"
+)]
+pub trait HandlerError {}
+impl<E: Into<EventError>> HandlerError for E {}
+
+/// Asserts [`AnswerValue`].
+pub const fn assert_answer<T: AnswerValue + ?Sized>() {}
+/// Asserts [`HandlerError`].
+pub const fn assert_error<E: HandlerError>() {}

@@ -1,0 +1,136 @@
+//! What the macros write into the link-time registry: one row per channel, one per handler.
+//!
+//! Rows are constants. Nothing in them is built before `main`; they hold names, places and function pointers.
+
+use std::{any::TypeId, fmt, time::Duration};
+
+use crate::{
+    dispatch::{EventFuture, Outcome},
+    error::Error,
+    extract::{EventContext, InitContext, Needs},
+    private::{AnyChannel, BoxFuture, ErasedChannel},
+};
+
+/// Where in the user's source a row was declared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Location {
+    /// The file, as the compiler was given it.
+    pub file: &'static str,
+    /// The line, from 1.
+    pub line: u32,
+    /// The column, from 1.
+    pub column: u32,
+}
+
+impl Location {
+    /// A place in the source; the macros fill it with `file!()`, `line!()` and `column!()`.
+    pub const fn new(file: &'static str, line: u32, column: u32) -> Self {
+        Self { file, line, column }
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file, self.line)
+    }
+}
+
+/// A struct under `#[channel]`.
+#[derive(Debug)]
+pub struct ChannelRow {
+    /// The driver's name: the struct's.
+    pub driver: &'static str,
+    /// The path the attribute declares, if any.
+    pub path: Option<&'static str>,
+    /// Whether the attribute says `private`.
+    pub private: bool,
+    /// The struct's type.
+    pub channel: fn() -> TypeId,
+    /// Builds the channel by `Default`; `None` where the struct has no `Default`.
+    pub default: fn() -> Option<ErasedChannel>,
+    /// Where the struct stands.
+    pub location: Location,
+}
+
+inventory::collect!(ChannelRow);
+
+/// A method under `#[on]`.
+#[derive(Debug)]
+pub struct HandlerRow {
+    /// The channel struct the method belongs to.
+    pub channel: fn() -> TypeId,
+    /// The struct's name, for messages.
+    pub driver: &'static str,
+    /// The method's name.
+    pub method: &'static str,
+    /// What the handler is for.
+    pub on: On,
+    /// The options behind it.
+    pub options: Options,
+    /// Tells what start-up must provide for the handler's arguments.
+    pub needs: fn(&mut Needs),
+    /// Runs it.
+    pub call: Call,
+    /// Where the method stands.
+    pub location: Location,
+}
+
+inventory::collect!(HandlerRow);
+
+/// What a handler is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum On {
+    /// The named events.
+    Events(&'static [&'static str]),
+    /// Every event that no other handler names.
+    Any,
+    /// Decides whether a client may join.
+    Authorize,
+    /// Runs once the client is in, before its first event.
+    Connect,
+    /// Runs once, after the last event.
+    Disconnect,
+    /// Builds the channel.
+    Init,
+}
+
+/// The options of one `#[on]`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Runs outside the socket's order.
+    pub concurrent: bool,
+    /// Replaces `limits.handler_timeout`.
+    pub timeout: Option<Duration>,
+    /// At most so many of these events per socket and time.
+    pub rate: Option<Rate>,
+}
+
+/// `rate = "20/s"`: how many per how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// How many; never 0.
+    pub count: u32,
+    /// Per how long; never zero.
+    pub per: Duration,
+}
+
+/// The function that runs a handler.
+#[derive(Clone, Copy)]
+pub enum Call {
+    /// Events and the lifecycle words, [`On::Init`] apart.
+    Event(for<'a> fn(&'a AnyChannel, &'a mut EventContext) -> EventFuture<'a>),
+    /// [`On::Init`].
+    Init(fn(InitContext) -> BoxFuture<'static, Result<ErasedChannel, Error>>),
+}
+
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Event(_) => "Event(..)",
+            Self::Init(_) => "Init(..)",
+        })
+    }
+}
+
+// Named here so that the signature above reads in one place.
+const _: fn(Outcome<'_>) = |_| ();
