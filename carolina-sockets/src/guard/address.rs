@@ -41,7 +41,8 @@ pub(super) fn of(parts: &Parts, trusted: &[IpNet]) -> IpAddr {
     address
 }
 
-pub(super) fn is_secure(parts: &Parts, trusted: &[IpNet]) -> bool {
+/// Whether a trusted proxy says that the request reached it by TLS.
+pub(crate) fn is_secure(parts: &Parts, trusted: &[IpNet]) -> bool {
     is_from_proxy(parts, trusted)
         && list(&parts.headers, "x-forwarded-proto").last().is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"))
 }

@@ -1,6 +1,10 @@
 //! Who a socket belongs to: its [`Identity`], how it is found out ([`Identify`]) and the rooms that follow from it.
 
+mod cookie;
+pub(crate) mod live;
+mod open;
 mod room;
+mod store;
 mod user_key;
 
 use std::{fmt, sync::Arc, time::SystemTime};
@@ -8,7 +12,9 @@ use std::{fmt, sync::Arc, time::SystemTime};
 pub use async_trait::async_trait;
 use serde_json::{Map, Value};
 
+pub(crate) use cookie::CookieKeys;
 pub(crate) use room::{mask_room, session_room, user_room};
+pub(crate) use store::{Change, SharedStore, WatchedStore};
 pub use user_key::UserKey;
 
 use crate::{error::EventError, extract::Handshake};
@@ -88,6 +94,12 @@ impl Identity {
         self.expires_at
     }
 
+    /// The rooms that follow from it (rule R11).
+    pub(crate) fn rooms(&self) -> Vec<String> {
+        let session = self.session_id().map(session_room);
+        session.into_iter().chain(self.user_id().map(user_room)).collect()
+    }
+
     /// Whether there is neither a session nor a user.
     pub fn is_anonymous(&self) -> bool {
         self.session_id.is_none() && self.user_id.is_none()
@@ -151,17 +163,5 @@ mod tests {
     fn r10_an_empty_key_is_nobody() {
         assert_eq!(Identity::user(""), Identity::anonymous());
         assert!(Identity::user("").is_anonymous());
-    }
-}
-pub(crate) mod live;
-pub(crate) struct SharedStore;
-impl SharedStore {
-    pub(crate) fn new(_: impl tower_sessions::SessionStore) -> Self {
-        Self
-    }
-}
-impl Identity {
-    pub(crate) fn rooms(&self) -> Vec<String> {
-        self.session_id().map(session_room).into_iter().chain(self.user_id().map(user_room)).collect()
     }
 }
