@@ -2,7 +2,7 @@
 //! change rooms and leave channels they may no longer be on.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -18,7 +18,7 @@ use tower_sessions::{
     session::{Id, Record},
 };
 
-use super::{CookieKeys, Identify, Identity, Change, SharedStore, WatchedStore};
+use super::{Change, CookieKeys, Identify, Identity, SharedStore, WatchedStore};
 use crate::{
     backplane::RawSocket,
     config::Config,
@@ -340,21 +340,15 @@ pub(crate) fn disconnect_user_here(sockets: &Sockets, user: &str) -> usize {
     let mut count = 0;
     for mount in sockets.inner().mounts.values() {
         for connection in mount.connections() {
-            if connection.identity().user_id() == Some(user) {
-                if let Some(raw) = connection.raw() {
-                    crate::socket::leave_channel(&connection, &raw);
-                    count += 1;
-                }
+            if connection.identity().user_id() == Some(user)
+                && let Some(raw) = connection.raw()
+            {
+                crate::socket::leave_channel(&connection, &raw);
+                count += 1;
             }
         }
     }
     count
-}
-
-/// The users on a channel of this node.
-pub(crate) fn users_of(mount: &crate::namespace::Mount) -> BTreeSet<String> {
-    let users = mount.connections();
-    users.iter().filter_map(|connection| connection.identity().user_id().map(str::to_owned)).collect()
 }
 
 fn of_session(sockets: &Sockets, id: &str) -> Vec<Arc<Connection>> {
@@ -377,7 +371,9 @@ async fn become_all(connections: &[Arc<Connection>], identity: &Identity) {
 async fn become_one(connection: &Arc<Connection>, raw: &Arc<RawSocket>, identity: Identity) {
     let before = connection.set_identity(raw, identity);
     let after = connection.identity();
-    let same = before.user_id() == after.user_id() && before.session_id() == after.session_id() && before.data() == after.data();
+    let same = before.user_id() == after.user_id()
+        && before.session_id() == after.session_id()
+        && before.data() == after.data();
     if same || !connection.mount.is_guarded() || connection.mailbox.is_closed() {
         return;
     }
