@@ -55,6 +55,7 @@ pub mod testing;
 
 pub use carolina_sockets_macros::{channel, on};
 
+pub use backplane::{Emitter, EmitterChannel};
 pub use channel::{Broadcast, ChannelHandle, Delivery, MainChannel, Rooms};
 pub use config::{Config, Transport};
 pub use error::{Error, EventError, Result};
