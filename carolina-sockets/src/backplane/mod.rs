@@ -123,6 +123,7 @@ impl From<BackplaneError> for AdapterError {
 }
 
 /// Counts and logs what other nodes did not receive.
+#[allow(dead_code, reason = "a process that is alone loses nothing")]
 fn lost(reason: &dyn std::fmt::Display) {
     metrics::counter!("carolina_sockets_backplane_lost_total").increment(1);
     crate::guard::refused(crate::guard::Cause::Backplane, &format!("other nodes miss an emit: {reason}"));
@@ -140,10 +141,7 @@ impl Backplane {
     }
 
     /// Takes sockets of other nodes off the channel; this node's have left.
-    pub(crate) async fn disconnect_others(
-        &self,
-        options: BroadcastOptions,
-    ) -> std::result::Result<(), BackplaneError> {
+    pub(crate) async fn disconnect_others(&self, options: BroadcastOptions) -> std::result::Result<(), BackplaneError> {
         remote!(self, adapter => {
             adapter.disconnect_socket(options).await.map_err(|error| BackplaneError(error.to_string()))
         }, else _local => {
@@ -226,11 +224,7 @@ impl CoreAdapter<SocketEmitter> for Backplane {
         }, else local => Ok(Box::pin(local.broadcast_with_ack(packet, opts, timeout).0)))
     }
 
-    async fn add_sockets(
-        &self,
-        opts: BroadcastOptions,
-        rooms: impl RoomParam,
-    ) -> std::result::Result<(), Self::Error> {
+    async fn add_sockets(&self, opts: BroadcastOptions, rooms: impl RoomParam) -> std::result::Result<(), Self::Error> {
         let rooms: Vec<Room> = rooms.into_room_iter().collect();
         remote!(self, adapter => {
             let done = adapter.add_sockets(opts.clone(), rooms.clone()).await;
@@ -244,11 +238,7 @@ impl CoreAdapter<SocketEmitter> for Backplane {
         })
     }
 
-    async fn del_sockets(
-        &self,
-        opts: BroadcastOptions,
-        rooms: impl RoomParam,
-    ) -> std::result::Result<(), Self::Error> {
+    async fn del_sockets(&self, opts: BroadcastOptions, rooms: impl RoomParam) -> std::result::Result<(), Self::Error> {
         let rooms: Vec<Room> = rooms.into_room_iter().collect();
         remote!(self, adapter => {
             let done = adapter.del_sockets(opts.clone(), rooms.clone()).await;
@@ -274,10 +264,7 @@ impl CoreAdapter<SocketEmitter> for Backplane {
         }, else local => Ok(local.rooms(opts).into_iter().collect()))
     }
 
-    async fn fetch_sockets(
-        &self,
-        opts: BroadcastOptions,
-    ) -> std::result::Result<Vec<RemoteSocketData>, Self::Error> {
+    async fn fetch_sockets(&self, opts: BroadcastOptions) -> std::result::Result<Vec<RemoteSocketData>, Self::Error> {
         remote!(self, adapter => {
             adapter.fetch_sockets(opts).await.map_err(|error| BackplaneError(error.to_string()))
         }, else local => Ok(local.fetch_sockets(opts)))

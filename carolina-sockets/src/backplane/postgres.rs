@@ -247,7 +247,9 @@ impl Driver for Postgres {
                             lost(&"messages of other nodes came too fast");
                         }
                     }
-                    None => refused(Cause::Backplane, &format!("a message on `{}` that comes from no node", note.channel())),
+                    None => {
+                        refused(Cause::Backplane, &format!("a message on `{}` that comes from no node", note.channel()))
+                    }
                 }
             }
         });
