@@ -1,0 +1,155 @@
+//! Who a socket belongs to: its [`Identity`], how it is found out ([`Identify`]) and the rooms that follow from it.
+
+mod room;
+mod user_key;
+
+use std::{fmt, sync::Arc, time::SystemTime};
+
+pub use async_trait::async_trait;
+use serde_json::{Map, Value};
+
+pub(crate) use room::{mask_room, session_room, user_room};
+pub use user_key::UserKey;
+
+use crate::{error::EventError, extract::Handshake};
+
+/// Who a socket belongs to (rules R10 and R11): the session it came with, the user that session or token names,
+/// and the data that came along.
+///
+/// Cheap to clone. `Debug` masks the session id, since whoever knows it may act as its owner.
+#[derive(Clone, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Identity {
+    session_id: Option<Arc<str>>,
+    user_id: Option<Arc<str>>,
+    data: Arc<Map<String, Value>>,
+    expires_at: Option<SystemTime>,
+}
+
+impl Identity {
+    /// Nobody in particular: no session and no user.
+    pub fn anonymous() -> Self {
+        Self::default()
+    }
+
+    /// A user, without a session.
+    ///
+    /// An empty key names no user; it gives an anonymous identity, so that two nameless users never share a room.
+    pub fn user(key: impl UserKey) -> Self {
+        Self::anonymous().with_user(key)
+    }
+
+    /// The same with this user; with an empty key, without one.
+    #[must_use]
+    pub fn with_user(mut self, key: impl UserKey) -> Self {
+        let key = key.user_key();
+        self.user_id = (!key.is_empty()).then(|| key.as_ref().into());
+        self
+    }
+
+    /// The same with the id of its session. The socket will be in the room `session.{id}`.
+    #[must_use]
+    pub fn with_session(mut self, id: impl Into<Arc<str>>) -> Self {
+        self.session_id = Some(id.into());
+        self
+    }
+
+    /// The same with data of the application: what the session holds, or a token's claims.
+    #[must_use]
+    pub fn with_data(mut self, data: Map<String, Value>) -> Self {
+        self.data = Arc::new(data);
+        self
+    }
+
+    /// The same until this time. Behind it the socket is treated as if its session had ended.
+    #[must_use]
+    pub fn with_expiry(mut self, at: SystemTime) -> Self {
+        self.expires_at = Some(at);
+        self
+    }
+
+    /// The id of the session, if the socket came with one. Do not log it.
+    pub fn session_id(&self) -> Option<&str> {
+        self.session_id.as_deref()
+    }
+
+    /// The user's key, if there is a user.
+    pub fn user_id(&self) -> Option<&str> {
+        self.user_id.as_deref()
+    }
+
+    /// What the session holds, or a token's claims; empty for the anonymous.
+    pub fn data(&self) -> &Arc<Map<String, Value>> {
+        &self.data
+    }
+
+    /// When this identity ends by itself; `None` where only an event ends it.
+    pub fn expires_at(&self) -> Option<SystemTime> {
+        self.expires_at
+    }
+
+    /// Whether there is neither a session nor a user.
+    pub fn is_anonymous(&self) -> bool {
+        self.session_id.is_none() && self.user_id.is_none()
+    }
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Identity")
+            .field("session_id", &self.session_id.as_ref().map(|_| "***"))
+            .field("user_id", &self.user_id)
+            .field("data", &format_args!("{} keys", self.data.len()))
+            .field("expires_at", &self.expires_at)
+            .finish()
+    }
+}
+
+/// Finds out from a handshake who a client is (rule R13).
+///
+/// It runs before `#[on(authorize)]` and `#[on(connect)]`. A client that brings nothing is
+/// [anonymous](Identity::anonymous), which is no error: whether the anonymous may join is the channel's decision.
+///
+/// ```
+/// use carolina_sockets::{EventError, Handshake, identity::{Identify, Identity, async_trait}};
+///
+/// /// Trusts a header that the company's own gateway sets.
+/// struct Gateway;
+///
+/// #[async_trait]
+/// impl Identify for Gateway {
+///     async fn identify(&self, handshake: &Handshake) -> Result<Identity, EventError> {
+///         let user = handshake.headers().get("x-employee").and_then(|value| value.to_str().ok());
+///         Ok(user.map_or_else(Identity::anonymous, Identity::user))
+///     }
+/// }
+/// ```
+#[async_trait]
+pub trait Identify: Send + Sync + 'static {
+    /// Tells who the client is.
+    ///
+    /// # Errors
+    ///
+    /// The client is refused with this error, as `connect_error`; it has joined nothing and run nothing. An error
+    /// that converted by `?` reaches it as `internal`, with its text in the log alone.
+    async fn identify(&self, handshake: &Handshake) -> Result<Identity, EventError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r10_an_identity_prints_no_session_id() {
+        let identity = Identity::user(7).with_session("c2VjcmV0LXNlc3Npb24");
+        assert_eq!((identity.user_id(), identity.session_id()), (Some("7"), Some("c2VjcmV0LXNlc3Npb24")));
+        let printed = format!("{identity:?}");
+        assert!(!printed.contains("c2VjcmV0") && printed.contains("***"), "{printed}");
+    }
+
+    #[test]
+    fn r10_an_empty_key_is_nobody() {
+        assert_eq!(Identity::user(""), Identity::anonymous());
+        assert!(Identity::user("").is_anonymous());
+    }
+}

@@ -1,0 +1,36 @@
+//! The rooms that follow from an identity.
+
+use std::borrow::Cow;
+
+const SESSION: &str = "session.";
+const USER: &str = "user.";
+
+/// The room of everyone with this session.
+pub(crate) fn session_room(id: &str) -> String {
+    format!("{SESSION}{id}")
+}
+
+/// The room of everyone who is this user.
+pub(crate) fn user_room(key: &str) -> String {
+    format!("{USER}{key}")
+}
+
+/// A room's name as logs, metrics and errors may show it: whoever reads a session's id may act as its owner.
+pub(crate) fn mask_room(room: &str) -> Cow<'_, str> {
+    match room.strip_prefix(SESSION) {
+        Some(_) => "session.***".into(),
+        None => room.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r11_session_rooms_are_masked_and_others_are_not() {
+        assert_eq!(mask_room(&session_room("abc")), "session.***");
+        assert_eq!(mask_room(&user_room("7")), "user.7");
+        assert_eq!(mask_room("sessions"), "sessions");
+    }
+}
