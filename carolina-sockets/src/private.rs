@@ -94,11 +94,11 @@ impl<C> NotBuilt for &Probe<C> {
 )]
 pub trait AuthorizeOutput {
     /// What it means.
-    fn settle(self) -> Outcome<'static>;
+    fn settle(self) -> Outcome;
 }
 
 impl AuthorizeOutput for bool {
-    fn settle(self) -> Outcome<'static> {
+    fn settle(self) -> Outcome {
         match self {
             true => Outcome::Settled,
             false => Outcome::Failed(EventError::forbidden()),
@@ -107,7 +107,7 @@ impl AuthorizeOutput for bool {
 }
 
 impl<E: Into<EventError>> AuthorizeOutput for Result<(), E> {
-    fn settle(self) -> Outcome<'static> {
+    fn settle(self) -> Outcome {
         self.map_or_else(|error| Outcome::Failed(error.into()), |()| Outcome::Settled)
     }
 }
@@ -119,17 +119,17 @@ impl<E: Into<EventError>> AuthorizeOutput for Result<(), E> {
 )]
 pub trait ConnectOutput {
     /// What it means.
-    fn settle(self) -> Outcome<'static>;
+    fn settle(self) -> Outcome;
 }
 
 impl ConnectOutput for () {
-    fn settle(self) -> Outcome<'static> {
+    fn settle(self) -> Outcome {
         Outcome::Settled
     }
 }
 
 impl<E: Into<EventError>> ConnectOutput for Result<(), E> {
-    fn settle(self) -> Outcome<'static> {
+    fn settle(self) -> Outcome {
         AuthorizeOutput::settle(self)
     }
 }
@@ -141,11 +141,11 @@ impl<E: Into<EventError>> ConnectOutput for Result<(), E> {
 )]
 pub trait DisconnectOutput {
     /// What it means.
-    fn settle(self) -> Outcome<'static>;
+    fn settle(self) -> Outcome;
 }
 
 impl DisconnectOutput for () {
-    fn settle(self) -> Outcome<'static> {
+    fn settle(self) -> Outcome {
         Outcome::Settled
     }
 }

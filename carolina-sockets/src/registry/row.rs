@@ -5,7 +5,7 @@
 use std::{any::TypeId, fmt, time::Duration};
 
 use crate::{
-    dispatch::{EventFuture, Outcome},
+    dispatch::EventFuture,
     error::Error,
     extract::{EventContext, InitContext, Needs},
     private::{AnyChannel, BoxFuture, ErasedChannel},
@@ -132,5 +132,3 @@ impl fmt::Debug for Call {
     }
 }
 
-// Named here so that the signature above reads in one place.
-const _: fn(Outcome<'_>) = |_| ();

@@ -1,0 +1,35 @@
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use socketioxide_core::adapter::Spawnable;
+
+use super::BackplaneError;
+use crate::private::BoxFuture;
+
+/// A namespace's backplane on its way to being ready.
+pub struct Initializing(Option<BoxFuture<'static, Result<(), BackplaneError>>>);
+
+impl Initializing {
+    pub(crate) fn ready() -> Self {
+        Self(None)
+    }
+}
+
+impl Future for Initializing {
+    type Output = Result<(), BackplaneError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.as_mut().map_or(Poll::Ready(Ok(())), |future| future.as_mut().poll(context))
+    }
+}
+
+impl Spawnable for Initializing {
+    fn spawn(self) {
+        if let Some(future) = self.0 {
+            tokio::spawn(future);
+        }
+    }
+}

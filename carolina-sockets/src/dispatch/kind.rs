@@ -1,0 +1,105 @@
+//! Tells apart, at compile time, what a handler returned.
+//!
+//! `serde` implements `Serialize` for `()` and for `Result`, so blanket implementations would overlap. The method
+//! that needs fewest references to be added wins: `(&&&Wrap::of(&value)).kind().settle(value, context)`.
+
+use std::marker::PhantomData;
+
+use serde::Serialize;
+
+use super::Outcome;
+use crate::{error::EventError, extract::EventContext};
+
+/// Stands for a value of type `T`.
+#[derive(Debug)]
+pub struct Wrap<T>(PhantomData<fn() -> T>);
+
+impl<T> Wrap<T> {
+    /// The stand-in for `value`.
+    pub fn of(_value: &T) -> Self {
+        Self(PhantomData)
+    }
+}
+
+/// Nothing was returned.
+#[derive(Debug)]
+pub struct Unit;
+/// A result of nothing.
+#[derive(Debug)]
+pub struct UnitResult;
+/// A result with a value.
+#[derive(Debug)]
+pub struct ValueResult;
+/// A value.
+#[derive(Debug)]
+pub struct PlainValue;
+
+/// Chooses [`Unit`].
+pub trait ViaUnit {
+    /// The kind.
+    fn kind(&self) -> Unit {
+        Unit
+    }
+}
+impl ViaUnit for &&Wrap<()> {}
+
+/// Chooses [`UnitResult`].
+pub trait ViaUnitResult {
+    /// The kind.
+    fn kind(&self) -> UnitResult {
+        UnitResult
+    }
+}
+impl<E: Into<EventError>> ViaUnitResult for &&Wrap<Result<(), E>> {}
+
+/// Chooses [`ValueResult`].
+pub trait ViaResult {
+    /// The kind.
+    fn kind(&self) -> ValueResult {
+        ValueResult
+    }
+}
+impl<T: Serialize, E: Into<EventError>> ViaResult for &Wrap<Result<T, E>> {}
+
+/// Chooses [`PlainValue`].
+pub trait ViaValue {
+    /// The kind.
+    fn kind(&self) -> PlainValue {
+        PlainValue
+    }
+}
+impl<T: Serialize> ViaValue for Wrap<T> {}
+
+impl Unit {
+    /// Acknowledges with no argument.
+    pub fn settle(self, (): (), context: &mut EventContext) -> Outcome {
+        context.answer_nothing()
+    }
+}
+
+impl UnitResult {
+    /// Acknowledges with no argument, or fails.
+    pub fn settle<E: Into<EventError>>(self, value: Result<(), E>, context: &mut EventContext) -> Outcome {
+        match value {
+            Ok(()) => context.answer_nothing(),
+            Err(error) => Outcome::Failed(error.into()),
+        }
+    }
+}
+
+impl ValueResult {
+    /// Acknowledges with the value, or fails.
+    pub fn settle<T: Serialize, E: Into<EventError>>(self, value: Result<T, E>, context: &mut EventContext) -> Outcome {
+        match value {
+            Ok(value) => context.answer(&value),
+            Err(error) => Outcome::Failed(error.into()),
+        }
+    }
+}
+
+impl PlainValue {
+    /// Acknowledges with the value.
+    pub fn settle<T: Serialize>(self, value: T, context: &mut EventContext) -> Outcome {
+        context.answer(&value)
+    }
+}
