@@ -1,0 +1,215 @@
+//! Sessions for HTTP handlers: the [`Session`] extractor and the layer that provides it.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use cookie::{Cookie, SameSite};
+use http::{HeaderValue, Request, Response, StatusCode, header::SET_COOKIE, request::Parts};
+use time::{Duration, OffsetDateTime};
+use tower_layer::Layer;
+use tower_service::Service;
+use tower_sessions::{Expiry, session::Id};
+
+pub use tower_sessions::Session;
+
+use crate::{
+    extract::Cookies,
+    identity::{CookieKeys, LIFETIME_KEY, Presented, RequestScope, WatchedStore},
+};
+
+/// Whether a request came by TLS.
+pub(crate) type IsTls = Arc<dyn Fn(&Parts) -> bool + Send + Sync>;
+
+/// The session layer: gives handlers their [`Session`], and browsers the cookie that belongs to it.
+///
+/// `serve()` puts it over the application's router. Where the service is embedded, `Sockets::session_layer()` has it.
+///
+/// - The cookie holds nothing but the session's id, encrypted, with `HttpOnly`, `SameSite=Lax` and `Path=/`; with
+///   `Secure` when the request came by TLS, or as `session.secure` says.
+/// - A session exists, and a cookie is set, once a handler has put something into it.
+/// - `session.ttl` counts from the last use: a request whose handler reads the session prolongs it once a tenth of
+///   the time is over. `Session::set_expiry` gives one session a lifetime of its own, which it keeps.
+/// - A cookie that an older key of `session.secret` has sealed is accepted, and renewed when its session is used.
+/// - When the answer is a server error (5xx), changes to the session are dropped.
+#[derive(Clone)]
+pub struct SessionLayer(Arc<Settings>);
+
+struct Settings {
+    store: Arc<WatchedStore>,
+    keys: Arc<CookieKeys>,
+    /// Whether cookies are `Secure`; where nothing is said, those are that were asked for by TLS.
+    secure: Option<bool>,
+    is_tls: IsTls,
+}
+
+impl SessionLayer {
+    pub(crate) fn new(store: Arc<WatchedStore>, keys: Arc<CookieKeys>, secure: Option<bool>, is_tls: IsTls) -> Self {
+        Self(Arc::new(Settings { store, keys, secure, is_tls }))
+    }
+}
+
+impl<S> Layer<S> for SessionLayer {
+    type Service = SessionService<S>;
+
+    fn layer(&self, inner: S) -> SessionService<S> {
+        SessionService { inner, settings: self.0.clone() }
+    }
+}
+
+impl fmt::Debug for SessionLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionLayer").field("cookie", &self.0.keys.name()).finish_non_exhaustive()
+    }
+}
+
+/// What [`SessionLayer`] makes of a service.
+#[derive(Clone)]
+pub struct SessionService<S> {
+    inner: S,
+    settings: Arc<Settings>,
+}
+
+impl<S: fmt::Debug> fmt::Debug for SessionService<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionService").field("inner", &self.inner).finish_non_exhaustive()
+    }
+}
+
+impl<S, Body, Answer> Service<Request<Body>> for SessionService<S>
+where
+    S: Service<Request<Body>, Response = Response<Answer>> + Clone + Send + 'static,
+    S::Future: Send,
+    Body: Send + 'static,
+    Answer: Default + Send,
+{
+    type Response = Response<Answer>;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let clone = self.inner.clone();
+        // The one that was asked whether it is ready must be the one that is called.
+        let mut inner = std::mem::replace(&mut self.inner, clone);
+        let settings = self.settings.clone();
+        let (mut parts, body) = request.into_parts();
+        let presented = settings.keys.find(&Cookies::of(&parts.headers));
+        let secure = settings.secure.unwrap_or_else(|| (settings.is_tls)(&parts));
+        let id = match presented {
+            Presented::Valid(opened) => Some(opened.id),
+            Presented::Nothing | Presented::Invalid => None,
+        };
+        let session = settings.store.session(id);
+        parts.extensions.insert(session.clone());
+        let request = Request::from_parts(parts, body);
+        let scope = settings.store.request();
+        Box::pin(scope.clone().run(async move {
+            let mut response = inner.call(request).await?;
+            let visit = Visit { settings: &settings, session: &session, scope: &scope, presented, secure };
+            match visit.conclude(response.status()).await {
+                Ok(Some(cookie)) => {
+                    response.headers_mut().append(SET_COOKIE, cookie);
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    tracing::error!(%error, "a session could not be saved");
+                    response = Response::default();
+                    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+                }
+            }
+            Ok(response)
+        }))
+    }
+}
+
+/// One request's session, once the handler is done with it.
+struct Visit<'a> {
+    settings: &'a Settings,
+    session: &'a Session,
+    scope: &'a RequestScope,
+    presented: Presented,
+    secure: bool,
+}
+
+impl Visit<'_> {
+    /// Saves the session if it was changed, or prolongs it if it was used. Returns the cookie to set, if any.
+    async fn conclude(&self, status: StatusCode) -> Result<Option<HeaderValue>, tower_sessions::session::Error> {
+        if self.session.is_empty().await {
+            // Logged out, or the session that the cookie names is no more.
+            return Ok(matches!(self.presented, Presented::Valid(_)).then(|| self.removal()));
+        }
+        if self.session.is_modified() {
+            return if status.is_server_error() { Ok(None) } else { self.save().await.map(Some) };
+        }
+        Ok(self.renew().await)
+    }
+
+    async fn save(&self) -> Result<HeaderValue, tower_sessions::session::Error> {
+        let lifetime = self.settings.store.lifetime();
+        let given = self.session.expiry().filter(|expiry| *expiry != lifetime.default_expiry());
+        if let Some(expiry) = given {
+            self.session.insert(LIFETIME_KEY, expiry).await?;
+        }
+        let expiry = match self.session.get(LIFETIME_KEY).await {
+            Ok(Some(kept)) => kept,
+            _ => lifetime.default_expiry(),
+        };
+        self.session.save().await?;
+        let id = self.session.id().expect("a session that was saved has an id");
+        Ok(self.cookie(id, expiry, lifetime.end(expiry)))
+    }
+
+    /// A session that was read and not changed is in use: it is prolonged when it is time, and its cookie renewed with
+    /// it, or when an older key had sealed it. Answers that have nothing to do with sessions carry no cookie, since
+    /// caches on the way may keep them.
+    async fn renew(&self) -> Option<HeaderValue> {
+        let Presented::Valid(opened) = self.presented else { return None };
+        let read = self.scope.loaded(opened.id)?;
+        if self.settings.store.lifetime().is_due(read.expiry, read.ends) {
+            match self.settings.store.prolong(&opened.id).await {
+                Ok(Some(ends)) => return Some(self.cookie(opened.id, read.expiry, ends)),
+                Ok(None) => return None,
+                Err(error) => tracing::warn!(%error, "a session in use could not be prolonged"),
+            }
+        }
+        opened.outdated.then(|| self.cookie(opened.id, read.expiry, read.ends))
+    }
+
+    fn cookie(&self, id: Id, expiry: Expiry, ends: OffsetDateTime) -> HeaderValue {
+        let mut cookie = self.blank(self.settings.keys.seal(id));
+        if expiry != Expiry::OnSessionEnd {
+            let left = ends - OffsetDateTime::now_utc();
+            // Rounded up, so that a whole `ttl` reads as one.
+            let seconds = left.whole_seconds() + i64::from(left.subsec_nanoseconds() > 0);
+            cookie.set_max_age(Duration::seconds(seconds.max(0)));
+        }
+        header(&cookie)
+    }
+
+    fn removal(&self) -> HeaderValue {
+        let mut cookie = self.blank(String::new());
+        cookie.make_removal();
+        header(&cookie)
+    }
+
+    fn blank(&self, value: String) -> Cookie<'_> {
+        Cookie::build((self.settings.keys.name(), value))
+            .http_only(true)
+            .same_site(SameSite::Lax)
+            .secure(self.secure)
+            .path("/")
+            .build()
+    }
+}
+
+fn header(cookie: &Cookie<'_>) -> HeaderValue {
+    HeaderValue::try_from(cookie.to_string()).expect("`CookieKeys` has checked the name, and base64 is plain ASCII")
+}
