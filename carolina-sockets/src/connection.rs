@@ -1,8 +1,11 @@
 //! One socket on one channel: what the library keeps of it beside socketioxide's own handle.
 
-use std::sync::{
-    Arc, OnceLock, RwLock, Weak,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    fmt,
+    sync::{
+        Arc, OnceLock, RwLock, Weak,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use governor::DefaultDirectRateLimiter;
@@ -61,6 +64,11 @@ impl Connection {
 
     pub(crate) fn identity(&self) -> Identity {
         self.identity.read().expect("no panic happens under this lock").clone()
+    }
+
+    /// Puts a new socket into the rooms of its session and user.
+    pub(crate) fn join_identity_rooms(&self, raw: &RawSocket) {
+        raw.join(self.identity().rooms());
     }
 
     /// Takes on another identity: the rooms named after session and user change with it (rule R11). Returns
@@ -156,5 +164,14 @@ impl Connection {
 
     pub(crate) fn end_waiting(&self) {
         self.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("channel", &self.mount.path)
+            .field("socket", &self.sid)
+            .finish_non_exhaustive()
     }
 }

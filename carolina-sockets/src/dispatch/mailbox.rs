@@ -1,6 +1,9 @@
 //! A socket's queue on one channel: one event at a time, in the order of arrival (rule R6).
 
-use std::{collections::VecDeque, sync::{Mutex, MutexGuard}};
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, MutexGuard},
+};
 
 use socketioxide_core::Value;
 

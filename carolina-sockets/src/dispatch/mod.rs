@@ -20,13 +20,14 @@ use crate::{
     backplane::{Backplane, RawSocket},
     connection::Connection,
     error::EventError,
+    guard::{Cause, refused},
     private::BoxFuture,
 };
 
 pub(crate) use mailbox::{Job, Mailbox, Ticket};
 pub use outcome::Outcome;
-pub(crate) use outcome::Reply;
-pub(crate) use run::authorize;
+pub(crate) use outcome::{Reply, acknowledge, acknowledge_nothing, for_client, settle};
+pub(crate) use run::{authorize, open};
 
 /// What running a handler gives.
 pub type EventFuture<'a> = BoxFuture<'a, Outcome>;
@@ -105,7 +106,7 @@ pub(crate) fn close(connection: &Arc<Connection>, raw: &Arc<RawSocket>, reason: 
 }
 
 fn rate_limited(retry_after: u64) -> EventError {
-    metrics::counter!("carolina_sockets_refused_total", "cause" => "rate_limited").increment(1);
+    refused(Cause::RateLimited, "an event: its socket sends too many");
     EventError::new("rate_limited", format!("too many events; try again in {retry_after} ms"))
         .details(serde_json::json!({ "retry_after_ms": retry_after }))
 }
@@ -128,5 +129,5 @@ pub(crate) fn event_name(payload: &Value) -> Option<std::borrow::Cow<'_, str>> {
     }
     let mut reader = serde_json::Deserializer::from_str(text);
     let first: Result<crate::extract::FirstElement, _> = serde::Deserialize::deserialize(&mut reader);
-    first.ok().map(|first| first.0.into())
+    first.ok().map(|first| first.0)
 }

@@ -5,11 +5,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::Serialize;
 use socketioxide::{SendError, SocketError, extract::AckSender, handler::FromMessageParts};
-use socketioxide_core::{Value, adapter::BroadcastOptions, adapter::CoreAdapter, packet::Packet, parser::Parse};
+use socketioxide_core::{Sid, Value, adapter::BroadcastOptions, adapter::CoreAdapter, packet::Packet, parser::Parse};
 use socketioxide_parser_common::CommonParser;
 
 use super::event_name;
-use crate::{backplane::RawSocket, connection::Connection, error::EventError};
+use crate::{
+    backplane::RawSocket,
+    connection::Connection,
+    error::{EventError, Result},
+};
 
 /// What a handler came to.
 #[derive(Debug)]
@@ -23,7 +27,7 @@ pub enum Outcome {
 }
 
 /// The way back to whoever sent an event.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Reply {
     pub(crate) raw: Arc<RawSocket>,
     pub(crate) ack: Option<i64>,
@@ -55,7 +59,7 @@ impl Reply {
     /// anew.
     fn try_send_written(&self, value: &Value, connection: &Connection) -> Result<(), SendError> {
         let (Some(ack), Some(backplane)) = (self.ack, connection.mount.backplane()) else { return Ok(()) };
-        let packet = Packet::ack(connection.mount.path.as_str(), value.clone(), ack);
+        let packet = Packet::ack(connection.mount.ns.clone(), value.clone(), ack);
         match backplane.get_local().broadcast(packet, BroadcastOptions::new(connection.sid)) {
             Ok(()) => Ok(()),
             Err(mut errors) => Err(SendError::Socket(errors.pop().unwrap_or(SocketError::Closed))),
@@ -71,22 +75,26 @@ impl Reply {
 }
 
 /// Brings an outcome to the client, waiting for room in its buffer where need be.
-pub(super) async fn settle(connection: &Arc<Connection>, reply: &Reply, event: &str, outcome: Outcome) {
+///
+/// # Errors
+///
+/// When there is nobody to receive it: the client has left, or does not read, which has been logged.
+pub(crate) async fn settle(connection: &Arc<Connection>, reply: &Reply, event: &str, outcome: Outcome) -> Result {
     let raw = &reply.raw;
     let sent = match outcome {
-        Outcome::Settled => return,
+        Outcome::Settled => return Ok(()),
         Outcome::Waiting(value) => {
             connection.send_when_room(raw, || reply.try_send_written(&value, connection), event).await
         }
         Outcome::Failed(error) => {
-            let error = for_client(error, connection, event);
+            let error = for_client(error, &connection.mount.path, connection.sid, event);
             connection.send_when_room(raw, || reply.try_fail(&error, event), event).await
         }
     };
-    // A client that has left, or does not read, cannot be answered; the latter has been logged.
-    if let Err(error) = sent {
+    if let Err(error) = &sent {
         tracing::debug!(channel = %connection.mount.path, socket = %connection.sid, event, %error, "an outcome had nobody to go to");
     }
+    sent
 }
 
 /// Acknowledges with no argument.
@@ -105,12 +113,10 @@ pub(crate) fn acknowledge<T: Serialize + ?Sized>(reply: &Reply, value: &T) -> Ou
     match reply.try_send(value) {
         Ok(()) | Err(SendError::Socket(SocketError::Closed)) => Outcome::Settled,
         Err(SendError::Serialize(error)) => unwritable(&error),
-        Err(SendError::Socket(SocketError::InternalChannelFull)) => {
-            match CommonParser.encode_value(value, None) {
-                Ok(value) => Outcome::Waiting(value),
-                Err(error) => unwritable(&error),
-            }
-        }
+        Err(SendError::Socket(SocketError::InternalChannelFull)) => match CommonParser.encode_value(value, None) {
+            Ok(value) => Outcome::Waiting(value),
+            Err(error) => unwritable(&error),
+        },
     }
 }
 
@@ -128,7 +134,7 @@ pub(super) fn refuse(
     }
     let event = event_name(payload).unwrap_or_default().into_owned();
     let reply = Reply { raw: raw.clone(), ack };
-    let error = for_client(error, connection, &event);
+    let error = for_client(error, &connection.mount.path, connection.sid, &event);
     match reply.try_fail(&error, &event) {
         Err(SendError::Socket(SocketError::InternalChannelFull)) => {}
         _ => return,
@@ -146,26 +152,30 @@ pub(super) fn refuse(
 
 /// Keeps from the client what was not meant for it: an unknown error goes to the log in full, and the client
 /// receives the reference under which it stands there.
-pub(crate) fn for_client(error: EventError, connection: &Connection, event: &str) -> EventError {
-    let shown: String = event.chars().take(64).collect();
-    metrics::counter!("carolina_sockets_failures_total", "channel" => connection.mount.path.clone(), "code" => metric_code(&error))
+pub(crate) fn for_client(error: EventError, channel: &str, socket: Sid, event: &str) -> EventError {
+    let event: String = event.chars().take(64).collect();
+    metrics::counter!("carolina_sockets_failures_total", "channel" => channel.to_owned(), "code" => metric_code(&error))
         .increment(1);
     if !error.is_hidden() {
-        tracing::debug!(channel = %connection.mount.path, socket = %connection.sid, event = %shown, %error, "an event failed");
+        tracing::debug!(channel, %socket, event, %error, "an event failed");
         return error;
     }
     let reference = format!("{:016x}", rand::random::<u64>());
-    tracing::error!(
-        channel = %connection.mount.path, socket = %connection.sid, event = %shown, reference,
-        error = %error.internal_text(), "an event failed unexpectedly",
-    );
+    tracing::error!(channel, %socket, event, reference, error = %error.internal_text(), "an event failed unexpectedly");
     error.with_reference(&reference)
 }
 
 /// Codes of the application's own are counted as one, so that their number does not grow the metrics.
 fn metric_code(error: &EventError) -> &'static str {
     const KNOWN: [&str; 8] = [
-        "invalid_payload", "unknown_event", "unauthenticated", "forbidden", "rate_limited", "overloaded", "timeout", "internal",
+        "invalid_payload",
+        "unknown_event",
+        "unauthenticated",
+        "forbidden",
+        "rate_limited",
+        "overloaded",
+        "timeout",
+        "internal",
     ];
     KNOWN.into_iter().find(|known| *known == error.code()).unwrap_or("application")
 }

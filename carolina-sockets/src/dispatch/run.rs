@@ -17,6 +17,7 @@ use crate::{
     connection::Connection,
     error::EventError,
     extract::{EventContext, Moment},
+    guard::{Cause, refused},
     namespace::Handler,
     private::BoxFuture,
 };
@@ -40,7 +41,10 @@ pub(super) fn submit(connection: &Arc<Connection>, raw: &Arc<RawSocket>, job: Jo
         Ticket::Run(job) => start(connection, raw, job),
         Ticket::Queued | Ticket::Closed => {}
         Ticket::Full(job) => {
-            metrics::counter!("carolina_sockets_refused_total", "cause" => "overloaded").increment(1);
+            refused(
+                Cause::Overloaded,
+                &format!("events on `{}`: a mailbox is full (limits.mailbox)", connection.mount.path),
+            );
             if let Some((payload, ack)) = job.origin() {
                 refuse(connection, raw, payload, ack, overloaded("too many events are waiting"));
             }
@@ -57,6 +61,7 @@ pub(super) fn submit_last(connection: &Arc<Connection>, raw: &Arc<RawSocket>, jo
 
 /// Lets a socket's events in, `#[on(connect)]` first.
 pub(crate) fn open(connection: &Arc<Connection>, raw: &Arc<RawSocket>) {
+    tracing::trace!(channel = %connection.mount.path, socket = %connection.sid, "connected");
     if connection.mailbox.open() {
         start(connection, raw, Job::Connect);
     }
@@ -120,12 +125,12 @@ fn run(connection: Arc<Connection>, raw: Arc<RawSocket>, job: Job) -> BoxFuture<
                 let handler = &connection.mount.handlers[handler];
                 let outcome = call(handler, &connection, &mut context).await;
                 if let Some(outcome) = context.claim(outcome) {
-                    settle(&connection, &reply, &context.event_name(), outcome).await;
+                    report(settle(&connection, &reply, &context.event(), outcome).await);
                 }
             }
             Job::Refused { error, payload, ack } => {
                 let event = event_name(&payload).unwrap_or_default();
-                settle(&connection, &Reply { raw, ack }, &event, Outcome::Failed(*error)).await;
+                report(settle(&connection, &Reply { raw, ack }, &event, Outcome::Failed(*error)).await);
             }
             Job::SessionId { payload, ack } => {
                 let outcome = crate::identity::live::session_event(&connection, &raw, &payload).await;
@@ -135,13 +140,16 @@ fn run(connection: Arc<Connection>, raw: Arc<RawSocket>, job: Job) -> BoxFuture<
                     Ok(()) => super::outcome::acknowledge_nothing(&reply),
                     Err(error) => Outcome::Failed(error),
                 };
-                settle(&connection, &reply, super::SESSION_EVENT, outcome).await;
+                report(settle(&connection, &reply, super::SESSION_EVENT, outcome).await);
             }
             Job::Connect => connect(&connection, raw).await,
             Job::Disconnect { reason, rooms } => disconnect(&connection, raw, reason, rooms).await,
         }
     })
 }
+
+/// Nobody is left to be told: what went wrong on the way to the client has been logged there.
+fn report(_: crate::error::Result) {}
 
 /// Runs a handler within its bounds.
 async fn call(handler: &Handler, connection: &Arc<Connection>, context: &mut EventContext) -> Outcome {
@@ -159,13 +167,11 @@ pub(crate) async fn authorize(
 ) -> Result<(), EventError> {
     let mut context = EventContext::new(raw, connection.clone(), Moment::Authorize);
     match call(handler, connection, &mut context).await {
-        Outcome::Failed(error) => Err(for_client_joining(error, connection)),
+        Outcome::Failed(error) => {
+            Err(super::outcome::for_client(error, &connection.mount.path, connection.sid, "authorize"))
+        }
         Outcome::Settled | Outcome::Waiting(_) => Ok(()),
     }
-}
-
-pub(crate) fn for_client_joining(error: EventError, connection: &Connection) -> EventError {
-    super::outcome::for_client(error, connection, "authorize")
 }
 
 async fn connect(connection: &Arc<Connection>, raw: Arc<RawSocket>) {
@@ -173,7 +179,7 @@ async fn connect(connection: &Arc<Connection>, raw: Arc<RawSocket>) {
         let mut context = EventContext::new(raw.clone(), connection.clone(), Moment::Connect);
         if let Outcome::Failed(error) = call(handler, connection, &mut context).await {
             let reply = Reply { raw: raw.clone(), ack: None };
-            settle(connection, &reply, "connect", Outcome::Failed(error)).await;
+            report(settle(connection, &reply, "connect", Outcome::Failed(error)).await);
             crate::socket::leave_channel(connection, &raw);
         }
     }
@@ -194,9 +200,9 @@ impl Job {
     /// The packet behind the job.
     fn origin(&self) -> Option<(&Value, Option<i64>)> {
         match self {
-            Self::Event { payload, ack, .. } | Self::SessionId { payload, ack } | Self::Refused { payload, ack, .. } => {
-                Some((payload, *ack))
-            }
+            Self::Event { payload, ack, .. }
+            | Self::SessionId { payload, ack }
+            | Self::Refused { payload, ack, .. } => Some((payload, *ack)),
             Self::Connect | Self::Disconnect { .. } => None,
         }
     }

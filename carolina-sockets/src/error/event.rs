@@ -22,6 +22,8 @@ pub struct EventError {
     message: Cow<'static, str>,
     details: Option<Value>,
     source: Option<Box<dyn StdError + Send + Sync>>,
+    /// The library's own, whose message says no more than its code.
+    plain: bool,
 }
 
 impl EventError {
@@ -29,7 +31,7 @@ impl EventError {
     /// `invalid_payload`, `unknown_event`, `unauthenticated`, `forbidden`, `rate_limited`, `overloaded`,
     /// `timeout` and `internal`; others are the application's.
     pub fn new(code: impl Into<Cow<'static, str>>, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { code: code.into(), message: message.into(), details: None, source: None }
+        Self { code: code.into(), message: message.into(), details: None, source: None, plain: false }
     }
 
     /// Adds details for the client: anything that serializes. A value that does not serialize is left out and
@@ -60,12 +62,12 @@ impl EventError {
 
     /// `forbidden`.
     pub(crate) fn forbidden() -> Self {
-        Self::new("forbidden", "you may not do this")
+        Self { plain: true, ..Self::new("forbidden", "you may not do this") }
     }
 
     /// `unauthenticated`.
     pub(crate) fn unauthenticated() -> Self {
-        Self::new("unauthenticated", "log in first")
+        Self { plain: true, ..Self::new("unauthenticated", "log in first") }
     }
 
     /// `invalid_payload`, with the JSON path of the fault and what was expected there.
@@ -94,6 +96,11 @@ impl EventError {
                 text
             }
         }
+    }
+
+    /// Whether the code says all.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.plain
     }
 
     /// Whether the cause must not reach the client.

@@ -1,6 +1,7 @@
 //! Who a socket belongs to: its [`Identity`], how it is found out ([`Identify`]) and the rooms that follow from it.
 
 mod cookie;
+pub(crate) mod live;
 mod room;
 mod session;
 mod store;

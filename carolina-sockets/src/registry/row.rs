@@ -131,4 +131,3 @@ impl fmt::Debug for Call {
         })
     }
 }
-

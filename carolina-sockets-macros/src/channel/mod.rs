@@ -1,0 +1,116 @@
+//! `#[channel]`: tokens are parsed into a model, the model is checked, and what is sound is expanded. The user's item is
+//! emitted in any case, so that one mistake does not make a second wave of errors.
+
+mod check;
+mod expand;
+mod model;
+mod parse;
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::Item;
+
+use crate::errors::Errors;
+
+pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let mut errors = Errors::default();
+    let item = match syn::parse2::<Item>(item.clone()) {
+        Ok(item) => item,
+        Err(error) => {
+            let error = error.to_compile_error();
+            return quote!(#item #error);
+        }
+    };
+    let (item, rows) = match item {
+        Item::Struct(item) => {
+            let driver = parse::driver(arguments, &item, &mut errors);
+            let rows = driver.map(|driver| expand::driver(&driver));
+            (quote!(#item), rows)
+        }
+        Item::Impl(mut item) => {
+            let block = parse::block(arguments, &mut item, &mut errors);
+            check::block(&block, &mut errors);
+            // A handler that is refused is left out; the sound ones stay, so that the compiler goes on with them.
+            let rows = errors.is_empty().then(|| expand::block(&block));
+            (quote!(#item), rows)
+        }
+        item => {
+            errors.at(parse::head(&item), "`#[channel]` stands above a struct, and above its impl blocks");
+            (quote!(#item), None)
+        }
+    };
+    let errors = errors.into_tokens();
+    quote!(#item #rows #errors)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn messages(arguments: &str, item: &str) -> String {
+        let expanded = expand(arguments.parse().unwrap(), item.parse().unwrap()).to_string();
+        expanded.split("compile_error").skip(1).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn sound_channels_have_no_errors() {
+        assert_eq!(messages("\"/custom\", private", "struct Custom;"), "");
+        assert_eq!(messages("", "pub(crate) struct Custom { a: u8 }"), "");
+        let block = r#"impl Custom {
+            #[on(init)] fn new(state: State<Db>) -> Self { Self }
+            #[on(authorize)] fn authorize(&self, user: User) -> bool { true }
+            #[on(connect)] async fn connect(&self, socket: Socket) {}
+            #[on(disconnect)] fn disconnect(&self, reason: DisconnectReason) {}
+            #[on("a", "b", concurrent, timeout = "5s", rate = "20/s")]
+            async fn event(&self, Data((mut a, b)): Data<(u8, u8)>) -> Result<u8, EventError> { Ok(a) }
+            #[on(any)] fn any(event: Event) {}
+            fn helper(&mut self) {}
+        }"#;
+        assert_eq!(messages("", block), "");
+    }
+
+    #[test]
+    fn mistakes_are_told_where_they_stand() {
+        for (arguments, item, expected) in [
+            ("\"custom\"", "struct A;", "begins with `/`"),
+            ("\"/a,b\"", "struct A;", "`,`"),
+            ("\"/a\", \"/b\"", "struct A;", "one path"),
+            ("privat", "struct A;", "did you mean `private`?"),
+            ("private, private", "struct A;", "given twice"),
+            ("7", "struct A;", "is a string"),
+            ("", "struct A<T>(T);", "cannot be generic"),
+            ("", "enum A { B }", "stands above a struct"),
+            ("", "fn a() {}", "stands above a struct"),
+            ("\"/a\"", "impl A {}", "the path stands above the struct"),
+            ("", "impl<T> A<T> {}", "cannot be generic"),
+            ("", "impl Clone for A {}", "its own methods"),
+            ("", "impl A { #[on(\"a\")] const B: u8 = 1; }", "a method"),
+            ("", "impl A { #[on(\"a\")] fn a(&mut self) {} }", "Mutex"),
+            ("", "impl A { #[on(\"a\")] fn a(self) {} }", "`&self`"),
+            ("", "impl A { #[on(\"a\")] fn a(self: Arc<Self>) {} }", "`&self`"),
+            ("", "impl A { #[on(\"a\")] fn a<T>(&self, a: T) {} }", "generic"),
+            ("", "impl A { #[on(\"a\")] fn a(&self, a: impl Copy) {} }", "`impl Trait`"),
+            ("", "impl A { #[on(\"a\")] unsafe fn a(&self) {} }", "`unsafe`"),
+            ("", "impl A { #[on(\"a\")] #[on(\"b\")] fn a(&self) {} }", "#[on(\\\"a\\\", \\\"b\\\")]"),
+            ("", "impl A { #[on(\"a\")] fn a(&self) {} #[on(\"a\")] fn b(&self) {} }", "`a` has a handler already"),
+            ("", "impl A { #[on(any)] fn a(&self) {} #[on(any)] fn b(&self) {} }", "one `#[on(any)]`"),
+            ("", "impl A { #[on(init)] fn a(&self) -> Self { A } }", "no `&self`"),
+            ("", "impl A { #[on(init)] fn a() {} }", "returns `Self`"),
+            ("", "impl A { #[on(connect)] fn a(&self, data: Data<u8>) {} }", "auth::<T>()"),
+            ("", "impl A { #[on(disconnect)] fn a(&self, ack: Ack) {} }", "nothing left to read"),
+            ("", "impl A { #[on(\"a\")] fn a(&self, reason: DisconnectReason) {} }", "`#[on(disconnect)]` alone"),
+            ("", "impl A { #[on] fn a(&self) {} }", "needs an event's name"),
+        ] {
+            let found = messages(arguments, item);
+            assert!(found.contains(expected), "{item}: {found}");
+        }
+    }
+
+    #[test]
+    fn the_item_survives_its_mistakes() {
+        let expanded = expand("".parse().unwrap(), "impl A { #[on(nonsense)] fn a(&self) {} }".parse().unwrap());
+        let expanded = expanded.to_string();
+        assert!(expanded.contains("fn a (& self)"), "{expanded}");
+        assert!(!expanded.contains("# [on"), "{expanded}");
+    }
+}

@@ -1,0 +1,35 @@
+//! The only place that names paths outside the expansion. They are absolute, so that no name of the caller's, not even
+//! `std` or `Result`, can stand in for them.
+
+use proc_macro2::{Span, TokenStream};
+use quote::quote_spanned;
+
+/// A name in `carolina_sockets::private`, reported at `span` should it not fit.
+pub(crate) fn private(span: Span, name: &str) -> TokenStream {
+    let name = proc_macro2::Ident::new(name, span);
+    quote_spanned!(span=> ::carolina_sockets::private::#name)
+}
+
+/// A name in `core`, by its path.
+pub(crate) fn core(path: &str) -> TokenStream {
+    let segments = path.split("::").map(|segment| proc_macro2::Ident::new(segment, Span::call_site()));
+    quote::quote!(::core #(:: #segments)*)
+}
+
+/// Where `span` stands: `Location::new(file!(), line, column)`. The line is taken here, since `line!()` would give
+/// that of the outermost attribute.
+pub(crate) fn location(span: Span) -> TokenStream {
+    let location = private(Span::call_site(), "Location");
+    let file = core("file");
+    let (line, column) = position(span);
+    quote::quote!(#location::new(#file!(), #line, #column))
+}
+
+fn position(span: Span) -> (u32, u32) {
+    if !proc_macro::is_available() {
+        return (0, 0);
+    }
+    let span = span.unwrap();
+    let number = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
+    (number(span.line()), number(span.column()))
+}

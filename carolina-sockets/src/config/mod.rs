@@ -1,0 +1,312 @@
+//! The settings of a service: from `config/web_sockets.toml` and the environment, or made in code.
+
+mod keys;
+mod source;
+mod value;
+
+use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
+
+use ipnet::IpNet;
+
+use crate::error::Result;
+use source::Source;
+
+/// All settings. Every one has a default, so that an application without a configuration runs.
+///
+/// [`Config::load`] reads `config/web_sockets.toml`, or the file that the variable `CAROLINA_CONFIG` names, and lets
+/// variables `CAROLINA_…` override it, nesting by `__`: `CAROLINA_BIND=0.0.0.0:80`, `CAROLINA_LIMITS__MAILBOX=64`. In code:
+///
+/// ```
+/// use carolina_sockets::Config;
+///
+/// let mut config = Config::default();
+/// config.bind = "127.0.0.1:8080".to_owned();
+/// config.limits.mailbox = 64;
+/// let config = config.channel("/other", "MyCustomChannel");
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Config {
+    /// Whether web sockets are on; by default they are when a channel is declared or configured (rule R4).
+    pub use_sockets: Option<bool>,
+    /// Where `serve()` listens: `address:port`. Default `127.0.0.1:3000`; port 0 takes a free one.
+    pub bind: String,
+    /// Files for the browser, served by `serve()` where no route answers. Default none.
+    pub static_dir: Option<PathBuf>,
+    /// Origins whose pages may connect beside the server's own: `https://app.example` (rule R14). Default none.
+    pub origins: Vec<String>,
+    /// Proxies whose `X-Forwarded-For`, `-Proto` and `-Host` are believed: addresses or networks. Default none.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Paths and the drivers that serve them (rule R2).
+    pub channels: BTreeMap<String, ChannelConfig>,
+    /// Sessions and their cookie.
+    pub session: SessionConfig,
+    /// The way to other nodes.
+    pub backplane: BackplaneConfig,
+    /// What a client may use.
+    pub limits: Limits,
+    /// How clients connect.
+    pub transport: TransportConfig,
+}
+
+/// One entry of `[channels]`.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct ChannelConfig {
+    /// The driver that serves the path; `None` keeps the one that declares it.
+    pub driver: Option<String>,
+    /// Whether the channel is private (rule R12); `None` keeps what the driver declares.
+    pub private: Option<bool>,
+    /// `false` takes the path away. Default `true`.
+    pub enabled: bool,
+    /// Where the entry was read: a file and line, or a variable.
+    pub(crate) origin: String,
+}
+
+/// `[session]`: who sockets belong to.
+#[derive(Clone, PartialEq)]
+#[non_exhaustive]
+pub struct SessionConfig {
+    /// The store: `memory` (default), `sqlite://…`, `redis://…` or `postgres://…`, by features of the same names.
+    pub store: String,
+    /// The cookie's name. Default `carolina.sid`.
+    pub cookie: String,
+    /// What encrypts the cookie, the newest first; older ones still open it, so that keys can be rotated. Each has at
+    /// least 32 bytes. Default none: one is made at start, with a warning, and sessions do not survive a restart.
+    pub secret: Vec<String>,
+    /// The key in a session's data that names its user. Default `user_id`.
+    pub user_key: String,
+    /// How long a session lives without being used. Default 7 days.
+    pub ttl: Duration,
+    /// How often a session of a live socket is read anew, to notice what changed past the service. Default 60 s.
+    pub recheck: Duration,
+    /// Whether the cookie is sent over TLS alone; by default it is when the request came by TLS.
+    pub secure: Option<bool>,
+}
+
+/// `[backplane]`: what connects the nodes (rules R16 and R17).
+#[derive(Clone, PartialEq)]
+#[non_exhaustive]
+pub struct BackplaneConfig {
+    /// `redis://…` or `postgres://…`, by features of the same names. Default none: this process alone.
+    pub url: Option<String>,
+    /// What the channels on that server are called by, so that several applications can share it. Default `carolina`.
+    pub prefix: String,
+}
+
+/// `[limits]`: what a client may use (rule R14). All have safe defaults.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// The largest packet, attachments included, in bytes. Default 100 kB.
+    pub max_payload: u64,
+    /// The most binary attachments of one packet. Default 10.
+    pub max_attachments: usize,
+    /// Events that may wait per socket and channel. Default 256.
+    pub mailbox: usize,
+    /// Packets that may wait to be sent to one client. Default 1024.
+    pub send_buffer: usize,
+    /// Events per second and connection; as many may come at once. Default 100.
+    pub events_per_second: u32,
+    /// Connections in all. Default 100000.
+    pub connections: usize,
+    /// Connections of one address; a /64 of IPv6 counts as one. Default 1000.
+    pub connections_per_address: usize,
+    /// How long a client may take to send a request's head, and to join a first channel. Default 10 s.
+    pub connect_timeout: Duration,
+    /// How long a handler may take. Default 30 s.
+    pub handler_timeout: Duration,
+    /// How long `emit` waits for a client that does not read, before it closes it. Default 5 s.
+    pub send_timeout: Duration,
+    /// How long handlers may take to finish at shutdown. Default 10 s.
+    pub shutdown_timeout: Duration,
+}
+
+/// `[transport]`: how clients connect.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct TransportConfig {
+    /// Where Socket.IO clients connect. Default `/socket.io`.
+    pub path: String,
+    /// How often a client is pinged. Default 25 s.
+    pub ping_interval: Duration,
+    /// How long it may take to answer. Default 20 s.
+    pub ping_timeout: Duration,
+    /// By which transports clients may connect. Default both.
+    pub transports: Vec<Transport>,
+}
+
+/// How a client talks to the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Transport {
+    /// HTTP long polling.
+    Polling,
+    /// A WebSocket.
+    Websocket,
+}
+
+impl Config {
+    /// Reads the configuration's file and the environment.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`](crate::Error::Config) with every mistake at once: each with file and line or the variable's name,
+    /// the key, what is wrong with it and what would be right.
+    pub fn load() -> Result<Self> {
+        keys::read(&Source::system()?)
+    }
+
+    /// Reads a configuration from TOML text; `name` is what messages call it. The environment has no part in it.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load).
+    pub fn from_toml(text: &str, name: &str) -> Result<Self> {
+        keys::read(&Source { file: Some((name.to_owned(), text.to_owned())), variables: Vec::new() })
+    }
+
+    /// Mounts a driver at a path.
+    #[must_use]
+    pub fn channel(mut self, path: impl Into<String>, driver: impl Into<String>) -> Self {
+        let entry = ChannelConfig { driver: Some(driver.into()), ..ChannelConfig::default() };
+        self.channels.insert(path.into(), entry);
+        self
+    }
+
+    /// Checks values that were set in code as those of a file are.
+    pub(crate) fn check(&self) -> Result {
+        let problems = keys::check(self);
+        match problems.is_empty() {
+            true => Ok(()),
+            false => Err(crate::Error::Config(problems)),
+        }
+    }
+}
+
+impl std::str::FromStr for Config {
+    type Err = crate::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Self::from_toml(text, "configuration")
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Self {
+            use_sockets: None,
+            bind: "127.0.0.1:3000".to_owned(),
+            static_dir: None,
+            origins: Vec::new(),
+            trusted_proxies: Vec::new(),
+            channels: BTreeMap::new(),
+            session: SessionConfig {
+                store: "memory".to_owned(),
+                cookie: "carolina.sid".to_owned(),
+                secret: Vec::new(),
+                user_key: "user_id".to_owned(),
+                ttl: seconds(7 * 24 * 60 * 60),
+                recheck: seconds(60),
+                secure: None,
+            },
+            backplane: BackplaneConfig { url: None, prefix: "carolina".to_owned() },
+            limits: Limits {
+                max_payload: 100_000,
+                max_attachments: 10,
+                mailbox: 256,
+                send_buffer: 1024,
+                events_per_second: 100,
+                connections: 100_000,
+                connections_per_address: 1000,
+                connect_timeout: seconds(10),
+                handler_timeout: seconds(30),
+                send_timeout: seconds(5),
+                shutdown_timeout: seconds(10),
+            },
+            transport: TransportConfig {
+                path: "/socket.io".to_owned(),
+                ping_interval: seconds(25),
+                ping_timeout: seconds(20),
+                transports: vec![Transport::Polling, Transport::Websocket],
+            },
+        }
+    }
+}
+
+impl Default for ChannelConfig {
+    fn default() -> Self {
+        Self { driver: None, private: None, enabled: true, origin: "the configuration".to_owned() }
+    }
+}
+
+impl fmt::Debug for SessionConfig {
+    /// Without the secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionConfig")
+            .field("store", &without_password(&self.store))
+            .field("cookie", &self.cookie)
+            .field("secret", &format_args!("{} secrets", self.secret.len()))
+            .field("user_key", &self.user_key)
+            .field("ttl", &self.ttl)
+            .field("recheck", &self.recheck)
+            .field("secure", &self.secure)
+            .finish()
+    }
+}
+
+impl fmt::Debug for BackplaneConfig {
+    /// Without the password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BackplaneConfig")
+            .field("url", &self.url.as_deref().map(without_password))
+            .field("prefix", &self.prefix)
+            .finish()
+    }
+}
+
+/// A URL as messages may show it.
+pub(crate) fn without_password(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let authority_end = rest.find(['/', '?']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(authority_end);
+    let authority = match authority.rsplit_once('@') {
+        None => authority.to_owned(),
+        Some((credentials, host)) => match credentials.split_once(':') {
+            Some((user, _)) => format!("{user}:***@{host}"),
+            None => format!("{credentials}@{host}"),
+        },
+    };
+    let path = match path.split_once("password=") {
+        None => path.to_owned(),
+        Some((before, after)) => {
+            let rest = after.find('&').map_or("", |end| &after[end..]);
+            format!("{before}password=***{rest}")
+        }
+    };
+    format!("{scheme}://{authority}{path}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_are_hidden() {
+        for (url, shown) in [
+            ("redis://:secret@host:6379/0", "redis://:***@host:6379/0"),
+            ("postgres://me:s3cret@host/db?sslmode=require", "postgres://me:***@host/db?sslmode=require"),
+            ("postgres://host/db?user=me&password=secret&x=1", "postgres://host/db?user=me&password=***&x=1"),
+            ("redis://host", "redis://host"),
+            ("memory", "memory"),
+        ] {
+            assert_eq!(without_password(url), shown);
+        }
+        let mut config = Config::default();
+        config.session.secret.push("do not show this secret to anybody!".to_owned());
+        config.backplane.url = Some("redis://:hidden@host".to_owned());
+        let printed = format!("{config:?}");
+        assert!(!printed.contains("anybody") && !printed.contains("hidden"), "{printed}");
+    }
+}

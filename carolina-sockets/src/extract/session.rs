@@ -1,0 +1,76 @@
+use std::{borrow::Cow, fmt, sync::Arc};
+
+use super::{EventContext, FromEvent};
+use crate::{
+    error::{EventError, Result},
+    http::Session,
+    identity::UserKey,
+};
+
+/// The user behind the socket. A handler that takes it is not run for anybody else: the client is answered with
+/// `unauthenticated`. `Option<User>` lets the handler decide.
+///
+/// ```
+/// use carolina_sockets::prelude::*;
+///
+/// #[channel("/notes")]
+/// #[derive(Default)]
+/// struct Notes;
+///
+/// #[channel]
+/// impl Notes {
+///     #[on("whoami")]
+///     fn whoami(&self, user: User) -> String {
+///         user.id().to_owned()
+///     }
+/// }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct User(Arc<str>);
+
+impl User {
+    /// The user's key, as in the room `user.{id}`.
+    pub fn id(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for User {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl UserKey for User {
+    fn user_key(&self) -> Cow<'_, str> {
+        Cow::Borrowed(&self.0)
+    }
+}
+
+impl FromEvent for Option<User> {
+    async fn from_event(context: &mut EventContext) -> Result<Self, EventError> {
+        Ok(context.connection.identity().user_id().map(|id| User(id.into())))
+    }
+}
+
+impl FromEvent for User {
+    async fn from_event(context: &mut EventContext) -> Result<Self, EventError> {
+        Option::<Self>::from_event(context).await?.ok_or_else(EventError::unauthenticated)
+    }
+}
+
+impl FromEvent for Option<Session> {
+    async fn from_event(context: &mut EventContext) -> Result<Self, EventError> {
+        let identity = context.connection.identity();
+        let sockets = context.connection.mount.sockets();
+        Ok(sockets.zip(identity.session_id()).and_then(|(sockets, id)| sockets.session(id)))
+    }
+}
+
+/// The session as HTTP handlers know it, read from the store when it is first asked. Rejects `unauthenticated`
+/// when the socket has none.
+impl FromEvent for Session {
+    async fn from_event(context: &mut EventContext) -> Result<Self, EventError> {
+        Option::<Self>::from_event(context).await?.ok_or_else(EventError::unauthenticated)
+    }
+}

@@ -1,0 +1,105 @@
+use std::{
+    collections::HashMap,
+    net::{IpAddr, Ipv6Addr},
+    sync::{Arc, Mutex},
+};
+
+use super::Cause;
+
+/// Counts connections, in all and per address.
+pub(super) struct Connections {
+    most: usize,
+    most_per_address: usize,
+    counts: Mutex<Counts>,
+}
+
+#[derive(Default)]
+struct Counts {
+    all: usize,
+    by_address: HashMap<IpAddr, usize>,
+}
+
+/// One connection's place; it is given back when this is dropped.
+pub(super) struct Permit {
+    connections: Arc<Connections>,
+    address: IpAddr,
+}
+
+impl Connections {
+    pub(super) fn new(most: usize, most_per_address: usize) -> Arc<Self> {
+        Arc::new(Self { most, most_per_address, counts: Mutex::default() })
+    }
+
+    pub(super) fn admit(self: &Arc<Self>, address: IpAddr) -> Result<Permit, (Cause, String)> {
+        let address = household(address);
+        let mut counts = self.counts.lock().expect("no panic happens under this lock");
+        if counts.all >= self.most {
+            let message = format!("the server has all the {} connections it may have (limits.connections)", self.most);
+            return Err((Cause::Connections, message));
+        }
+        let own = counts.by_address.entry(address).or_default();
+        if *own >= self.most_per_address {
+            let message = format!(
+                "this address has all the {} connections it may have (limits.connections_per_address)",
+                self.most_per_address
+            );
+            return Err((Cause::ConnectionsPerAddress, message));
+        }
+        *own += 1;
+        counts.all += 1;
+        metrics::gauge!("carolina_sockets_connections").set(counts.all as f64);
+        Ok(Permit { connections: self.clone(), address })
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.counts.lock().expect("no panic happens under this lock").all
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let mut counts = self.connections.counts.lock().expect("no panic happens under this lock");
+        counts.all -= 1;
+        metrics::gauge!("carolina_sockets_connections").set(counts.all as f64);
+        if let Some(own) = counts.by_address.get_mut(&self.address) {
+            *own -= 1;
+            if *own == 0 {
+                counts.by_address.remove(&self.address);
+            }
+        }
+    }
+}
+
+/// A household has a /64 of IPv6 addresses to itself, so these count as one.
+fn household(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+        address => address,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r14_places_are_counted_and_given_back() {
+        let connections = Connections::new(3, 2);
+        let [a, b] = ["10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap()];
+        let first = connections.admit(a).ok().unwrap();
+        let _second = connections.admit(a).ok().unwrap();
+        assert_eq!(connections.admit(a).err().unwrap().0, Cause::ConnectionsPerAddress);
+        let _third = connections.admit(b).ok().unwrap();
+        assert_eq!(connections.admit(b).err().unwrap().0, Cause::Connections);
+        drop(first);
+        assert!(connections.admit(a).is_ok());
+    }
+
+    #[test]
+    fn r14_a_household_of_ipv6_counts_as_one() {
+        let connections = Connections::new(9, 1);
+        let _held = connections.admit("2001:db8::1".parse().unwrap()).ok().unwrap();
+        assert!(connections.admit("2001:db8::2".parse().unwrap()).is_err());
+        assert!(connections.admit("2001:db8:0:1::1".parse().unwrap()).is_ok());
+    }
+}

@@ -1,0 +1,123 @@
+use http::{HeaderMap, HeaderValue, Uri, header};
+
+/// The origins whose pages may connect: the server's own, and those of the configuration.
+pub(crate) struct Origins {
+    allowed: Vec<String>,
+}
+
+impl Origins {
+    pub(crate) fn new(allowed: &[String]) -> Self {
+        Self { allowed: allowed.iter().filter_map(|origin| normalized(origin)).collect() }
+    }
+
+    /// The origin a browser names, if it may connect; `None` where no browser page is behind the request, or a page
+    /// of the server's own that had no need to name it.
+    pub(super) fn check(
+        &self,
+        headers: &HeaderMap,
+        uri: &Uri,
+        behind_proxy: bool,
+    ) -> Result<Option<HeaderValue>, String> {
+        let Some(value) = headers.get(header::ORIGIN) else {
+            // Browsers name the origin on whatever a script can read. What is left are images, scripts and the
+            // like of other sites, which have no business here.
+            let site = headers.get("sec-fetch-site").and_then(|site| site.to_str().ok());
+            return match site {
+                Some("cross-site") => Err("a page of another site may not connect".to_owned()),
+                _ => Ok(None),
+            };
+        };
+        let origin = value.to_str().unwrap_or_default();
+        let Some(named) = normalized(origin) else {
+            return Err(format!("a page of the origin `{}` may not connect", shown(origin)));
+        };
+        if self.allowed.contains(&named) || own(headers, uri, behind_proxy).is_some_and(|own| same_host(&named, &own)) {
+            return Ok(Some(value.clone()));
+        }
+        Err(format!("a page of the origin `{}` may not connect; add it to `origins` if it should", shown(origin)))
+    }
+}
+
+/// The host that the client asked for.
+fn own(headers: &HeaderMap, uri: &Uri, behind_proxy: bool) -> Option<String> {
+    let forwarded = headers.get("x-forwarded-host").filter(|_| behind_proxy);
+    let host = match forwarded.or_else(|| headers.get(header::HOST)) {
+        Some(host) => host.to_str().ok()?.rsplit(',').next()?.trim(),
+        None => uri.authority()?.as_str(),
+    };
+    Some(host.to_ascii_lowercase())
+}
+
+/// Whether an origin is of that host and port. The scheme is not compared, since it is unknown here whether TLS ends
+/// at a proxy in front; what the port says, counts.
+fn same_host(origin: &str, host: &str) -> bool {
+    let Some((scheme, authority)) = origin.split_once("://") else { return false };
+    let default = if scheme == "https" { ":443" } else { ":80" };
+    authority == host.strip_suffix(default).unwrap_or(host)
+}
+
+/// Lower case, without a default port. `None` for what is no origin, `null` among it.
+fn normalized(origin: &str) -> Option<String> {
+    let uri: Uri = origin.parse().ok()?;
+    let scheme = uri.scheme_str()?.to_ascii_lowercase();
+    let authority = uri.authority()?.as_str().to_ascii_lowercase();
+    if authority.contains('@') || uri.path_and_query().is_some_and(|path| path != "/") || origin.ends_with('/') {
+        return None;
+    }
+    let default = match scheme.as_str() {
+        "https" => ":443",
+        "http" => ":80",
+        _ => "",
+    };
+    let authority = match default {
+        "" => authority.as_str(),
+        default => authority.strip_suffix(default).unwrap_or(&authority),
+    };
+    Some(format!("{scheme}://{authority}"))
+}
+
+fn shown(origin: &str) -> String {
+    origin.chars().filter(|character| !character.is_control()).take(128).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(origin: Option<&str>, host: &str, allowed: &[&str]) -> bool {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::HOST, host.parse().unwrap());
+        if let Some(origin) = origin {
+            headers.insert(header::ORIGIN, origin.parse().unwrap());
+        }
+        let allowed: Vec<String> = allowed.iter().map(|origin| (*origin).to_owned()).collect();
+        Origins::new(&allowed).check(&headers, &Uri::from_static("/socket.io/"), false).is_ok()
+    }
+
+    #[test]
+    fn r14_own_and_listed_origins_pass() {
+        assert!(check(None, "app.example", &[]));
+        assert!(check(Some("https://app.example"), "app.example", &[]));
+        assert!(check(Some("https://app.example"), "app.example:443", &[]));
+        assert!(check(Some("http://127.0.0.1:3000"), "127.0.0.1:3000", &[]));
+        assert!(check(Some("https://other.example"), "app.example", &["https://OTHER.example:443"]));
+    }
+
+    #[test]
+    fn r14_other_origins_do_not() {
+        for origin in [
+            "https://evil.example",
+            "https://app.example.evil.example",
+            "https://app.example:8443",
+            "https://evil@app.example",
+            "https://app.example/",
+            "null",
+            "file://",
+            "",
+            "app.example",
+        ] {
+            assert!(!check(Some(origin), "app.example", &[]), "{origin}");
+        }
+        assert!(!check(Some("http://other.example"), "app.example", &["https://other.example"]));
+    }
+}

@@ -1,0 +1,39 @@
+//! Events per time, counted with `governor`.
+
+use std::{num::NonZeroU32, time::Duration};
+
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter, clock::Clock};
+
+use crate::registry::row::Rate;
+
+/// Allows `count` at once, and as many again per `per`.
+pub(crate) fn limiter(rate: Rate) -> DefaultDirectRateLimiter {
+    let count = NonZeroU32::new(rate.count).unwrap_or(NonZeroU32::MIN);
+    let each = (rate.per / count.get()).max(Duration::from_nanos(1));
+    // `with_period` refuses a period of zero only, which the line above excludes.
+    let quota = Quota::with_period(each).unwrap_or_else(|| Quota::per_second(count));
+    RateLimiter::direct(quota.allow_burst(count))
+}
+
+/// Lets one more through, or tells after how many milliseconds it would be.
+pub(crate) fn check(limiter: &DefaultDirectRateLimiter) -> Result<(), u64> {
+    limiter.check().map_err(|not_until| {
+        let wait = not_until.wait_time_from(limiter.clock().now());
+        u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).saturating_add(1)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_passes_and_the_next_is_told_when_to_come() {
+        let limiter = limiter(Rate { count: 3, per: Duration::from_secs(60) });
+        for _ in 0..3 {
+            assert_eq!(check(&limiter), Ok(()));
+        }
+        let retry_after = check(&limiter).unwrap_err();
+        assert!((15_000..=20_001).contains(&retry_after), "{retry_after}");
+    }
+}

@@ -1,0 +1,165 @@
+use std::{
+    fmt,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use axum::{BoxError, body::Body};
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode, header};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::{Inner, upgrade};
+use crate::{
+    guard::{Cause, Refusal, refused},
+    private::BoxFuture,
+};
+
+/// The tower layer of a service; see [`Sockets::layer`](super::Sockets::layer).
+#[derive(Clone)]
+pub struct SocketsLayer(Arc<Inner>);
+
+/// What [`SocketsLayer`] makes of another service.
+#[derive(Clone)]
+pub struct SocketsService<S> {
+    sockets: Arc<Inner>,
+    inner: S,
+}
+
+impl SocketsLayer {
+    pub(super) fn new(sockets: Arc<Inner>) -> Self {
+        Self(sockets)
+    }
+}
+
+impl fmt::Debug for SocketsLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SocketsLayer")
+    }
+}
+
+impl<S> fmt::Debug for SocketsService<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SocketsService")
+    }
+}
+
+impl<S> Layer<S> for SocketsLayer {
+    type Service = SocketsService<S>;
+
+    fn layer(&self, inner: S) -> SocketsService<S> {
+        SocketsService { sockets: self.0.clone(), inner }
+    }
+}
+
+impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for SocketsService<S>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+    S::Future: Send + 'static,
+    ReqBody: http_body::Body<Data = Bytes> + Send + 'static,
+    ReqBody::Error: Into<BoxError>,
+    ResBody: http_body::Body<Data = Bytes> + Send + 'static,
+    ResBody::Error: Into<BoxError>,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = BoxFuture<'static, Result<Response<Body>, S::Error>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+        if self.sockets.engine.is_some() && is_below(request.uri().path(), &self.sockets.config.transport.path) {
+            let sockets = self.sockets.clone();
+            return Box::pin(async move { Ok(answer(&sockets, request.map(Body::new)).await) });
+        }
+        let response = self.inner.call(request);
+        Box::pin(async move { Ok(response.await?.map(Body::new)) })
+    }
+}
+
+fn is_below(path: &str, base: &str) -> bool {
+    path.strip_prefix(base).is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || base.ends_with('/'))
+}
+
+/// Answers a request of a Socket.IO client: through the doors, then to the engine.
+async fn answer(sockets: &Arc<Inner>, request: Request<Body>) -> Response<Body> {
+    let (mut parts, body) = request.into_parts();
+    let origin = match sockets.guard.check_origin(&parts) {
+        Ok(origin) => origin,
+        Err(refusal) => return refusal.into_response(),
+    };
+    let mut response = match parts.method {
+        Method::OPTIONS => preflight(),
+        _ => match admit(sockets, &mut parts) {
+            Ok(()) => engine(sockets, Request::from_parts(parts, body)).await,
+            Err(refusal) => refusal.into_response(),
+        },
+    };
+    if let Some(origin) = origin {
+        let headers = response.headers_mut();
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, http::HeaderValue::from_static("true"));
+    }
+    response.headers_mut().append(header::VARY, http::HeaderValue::from_static("Origin"));
+    response
+}
+
+/// Counts a new connection in; requests of one that exists pass.
+pub(super) fn admit(sockets: &Inner, parts: &mut http::request::Parts) -> Result<(), Refusal> {
+    if query(&parts.uri, "sid").is_some() {
+        return Ok(());
+    }
+    if sockets.is_draining() {
+        let message = "the server is shutting down".to_owned();
+        refused(Cause::Shutdown, &message);
+        return Err(Refusal { status: StatusCode::SERVICE_UNAVAILABLE, code: "overloaded", message });
+    }
+    let peer = sockets.guard.admit(parts)?;
+    parts.extensions.insert(peer);
+    Ok(())
+}
+
+async fn engine(sockets: &Arc<Inner>, request: Request<Body>) -> Response<Body> {
+    let Some(engine) = &sockets.engine else { return status(StatusCode::NOT_FOUND) };
+    if upgrade::is_wanted(&request, &sockets.config) {
+        return upgrade::accept(sockets.clone(), engine.service.clone(), request);
+    }
+    match Service::call(&mut engine.service.clone(), request).await {
+        Ok(response) => response.map(Body::new),
+        Err(never) => match never {},
+    }
+}
+
+fn preflight() -> Response<Body> {
+    let mut response = status(StatusCode::NO_CONTENT);
+    let headers = response.headers_mut();
+    headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, http::HeaderValue::from_static("GET, POST, OPTIONS"));
+    headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, http::HeaderValue::from_static("content-type, authorization"));
+    headers.insert(header::ACCESS_CONTROL_MAX_AGE, http::HeaderValue::from_static("600"));
+    response
+}
+
+pub(super) fn status(status: StatusCode) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+}
+
+impl Refusal {
+    fn into_response(self) -> Response<Body> {
+        let body = serde_json::json!({ "code": self.code, "message": self.message }).to_string();
+        let mut response = Response::new(Body::from(body));
+        *response.status_mut() = self.status;
+        response.headers_mut().insert(header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
+        response
+    }
+}
+
+/// A parameter of a query, as it stands there.
+pub(super) fn query<'a>(uri: &'a http::Uri, name: &str) -> Option<&'a str> {
+    let parameters = uri.query()?.split('&');
+    parameters.filter_map(|parameter| parameter.split_once('=')).find(|(key, _)| *key == name).map(|(_, value)| value)
+}

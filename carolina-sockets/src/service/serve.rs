@@ -1,0 +1,266 @@
+use std::{fmt, future::IntoFuture, net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::{Router, extract::ConnectInfo};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use tokio::net::{TcpListener, TcpStream};
+use tower_layer::Layer;
+
+use super::{Builder, Sockets, set_global};
+use crate::{
+    config::Config,
+    error::{Error, Result},
+    identity::Identify,
+    private::{BoxFuture, Channel},
+};
+
+/// Runs a service: `carolina_sockets::serve().await`.
+///
+/// It loads the configuration, finds the channels that are linked in, listens, and on SIGTERM or ctrl-c ends in order:
+/// it stops to accept, lets running handlers finish within `limits.shutdown_timeout`, closes the connections and
+/// returns. It sets the global [`sockets`](crate::sockets), and, where the application has set none, a `tracing`
+/// subscriber that writes to standard error by the variable `RUST_LOG` (default `info`).
+///
+/// # Errors
+///
+/// When awaited: whatever [`Builder::build`] returns, [`Error::Io`] when it cannot listen or read its files, and
+/// [`Error::AlreadyRunning`] in a process that has served before. A `main` that returns it prints one clear message and
+/// exits with code 1.
+pub fn serve() -> Serve {
+    Serve { builder: Sockets::builder(), config: None, router: Router::new(), listener: None }
+}
+
+/// What [`serve`] returns: to be set up further, and awaited.
+#[must_use = "nothing is served until this is awaited"]
+pub struct Serve {
+    builder: Builder,
+    config: Option<Config>,
+    router: Router,
+    listener: Option<TcpListener>,
+}
+
+impl Serve {
+    /// Runs with this configuration instead of loading it.
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = Some(config);
+        self
+    }
+
+    /// Provides a value to handlers that take `State<T>`.
+    pub fn state<T: Send + Sync + 'static>(mut self, value: T) -> Self {
+        self.builder = self.builder.state(value);
+        self
+    }
+
+    /// Serves these routes as well, under the session layer. `static_dir` answers where none of them does, in place
+    /// of the router's own fallback.
+    pub fn router(mut self, router: Router) -> Self {
+        self.router = router;
+        self
+    }
+
+    /// Finds out who a client is by the application's own way; see [`Builder::identify`].
+    pub fn identify(mut self, identify: impl Identify) -> Self {
+        self.builder = self.builder.identify(identify);
+        self
+    }
+
+    /// Keeps sessions in this store; see [`Builder::session_store`].
+    pub fn session_store(mut self, store: impl tower_sessions::SessionStore) -> Self {
+        self.builder = self.builder.session_store(store);
+        self
+    }
+
+    /// Mounts the linked channels, or only those that [`mount`](Self::mount) names; see [`Builder::discover`].
+    pub fn discover(mut self, discover: bool) -> Self {
+        self.builder = self.builder.discover(discover);
+        self
+    }
+
+    /// Mounts a driver at a path; see [`Builder::mount`].
+    pub fn mount<C: Channel>(mut self, path: impl Into<String>) -> Self {
+        self.builder = self.builder.mount::<C>(path);
+        self
+    }
+
+    /// Listens on this socket instead of opening the one that `bind` names.
+    pub fn listener(mut self, listener: TcpListener) -> Self {
+        self.listener = Some(listener);
+        self
+    }
+
+    async fn run(self) -> Result {
+        start_log();
+        let config = match self.config {
+            Some(config) => config,
+            None => Config::load()?,
+        };
+        let mut router = self.router;
+        if let Some(directory) = &config.static_dir {
+            check_directory(directory)?;
+            router = router.fallback_service(tower_http::services::ServeDir::new(directory));
+        }
+        // The port first: a second instance must not get as far as touching stores and backplanes.
+        let listener = match self.listener {
+            Some(listener) => listener,
+            None => TcpListener::bind(&config.bind)
+                .await
+                .map_err(|error| Error::io(format!("cannot listen on {}", config.bind), error))?,
+        };
+        let sockets = self.builder.config(config).build().await?;
+        set_global(&sockets)?;
+        let address = listener.local_addr().map_err(|error| Error::io("cannot listen", error))?;
+        println!("listening on http://{address}\n{}", sockets.table());
+        run(sockets, router, listener, stop_signal()).await
+    }
+}
+
+impl IntoFuture for Serve {
+    type Output = Result;
+    type IntoFuture = BoxFuture<'static, Result>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.run())
+    }
+}
+
+impl fmt::Debug for Serve {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Serve").field("builder", &self.builder).finish_non_exhaustive()
+    }
+}
+
+fn start_log() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    // An application that has set its own keeps it.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+}
+
+fn check_directory(directory: &std::path::Path) -> Result {
+    let what = || format!("cannot serve files from `{}` (static_dir)", directory.display());
+    let found = std::fs::metadata(directory).map_err(|error| Error::io(what(), error))?;
+    match found.is_dir() {
+        true => Ok(()),
+        false => Err(Error::io(what(), std::io::Error::new(std::io::ErrorKind::NotADirectory, "it is no directory"))),
+    }
+}
+
+async fn stop_signal() {
+    let interrupt = async {
+        if let Err(error) = tokio::signal::ctrl_c().await {
+            tracing::error!(%error, "ctrl-c cannot be waited for");
+            std::future::pending::<()>().await;
+        }
+    };
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        match signal(SignalKind::terminate()) {
+            Ok(mut terminate) => tokio::select! {
+                () = interrupt => {}
+                _ = terminate.recv() => {}
+            },
+            Err(error) => {
+                tracing::error!(%error, "SIGTERM cannot be waited for");
+                interrupt.await;
+            }
+        }
+    }
+    #[cfg(not(unix))]
+    interrupt.await;
+}
+
+/// Accepts connections until `stop`, then ends the service in order.
+pub(crate) async fn run(
+    sockets: Sockets,
+    router: Router,
+    listener: TcpListener,
+    stop: impl Future<Output = ()>,
+) -> Result {
+    let app = sockets.layer().layer(router.layer(sockets.session_layer()));
+    let limits = &sockets.config().limits;
+    let server = Arc::new(Server {
+        app,
+        header_timeout: limits.connect_timeout,
+        closing: tokio_util::sync::CancellationToken::new(),
+    });
+    tokio::pin!(stop);
+    loop {
+        tokio::select! {
+            biased;
+            () = &mut stop => break,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, from)) => {
+                    tokio::spawn(server.clone().connection(stream, from));
+                }
+                Err(error) => {
+                    // Out of file descriptors, most likely: others must close first.
+                    crate::guard::refused(crate::guard::Cause::Connections, &format!("cannot accept: {error}"));
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            },
+        }
+    }
+    drop(listener);
+    server.closing.cancel();
+    sockets.shutdown().await;
+    Ok(())
+}
+
+struct Server {
+    app: super::SocketsService<Router>,
+    /// A client that opens a connection and says nothing is closed after this.
+    header_timeout: Duration,
+    closing: tokio_util::sync::CancellationToken,
+}
+
+impl Server {
+    async fn connection(self: Arc<Self>, stream: TcpStream, from: SocketAddr) {
+        // Events are small and should not wait for more.
+        let _ = stream.set_nodelay(true);
+        let app = FromAddress { app: self.app.clone(), from };
+        let connection = hyper::server::conn::http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.header_timeout)
+            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(app))
+            .with_upgrades();
+        tokio::pin!(connection);
+        let ended = tokio::select! {
+            ended = &mut connection => ended,
+            () = self.closing.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%from, %error, "a connection ended early");
+        }
+    }
+}
+
+/// Tells every request of a connection where it comes from.
+#[derive(Clone)]
+struct FromAddress {
+    app: super::SocketsService<Router>,
+    from: SocketAddr,
+}
+
+impl tower_service::Service<http::Request<hyper::body::Incoming>> for FromAddress {
+    type Response = http::Response<axum::body::Body>;
+    type Error = std::convert::Infallible;
+    type Future = BoxFuture<'static, std::result::Result<Self::Response, Self::Error>>;
+
+    fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> std::task::Poll<std::result::Result<(), Self::Error>> {
+        // axum's router is always ready.
+        std::task::Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<hyper::body::Incoming>) -> Self::Future {
+        let mut request = request.map(axum::body::Body::new);
+        request.extensions_mut().insert(ConnectInfo(self.from));
+        self.app.call(request)
+    }
+}

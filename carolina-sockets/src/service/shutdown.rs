@@ -1,0 +1,31 @@
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, Instant},
+};
+
+use super::Inner;
+
+/// How long the closing of connections may take, once handlers are done or have had their time.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+/// Ends a service in order: no more clients and events, then the handlers, then the connections.
+pub(super) async fn shutdown(sockets: &Arc<Inner>) {
+    if sockets.draining.swap(true, Ordering::AcqRel) {
+        return sockets.stop.cancelled().await;
+    }
+    let limit = sockets.config.limits.shutdown_timeout;
+    let began = Instant::now();
+    tracing::info!(connections = sockets.guard.connections(), "shutting down");
+    sockets.tasks.close();
+    if tokio::time::timeout(limit, sockets.tasks.wait()).await.is_err() {
+        tracing::warn!(handlers = sockets.tasks.len(), ?limit, "handlers did not finish in time and are left behind");
+    }
+    if let Some(engine) = &sockets.engine {
+        // A client that does not read its goodbye is not waited for; the process's end closes what is left.
+        let _ = tokio::time::timeout(GOODBYE, engine.io.close()).await;
+    }
+    // What is left of the time is for the disconnect handlers.
+    let left = limit.saturating_sub(began.elapsed()).max(Duration::from_millis(100));
+    let _ = tokio::time::timeout(left, sockets.tasks.wait()).await;
+    sockets.stop.cancel();
+}

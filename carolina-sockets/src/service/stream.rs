@@ -1,0 +1,131 @@
+//! Streams below a WebSocket.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::{Arc, Weak},
+    task::{Context, Poll},
+};
+
+use bytes::{Buf, Bytes};
+use socketioxide_core::Sid;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::Inner;
+use crate::guard::Peer;
+
+/// A stream with what was read from it already.
+pub(super) struct Rewound<S> {
+    stream: S,
+    read: Bytes,
+}
+
+impl<S> Rewound<S> {
+    pub(super) fn new(stream: S, read: Bytes) -> Self {
+        Self { stream, read }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Rewound<S> {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.read.is_empty() {
+            return Pin::new(&mut self.stream).poll_read(context, into);
+        }
+        let length = self.read.len().min(into.remaining());
+        into.put_slice(&self.read[..length]);
+        self.read.advance(length);
+        if self.read.is_empty() {
+            self.read = Bytes::new();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Rewound<S> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, data)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+/// Whose stream it is.
+pub(super) enum Line {
+    Of(Arc<Peer>),
+    /// A connection that began with polling and may not be on any channel yet.
+    Unknown(Weak<Inner>, Sid),
+}
+
+impl Line {
+    pub(super) fn unknown(sockets: &Arc<Inner>, sid: Sid) -> Self {
+        match sockets.peer_of(sid) {
+            Some(peer) => Self::Of(peer),
+            None => Self::Unknown(Arc::downgrade(sockets), sid),
+        }
+    }
+
+    fn peer(&mut self) -> Option<&Arc<Peer>> {
+        if let Self::Unknown(sockets, sid) = self {
+            *self = Self::Of(sockets.upgrade()?.peer_of(*sid)?);
+        }
+        match self {
+            Self::Of(peer) => Some(peer),
+            Self::Unknown(..) => None,
+        }
+    }
+}
+
+/// A stream that ends when its connection is cut. socketioxide has no way to close a connection whose buffers are
+/// full; an end of the stream is one.
+pub(super) struct Tap<S> {
+    stream: S,
+    line: Line,
+}
+
+impl<S> Tap<S> {
+    pub(super) fn new(stream: S, line: Line) -> Self {
+        Self { stream, line }
+    }
+}
+
+fn cut() -> io::Error {
+    io::Error::new(io::ErrorKind::ConnectionAborted, "the connection has been cut")
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Tap<S> {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        match this.line.peer() {
+            Some(peer) if !peer.poll_alive(context) => Poll::Ready(Err(cut())),
+            _ => Pin::new(&mut this.stream).poll_read(context, into),
+        }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Tap<S> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        let this = &mut *self;
+        match this.line.peer() {
+            Some(peer) if !peer.is_alive() => Poll::Ready(Err(cut())),
+            peer => match Pin::new(&mut this.stream).poll_write(context, data) {
+                // A client that reads nothing would hold the writer here for ever.
+                Poll::Pending if peer.is_some_and(|peer| !peer.poll_writable(context)) => Poll::Ready(Err(cut())),
+                written => written,
+            },
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}

@@ -1,0 +1,374 @@
+use std::{
+    collections::{HashMap, VecDeque},
+    fmt,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+use axum::extract::ConnectInfo;
+use http::{HeaderName, HeaderValue, Request, header};
+use serde::{Serialize, de::DeserializeOwned};
+use socketioxide_core::{
+    Value,
+    packet::{Packet, PacketData},
+    parser::Parse,
+};
+use socketioxide_parser_common::CommonParser;
+use tokio::{sync::mpsc, time::Instant};
+
+use super::{
+    error::ClientError,
+    wire::{Incoming, Wire},
+};
+use crate::service::{Sockets, open_in_memory};
+
+/// How long a client waits for what it expects.
+const DEADLINE: Duration = Duration::from_secs(5);
+/// How long nothing must come for [`Client::expect_none`].
+const QUIET: Duration = Duration::from_millis(100);
+
+/// What a test client brings to its handshake.
+#[derive(Clone)]
+#[must_use = "a client is made by `connect`"]
+pub struct ClientBuilder {
+    sockets: Sockets,
+    headers: Vec<(String, String)>,
+    cookies: Vec<String>,
+    query: String,
+    auth: Option<serde_json::Value>,
+    address: IpAddr,
+}
+
+impl ClientBuilder {
+    pub(super) fn new(sockets: Sockets) -> Self {
+        Self {
+            sockets,
+            headers: Vec::new(),
+            cookies: Vec::new(),
+            query: String::new(),
+            auth: None,
+            address: Ipv4Addr::LOCALHOST.into(),
+        }
+    }
+
+    /// A header of the handshake.
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// A cookie of the handshake, its value as the browser would send it.
+    pub fn cookie(mut self, name: &str, value: &str) -> Self {
+        self.cookies.push(format!("{name}={value}"));
+        self
+    }
+
+    /// A parameter of the handshake's query, percent-encoded.
+    pub fn query(mut self, name: &str, value: &str) -> Self {
+        self.query = format!("{}&{name}={value}", self.query);
+        self
+    }
+
+    /// The `auth` payload.
+    ///
+    /// # Panics
+    ///
+    /// When it does not serialize.
+    pub fn auth(mut self, auth: impl Serialize) -> Self {
+        self.auth = Some(serde_json::to_value(auth).expect("`auth` must serialize"));
+        self
+    }
+
+    /// The address it comes from; `127.0.0.1` by default.
+    pub fn address(mut self, address: IpAddr) -> Self {
+        self.address = address;
+        self
+    }
+
+    /// Connects and joins a channel.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Refused`] when the doors or the channel do not let it in.
+    pub async fn connect(self, channel: &str) -> Result<Client, ClientError> {
+        let base = &self.sockets.config().transport.path;
+        let mut request = Request::get(format!("{base}/?EIO=4&transport=websocket{}", self.query));
+        request = request.header(header::HOST, "localhost");
+        for (name, value) in &self.headers {
+            let name: HeaderName =
+                name.parse().map_err(|error| ClientError::Invalid(format!("header `{name}`: {error}")))?;
+            let value = HeaderValue::from_str(value);
+            request = request.header(name, value.map_err(|error| ClientError::Invalid(format!("a header: {error}")))?);
+        }
+        if !self.cookies.is_empty() {
+            request = request.header(header::COOKIE, self.cookies.join("; "));
+        }
+        let request = request.body(()).map_err(|error| ClientError::Invalid(error.to_string()))?;
+        let (mut parts, ()) = request.into_parts();
+        parts.extensions.insert(ConnectInfo(SocketAddr::new(self.address, 0)));
+        let (ours, theirs) = tokio::io::duplex(64 * 1024);
+        open_in_memory(&self.sockets, theirs, parts)
+            .map_err(|refusal| ClientError::Refused { code: refusal.code.to_owned(), message: refusal.message })?;
+        let wire = Arc::new(Wire::open(ours).await);
+        Client::join(wire, channel, self.auth).await
+    }
+}
+
+impl fmt::Debug for ClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientBuilder").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+/// A test client on a channel.
+///
+/// Whatever arrives is kept until it is asked for, so that expectations may come in any order. Whatever is waited for
+/// is waited for 5 seconds; see [`deadline`](Self::deadline). It disconnects when it, and every other client on its
+/// connection, is dropped.
+#[derive(Debug)]
+pub struct Client {
+    wire: Arc<Wire>,
+    channel: String,
+    incoming: mpsc::UnboundedReceiver<Incoming>,
+    events: VecDeque<(String, Value, Option<i64>)>,
+    answers: HashMap<i64, Value>,
+    next_ack: i64,
+    ended: bool,
+    deadline: Duration,
+}
+
+impl Client {
+    async fn join(wire: Arc<Wire>, channel: &str, auth: Option<serde_json::Value>) -> Result<Self, ClientError> {
+        let mut incoming = wire.listen(channel);
+        let auth = auth.map(|auth| Value::Str(auth.to_string().into(), None));
+        wire.send(Packet { ns: channel.to_owned().into(), inner: PacketData::Connect(auth) });
+        match tokio::time::timeout(DEADLINE, incoming.recv()).await {
+            Ok(Some(Incoming::Connected)) => Ok(Self {
+                wire,
+                channel: channel.to_owned(),
+                incoming,
+                events: VecDeque::new(),
+                answers: HashMap::new(),
+                next_ack: 0,
+                ended: false,
+                deadline: DEADLINE,
+            }),
+            Ok(Some(Incoming::Refused(text))) => Err(ClientError::refused(&text)),
+            Ok(_) => Err(ClientError::Disconnected),
+            Err(_) => Err(ClientError::Timeout(format!("to join `{channel}`"))),
+        }
+    }
+
+    /// Joins a further channel over the same connection.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Refused`] when the channel does not let it in.
+    pub async fn channel(&self, channel: &str) -> Result<Client, ClientError> {
+        Self::join(self.wire.clone(), channel, None).await
+    }
+
+    /// As [`channel`](Self::channel), with an `auth` payload.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Refused`] when the channel does not let it in.
+    pub async fn channel_with(&self, channel: &str, auth: impl Serialize) -> Result<Client, ClientError> {
+        let auth = serde_json::to_value(auth).map_err(|error| ClientError::Invalid(error.to_string()))?;
+        Self::join(self.wire.clone(), channel, Some(auth)).await
+    }
+
+    /// Waits so long for whatever is expected from here on.
+    pub fn deadline(&mut self, deadline: Duration) {
+        self.deadline = deadline;
+    }
+
+    /// Sends an event without asking for an acknowledgement. A tuple becomes several arguments.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Invalid`] when the data does not serialize.
+    pub async fn emit(&mut self, event: &str, data: impl Serialize) -> Result<(), ClientError> {
+        self.write(event, &data, None)
+    }
+
+    /// Sends an event and waits for its acknowledgement: `T` is its first argument, a tuple several, `()` none.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Rejected`] when the event failed, [`ClientError::Timeout`] and [`ClientError::Disconnected`] when no
+    /// answer came.
+    pub async fn request<T: DeserializeOwned>(&mut self, event: &str, data: impl Serialize) -> Result<T, ClientError> {
+        let ack = self.send_request(event, data)?;
+        self.answer(ack).await
+    }
+
+    /// Sends an event that asks for an acknowledgement, to be waited for by [`answer`](Self::answer).
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Invalid`] when the data does not serialize.
+    pub fn send_request(&mut self, event: &str, data: impl Serialize) -> Result<i64, ClientError> {
+        let ack = self.next_ack;
+        self.next_ack += 1;
+        self.write(event, &data, Some(ack))?;
+        Ok(ack)
+    }
+
+    /// Waits for the answer to [`send_request`](Self::send_request).
+    ///
+    /// # Errors
+    ///
+    /// As [`request`](Self::request).
+    pub async fn answer<T: DeserializeOwned>(&mut self, ack: i64) -> Result<T, ClientError> {
+        let until = Instant::now() + self.deadline;
+        loop {
+            if let Some(answer) = self.answers.remove(&ack) {
+                return read_answer(answer);
+            }
+            self.receive(until, "an acknowledgement").await?;
+        }
+    }
+
+    /// Waits for an event and returns its data: the first argument, or several as a tuple. Others that arrive
+    /// meanwhile are kept.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Timeout`] and [`ClientError::Disconnected`] when it did not come, [`ClientError::Invalid`] when its
+    /// data does not read as `T`.
+    pub async fn expect<T: DeserializeOwned>(&mut self, event: &str) -> Result<T, ClientError> {
+        let (mut data, _) = self.take(event).await?;
+        CommonParser.decode_value(&mut data, true).map_err(|error| ClientError::Invalid(error.to_string()))
+    }
+
+    /// Waits for an event and acknowledges it.
+    ///
+    /// # Errors
+    ///
+    /// As [`expect`](Self::expect).
+    pub async fn expect_and_answer<T: DeserializeOwned>(
+        &mut self,
+        event: &str,
+        answer: impl Serialize,
+    ) -> Result<T, ClientError> {
+        let (mut data, ack) = self.take(event).await?;
+        let ack = ack.ok_or_else(|| ClientError::Unexpected(format!("`{event}` asks for no acknowledgement")))?;
+        let written = CommonParser.encode_value(&answer, None);
+        let written = written.map_err(|error| ClientError::Invalid(error.to_string()))?;
+        self.wire.send(Packet::ack(self.channel.clone(), written, ack));
+        CommonParser.decode_value(&mut data, true).map_err(|error| ClientError::Invalid(error.to_string()))
+    }
+
+    async fn take(&mut self, event: &str) -> Result<(Value, Option<i64>), ClientError> {
+        let until = Instant::now() + self.deadline;
+        loop {
+            if let Some(found) = self.events.iter().position(|(name, ..)| name == event) {
+                let (_, data, ack) = self.events.remove(found).ok_or(ClientError::Disconnected)?;
+                return Ok((data, ack));
+            }
+            self.receive(until, event).await?;
+        }
+    }
+
+    /// Sees to it that an event has not come and does not come for 100 ms. Where something else can be waited for that
+    /// comes behind the event if it comes, wait for that first: it makes the test certain.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Unexpected`] when it came.
+    pub async fn expect_none(&mut self, event: &str) -> Result<(), ClientError> {
+        let until = Instant::now() + QUIET;
+        loop {
+            if self.events.iter().any(|(name, ..)| name == event) {
+                return Err(ClientError::Unexpected(format!("`{event}` came")));
+            }
+            match self.receive(until, event).await {
+                Ok(()) => {}
+                Err(_) => return Ok(()),
+            }
+        }
+    }
+
+    /// Waits until the server takes the client off the channel or closes the connection.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Timeout`] when it does not.
+    pub async fn expect_disconnect(&mut self) -> Result<(), ClientError> {
+        let until = Instant::now() + self.deadline;
+        loop {
+            match self.receive(until, "a disconnect").await {
+                Ok(()) => {}
+                Err(ClientError::Disconnected) => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Leaves the channel; the connection stays for others on it.
+    pub fn leave(self) {
+        self.wire.send(Packet::disconnect(self.channel.clone()));
+    }
+
+    /// Sends an Engine.IO packet as it is, for tests of what no proper client sends.
+    pub fn send_raw(&self, packet: &str) {
+        self.wire.send_text(packet.to_owned());
+    }
+
+    fn write(&self, event: &str, data: &impl Serialize, ack: Option<i64>) -> Result<(), ClientError> {
+        let data = CommonParser.encode_value(data, Some(event));
+        let mut packet =
+            Packet::event(self.channel.clone(), data.map_err(|error| ClientError::Invalid(error.to_string()))?);
+        if let Some(ack) = ack {
+            packet.inner.set_ack_id(ack);
+        }
+        self.wire.send(packet);
+        Ok(())
+    }
+
+    /// Takes in one packet.
+    async fn receive(&mut self, until: Instant, what: &str) -> Result<(), ClientError> {
+        if self.ended {
+            return Err(ClientError::Disconnected);
+        }
+        match tokio::time::timeout_at(until, self.incoming.recv()).await {
+            Err(_) => Err(ClientError::Timeout(format!("{what}; kept are {:?}", self.kept()))),
+            Ok(Some(Incoming::Event(data, ack))) => {
+                let name = CommonParser.read_event(&data).unwrap_or_default().to_owned();
+                self.events.push_back((name, data, ack));
+                Ok(())
+            }
+            Ok(Some(Incoming::Answer(ack, answer))) => {
+                if self.answers.insert(ack, answer).is_some() || ack >= self.next_ack {
+                    return Err(ClientError::Unexpected(format!("a second answer to event {ack}")));
+                }
+                Ok(())
+            }
+            Ok(Some(Incoming::Connected | Incoming::Refused(_))) => Ok(()),
+            Ok(Some(Incoming::Disconnected) | None) => {
+                self.ended = true;
+                Err(ClientError::Disconnected)
+            }
+        }
+    }
+
+    fn kept(&self) -> Vec<&str> {
+        self.events.iter().map(|(name, ..)| name.as_str()).collect()
+    }
+}
+
+fn read_answer<T: DeserializeOwned>(mut answer: Value) -> Result<T, ClientError> {
+    if let Ok(first) = CommonParser.decode_value::<serde_json::Value>(&mut answer.clone(), false) {
+        if let Some(rejected) = ClientError::in_answer(&first) {
+            return Err(rejected);
+        }
+    }
+    if let Value::Str(text, _) = &answer {
+        if text.as_str() == "[]" {
+            return serde_json::from_str("null").map_err(|error| ClientError::Invalid(error.to_string()));
+        }
+    }
+    CommonParser.decode_value(&mut answer, false).map_err(|error| ClientError::Invalid(error.to_string()))
+}

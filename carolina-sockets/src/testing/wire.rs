@@ -1,0 +1,126 @@
+//! One Engine.IO connection over WebSocket, shared by a test client's channels.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
+
+use futures_util::{SinkExt, StreamExt, stream::SplitStream};
+use socketioxide_core::{
+    Str, Value,
+    packet::{Packet, PacketData},
+    parser::{Parse, ParseConfig, ParseError, ParserState},
+};
+use socketioxide_parser_common::CommonParser;
+use tokio::{io::DuplexStream, sync::mpsc};
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{Message, protocol::Role},
+};
+
+/// A packet on its way to a channel's client.
+pub(super) enum Incoming {
+    Connected,
+    Refused(String),
+    Event(Value, Option<i64>),
+    Answer(i64, Value),
+    Disconnected,
+}
+
+type Channels = Arc<Mutex<HashMap<String, mpsc::UnboundedSender<Incoming>>>>;
+
+/// The connection. It closes when it is dropped.
+#[derive(Debug)]
+pub(super) struct Wire {
+    send: mpsc::UnboundedSender<Message>,
+    channels: Channels,
+}
+
+impl Wire {
+    /// Speaks over a stream whose WebSocket handshake is done.
+    pub(super) async fn open(stream: DuplexStream) -> Self {
+        let stream = WebSocketStream::from_raw_socket(stream, Role::Client, None).await;
+        let (mut sink, stream) = stream.split();
+        let (send, mut to_send) = mpsc::unbounded_channel::<Message>();
+        let channels = Channels::default();
+        tokio::spawn(async move {
+            while let Some(message) = to_send.recv().await {
+                if sink.send(message).await.is_err() {
+                    return;
+                }
+            }
+            let _ = sink.close().await;
+        });
+        tokio::spawn(read(stream, send.downgrade(), channels.clone()));
+        Self { send, channels }
+    }
+
+    /// Where a channel's packets arrive.
+    pub(super) fn listen(&self, channel: &str) -> mpsc::UnboundedReceiver<Incoming> {
+        let (to, from) = mpsc::unbounded_channel();
+        self.lock().insert(channel.to_owned(), to);
+        from
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, mpsc::UnboundedSender<Incoming>>> {
+        self.channels.lock().expect("no panic happens under this lock")
+    }
+
+    pub(super) fn send(&self, packet: Packet) {
+        let Value::Str(text, attachments) = CommonParser.encode(packet) else { return };
+        self.send_text(format!("4{text}"));
+        for attachment in attachments.into_iter().flatten() {
+            let _ = self.send.send(Message::Binary(attachment));
+        }
+    }
+
+    /// Sends an Engine.IO packet as it is.
+    pub(super) fn send_text(&self, text: String) {
+        // A connection that has ended is noticed by whoever waits for an answer.
+        let _ = self.send.send(Message::Text(text.into()));
+    }
+}
+
+async fn read(
+    mut stream: SplitStream<WebSocketStream<DuplexStream>>,
+    send: mpsc::WeakUnboundedSender<Message>,
+    channels: Channels,
+) {
+    let (config, state) = (ParseConfig::default(), ParserState::default());
+    while let Some(Ok(message)) = stream.next().await {
+        let packet = match message {
+            Message::Text(text) => match text.as_bytes().first() {
+                Some(b'2') => {
+                    if let Some(send) = send.upgrade() {
+                        let _ = send.send(Message::Text("3".into()));
+                    }
+                    continue;
+                }
+                Some(b'4') => CommonParser.decode_str(&config, &state, Str::from(text[1..].to_owned())),
+                _ => continue,
+            },
+            Message::Binary(data) => CommonParser.decode_bin(&config, &state, data),
+            _ => continue,
+        };
+        match packet {
+            Ok(packet) => deliver(packet, &channels),
+            Err(ParseError::NeedsMoreBinaryData) => {}
+            Err(_) => break,
+        }
+    }
+    channels.lock().expect("no panic happens under this lock").clear();
+}
+
+fn deliver(packet: Packet, channels: &Channels) {
+    let channels = channels.lock().expect("no panic happens under this lock");
+    let Some(to) = channels.get(packet.ns.as_str()) else { return };
+    let incoming = match packet.inner {
+        PacketData::Connect(_) => Incoming::Connected,
+        PacketData::ConnectError(message) => Incoming::Refused(message),
+        PacketData::Event(value, ack) | PacketData::BinaryEvent(value, ack) => Incoming::Event(value, ack),
+        PacketData::EventAck(value, ack) | PacketData::BinaryAck(value, ack) => Incoming::Answer(ack, value),
+        PacketData::Disconnect => Incoming::Disconnected,
+    };
+    // A client that was dropped listens no more.
+    let _ = to.send(incoming);
+}
