@@ -1,4 +1,30 @@
-//! Sessions for HTTP handlers: the [`Session`] extractor and the layer that provides it.
+//! Sessions for HTTP handlers.
+//!
+//! [`Session`] is the extractor of `tower-sessions`. Under the [`SessionLayer`] that `serve()` puts over its router, a
+//! handler that inserts the user into it has logged the user in, on the sockets of that session too; one that calls
+//! [`Session::flush`] has logged them out (rule R11).
+//!
+//! ```
+//! use axum::{Form, Router, response::Redirect, routing::post};
+//! use carolina_sockets::http::Session;
+//!
+//! #[derive(serde::Deserialize)]
+//! struct Login { name: String }
+//!
+//! async fn login(session: Session, Form(login): Form<Login>) -> Redirect {
+//!     // Whoever knew the session before the log-in does not know it after.
+//!     let _ = session.cycle_id().await;
+//!     let _ = session.insert("user_id", &login.name).await;
+//!     Redirect::to("/")
+//! }
+//!
+//! async fn logout(session: Session) -> Redirect {
+//!     let _ = session.flush().await;
+//!     Redirect::to("/")
+//! }
+//!
+//! let routes: Router = Router::new().route("/login", post(login)).route("/logout", post(logout));
+//! ```
 
 use std::{
     fmt,
@@ -9,7 +35,8 @@ use std::{
 };
 
 use cookie::{Cookie, SameSite};
-use http::{HeaderValue, Request, Response, StatusCode, header::SET_COOKIE, request::Parts};
+use http::{HeaderValue, Request, Response, StatusCode, header::SET_COOKIE};
+use ipnet::IpNet;
 use time::{Duration, OffsetDateTime};
 use tower_layer::Layer;
 use tower_service::Service;
@@ -18,12 +45,11 @@ use tower_sessions::{Expiry, session::Id};
 pub use tower_sessions::Session;
 
 use crate::{
+    config::SessionConfig,
     extract::Cookies,
+    guard,
     identity::{CookieKeys, LIFETIME_KEY, Presented, RequestScope, WatchedStore},
 };
-
-/// Whether a request came by TLS.
-pub(crate) type IsTls = Arc<dyn Fn(&Parts) -> bool + Send + Sync>;
 
 /// The session layer: gives handlers their [`Session`], and browsers the cookie that belongs to it.
 ///
@@ -44,12 +70,18 @@ struct Settings {
     keys: Arc<CookieKeys>,
     /// Whether cookies are `Secure`; where nothing is said, those are that were asked for by TLS.
     secure: Option<bool>,
-    is_tls: IsTls,
+    trusted_proxies: Vec<IpNet>,
 }
 
 impl SessionLayer {
-    pub(crate) fn new(store: Arc<WatchedStore>, keys: Arc<CookieKeys>, secure: Option<bool>, is_tls: IsTls) -> Self {
-        Self(Arc::new(Settings { store, keys, secure, is_tls }))
+    pub(crate) fn new(
+        store: Arc<WatchedStore>,
+        keys: Arc<CookieKeys>,
+        config: &SessionConfig,
+        trusted_proxies: &[IpNet],
+    ) -> Self {
+        let trusted_proxies = trusted_proxies.to_vec();
+        Self(Arc::new(Settings { store, keys, secure: config.secure, trusted_proxies }))
     }
 }
 
@@ -84,6 +116,7 @@ impl<S, Body, Answer> Service<Request<Body>> for SessionService<S>
 where
     S: Service<Request<Body>, Response = Response<Answer>> + Clone + Send + 'static,
     S::Future: Send,
+    S::Error: Send,
     Body: Send + 'static,
     Answer: Default + Send,
 {
@@ -102,7 +135,9 @@ where
         let settings = self.settings.clone();
         let (mut parts, body) = request.into_parts();
         let presented = settings.keys.find(&Cookies::of(&parts.headers));
-        let secure = settings.secure.unwrap_or_else(|| (settings.is_tls)(&parts));
+        let secure = settings.secure.unwrap_or_else(|| guard::is_secure(&parts, &settings.trusted_proxies));
+        // Without `ConnectInfo` every client seems to have the same address, which says nothing.
+        let from = Some(guard::client_address(&parts, &settings.trusted_proxies)).filter(|from| !from.is_unspecified());
         let id = match presented {
             Presented::Valid(opened) => Some(opened.id),
             Presented::Nothing | Presented::Invalid => None,
@@ -110,7 +145,7 @@ where
         let session = settings.store.session(id);
         parts.extensions.insert(session.clone());
         let request = Request::from_parts(parts, body);
-        let scope = settings.store.request();
+        let scope = settings.store.request(from);
         Box::pin(scope.clone().run(async move {
             let mut response = inner.call(request).await?;
             let visit = Visit { settings: &settings, session: &session, scope: &scope, presented, secure };

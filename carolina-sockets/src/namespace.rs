@@ -153,6 +153,13 @@ impl Mount {
         self.connections.read().expect("no panic happens under this lock").get(&sid).cloned()
     }
 
+    /// This node's connections in a room.
+    pub(crate) fn in_room(&self, room: &str) -> Vec<Arc<Connection>> {
+        let Some(backplane) = self.backplane() else { return Vec::new() };
+        let sids = backplane.sids_in(room);
+        sids.into_iter().filter_map(|sid| self.connection(sid)).collect()
+    }
+
     fn register(&self, connection: &Arc<Connection>) {
         self.connections.write().expect("no panic happens under this lock").insert(connection.sid, connection.clone());
     }

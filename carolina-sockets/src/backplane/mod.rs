@@ -13,6 +13,7 @@ use std::{
 
 use socketioxide::adapter::Emitter;
 use socketioxide_core::{
+    Sid,
     adapter::{
         BroadcastOptions, CoreAdapter, CoreLocalAdapter, DefinedAdapter, SocketEmitter,
         errors::{AdapterError, BroadcastError},
@@ -58,6 +59,13 @@ impl BackplaneState {
 }
 
 impl Backplane {
+    /// This node's sockets in a room.
+    pub(crate) fn sids_in(&self, room: &str) -> Vec<Sid> {
+        let mut options = BroadcastOptions::default();
+        options.rooms.push(room.to_owned().into());
+        self.local.sockets(options)
+    }
+
     /// Takes sockets of other nodes off the channel.
     pub(crate) async fn disconnect_others(&self, _options: BroadcastOptions) -> Result<(), BackplaneError> {
         Ok(())

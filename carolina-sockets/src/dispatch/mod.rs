@@ -128,6 +128,6 @@ pub(crate) fn event_name(payload: &Value) -> Option<std::borrow::Cow<'_, str>> {
         }
     }
     let mut reader = serde_json::Deserializer::from_str(text);
-    let first: Result<crate::extract::FirstElement, _> = serde::Deserialize::deserialize(&mut reader);
+    let first: Result<crate::extract::FirstElement<'_>, _> = serde::Deserialize::deserialize(&mut reader);
     first.ok().map(|first| first.0)
 }

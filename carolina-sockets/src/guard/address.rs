@@ -26,7 +26,7 @@ pub(super) fn is_from_proxy(parts: &Parts, trusted: &[IpNet]) -> bool {
 }
 
 /// The client's address: from the right, the first that is no trusted proxy.
-pub(super) fn of(parts: &Parts, trusted: &[IpNet]) -> IpAddr {
+pub(crate) fn of(parts: &Parts, trusted: &[IpNet]) -> IpAddr {
     let mut address = next_hop(parts);
     for hop in list(&parts.headers, "x-forwarded-for").into_iter().rev() {
         if !is_trusted(address, trusted) {
@@ -41,7 +41,8 @@ pub(super) fn of(parts: &Parts, trusted: &[IpNet]) -> IpAddr {
     address
 }
 
-pub(super) fn is_secure(parts: &Parts, trusted: &[IpNet]) -> bool {
+/// Whether a trusted proxy says that the request reached it by TLS.
+pub(crate) fn is_secure(parts: &Parts, trusted: &[IpNet]) -> bool {
     is_from_proxy(parts, trusted)
         && list(&parts.headers, "x-forwarded-proto").last().is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"))
 }

@@ -11,12 +11,13 @@ use std::{net::IpAddr, sync::Arc};
 
 use http::{StatusCode, request::Parts};
 
-pub(crate) use origin::Origins;
+pub(crate) use address::{is_secure, of as client_address};
 pub(crate) use peer::Peer;
 pub(crate) use refusal::{Cause, refused};
 
 use crate::config::Config;
 use limits::Connections;
+use origin::Origins;
 
 /// The checks on a request before socketioxide sees it.
 pub(crate) struct Guard {
@@ -47,11 +48,6 @@ impl Guard {
     /// The address a request came from, past the proxies that are trusted.
     pub(crate) fn address(&self, parts: &Parts) -> IpAddr {
         address::of(parts, &self.trusted_proxies)
-    }
-
-    /// Whether the request reached its first trusted proxy, or this server, by TLS.
-    pub(crate) fn is_secure(&self, parts: &Parts) -> bool {
-        address::is_secure(parts, &self.trusted_proxies)
     }
 
     /// Refuses a page of an origin that is neither the server's own nor allowed by the configuration. Returns the

@@ -1,74 +1,370 @@
-//! STUB
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicU64, Ordering},
+//! Identity that stays true while sockets live (rule R11): whatever happens to a session reaches its sockets, which
+//! change rooms and leave channels they may no longer be on.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::{Duration, SystemTime},
 };
 
-use tokio::sync::mpsc;
+use serde_json::Value as Json;
+use socketioxide_core::Value;
+use tokio_util::sync::CancellationToken;
+use tower_sessions::session::Id;
 
-use super::{CookieKeys, EventSink, SessionEvent, SessionIdentify, SharedStore, WatchedStore};
-use crate::{backplane::RawSocket, connection::Connection, guard::Guard, http::SessionLayer, *};
+use super::{Change, CookieKeys, Identify, Identity, SessionIdentify, SharedStore, Version, WatchedStore};
+use crate::{
+    backplane::RawSocket,
+    config::Config,
+    connection::Connection,
+    error::{Error, EventError, Result},
+    extract::{Handshake, from_text},
+    http::{Session, SessionLayer},
+    service::Sockets,
+};
 
-/// Who clients are, and the sessions behind them.
+/// How often identities that end by themselves are looked through.
+const TICK: Duration = Duration::from_secs(1);
+
+/// All that finds out who sockets belong to.
 pub(crate) struct Identities {
-    generation: AtomicU64,
-    identify: Arc<dyn Identify>,
+    /// The application's own way, in place of the session.
+    custom: Option<Arc<dyn Identify>>,
     sessions: SessionIdentify,
     layer: SessionLayer,
-    /// What happens to sessions; taken by whoever acts upon it.
-    events: Mutex<Option<mpsc::UnboundedReceiver<SessionEvent>>>,
+    recheck: Duration,
 }
 
 impl Identities {
     pub(crate) async fn open(
         config: &Config,
-        identify: Option<Arc<dyn Identify>>,
+        custom: Option<Arc<dyn Identify>>,
         store: Option<SharedStore>,
+        stop: &CancellationToken,
     ) -> Result<Self> {
         let session = &config.session;
-        let keys = Arc::new(CookieKeys::new(&session.cookie, &session.secret)?);
         let store = match store {
             Some(store) => store,
-            None => SharedStore::open(&session.store).await?,
+            None => SharedStore::open(&session.store, stop).await?,
         };
-        let (sender, events) = mpsc::unbounded_channel();
-        let sink: EventSink = Arc::new(move |event| {
-            // Nobody listens any more once the service is gone.
-            let _ = sender.send(event);
-        });
-        let store = Arc::new(WatchedStore::new(store, session.ttl, sink));
-        let guard = Guard::new(config);
-        let is_tls = Arc::new(move |parts: &::http::request::Parts| guard.is_secure(parts));
-        let layer = SessionLayer::new(store.clone(), keys.clone(), session.secure, is_tls);
+        let keys = Arc::new(CookieKeys::new(&session.cookie, &session.secret));
+        let store = Arc::new(WatchedStore::new(store, session.ttl));
+        let layer = SessionLayer::new(store.clone(), keys.clone(), session, &config.trusted_proxies);
         let sessions = SessionIdentify::new(store, keys, &session.user_key);
-        let identify = identify.unwrap_or_else(|| Arc::new(sessions.clone()));
-        Ok(Self { generation: AtomicU64::new(0), identify, sessions, layer, events: Mutex::new(Some(events)) })
+        Ok(Self { custom, sessions, layer, recheck: session.recheck })
     }
+
+    /// Counts changes, so that a client that is on its way in can tell whether it missed one.
     pub(crate) fn generation(&self) -> u64 {
-        self.generation.load(Ordering::Acquire)
+        self.sessions.store().generation()
     }
-    pub(crate) async fn identify(&self, handshake: &Handshake) -> Result<Identity, EventError> {
-        self.identify.identify(handshake).await
-    }
+
     pub(crate) fn layer(&self) -> SessionLayer {
         self.layer.clone()
     }
-    pub(crate) fn session(&self, id: &str) -> Option<http::Session> {
+
+    /// A session as HTTP handlers know it.
+    pub(crate) fn session(&self, id: &str) -> Option<Session> {
         self.sessions.session(id)
     }
+
+    /// Who a client is, by its handshake (rule R10).
+    pub(crate) async fn identify(&self, handshake: &Handshake) -> Result<Identity, EventError> {
+        match &self.custom {
+            Some(custom) => custom.identify(handshake).await,
+            None => self.sessions.identify(handshake).await,
+        }
+    }
+
+    /// Who a socket is now, by what it came with, where the application has its own way.
+    async fn again(&self, connection: &Connection, raw: &Arc<RawSocket>) -> Result<Identity, EventError> {
+        let handshake = Handshake::new(raw.clone(), connection.peer.clone(), connection.auth.clone());
+        match self.identify(&handshake).await {
+            // A token that has expired, say: whoever had it is nobody now.
+            Err(error) if !error.is_hidden() => Ok(Identity::anonymous()),
+            identified => identified,
+        }
+    }
 }
-pub(crate) async fn recheck(_: &Sockets, _: &Arc<Connection>, _: &Arc<RawSocket>) {}
-pub(crate) async fn disconnect_user(_: &Sockets, _: &str) -> Result<usize> {
-    Ok(0)
+
+impl std::fmt::Debug for Identities {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Identities").field("custom", &self.custom.is_some()).finish_non_exhaustive()
+    }
 }
-pub(crate) async fn refresh(_: &Sockets, _: &str) -> Result {
-    Ok(())
+
+/// Begins to watch: the store's changes from here on, and whatever changes behind its back.
+pub(crate) fn start(sockets: &Sockets) {
+    let inner = sockets.inner();
+    let service = Arc::downgrade(inner);
+    inner.identities.sessions.store().watch(Arc::new(move |change, version| {
+        let service = service.upgrade();
+        Box::pin(async move {
+            if let Some(service) = service {
+                apply(&Sockets::from(service), change, version).await;
+            }
+        })
+    }));
+    let (weak, stop) = (Arc::downgrade(inner), inner.stop.clone());
+    let recheck = inner.identities.recheck;
+    tokio::spawn(async move {
+        let mut every = tokio::time::interval(TICK.min(recheck));
+        every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut checked = tokio::time::Instant::now();
+        while stop.run_until_cancelled(every.tick()).await.is_some() {
+            let Some(inner) = weak.upgrade() else { return };
+            let sockets = Sockets::from(inner);
+            let all = checked.elapsed() >= recheck;
+            if all {
+                checked = tokio::time::Instant::now();
+            }
+            sweep(&sockets, all).await;
+        }
+    });
 }
-pub(crate) fn start(_: &Sockets) {}
+
+/// Looks after identities that have ended by themselves; with `all`, after every session there is.
+async fn sweep(sockets: &Sockets, all: bool) {
+    let now = SystemTime::now();
+    let mut sessions: BTreeMap<String, Vec<Arc<Connection>>> = BTreeMap::new();
+    let mut others = Vec::new();
+    for mount in sockets.inner().mounts.values() {
+        for connection in mount.connections() {
+            let identity = connection.identity();
+            if !all && identity.expires_at().is_none_or(|at| at > now) {
+                continue;
+            }
+            match identity.session_id() {
+                Some(id) if sockets.identities().custom.is_none() => {
+                    sessions.entry(id.to_owned()).or_default().push(connection);
+                }
+                _ if identity.expires_at().is_some_and(|at| at <= now) => others.push(connection),
+                _ => {}
+            }
+        }
+    }
+    // One look into the store per session, however many sockets it has.
+    for (id, connections) in sessions {
+        let Ok(id) = id.parse::<Id>() else { continue };
+        if let Err(error) = reload(sockets, &id, &connections).await {
+            tracing::warn!(error = %error.internal_text(), "sessions could not be checked; they stay as they are");
+            return;
+        }
+    }
+    for connection in others {
+        if let Some(raw) = connection.raw() {
+            recheck(sockets, &connection, &raw).await;
+        }
+    }
+}
+
+/// A change of the store, on this node and on others.
+async fn apply(sockets: &Sockets, change: Change, version: Version) {
+    let identities = sockets.identities();
+    if identities.custom.is_some() {
+        return;
+    }
+    let id = change.id();
+    let mut connections = of_session(sockets, &id.to_string());
+    let mut target = None;
+    let identity = match change {
+        Change::Saved(record) => identities.sessions.identity(record),
+        Change::Ended(_) => Identity::anonymous(),
+        Change::Moved { to, by, .. } => {
+            target = Some(to.id.to_string());
+            let (follow, others) =
+                connections.into_iter().partition(|connection| by == Some(connection.peer.address()));
+            connections = follow;
+            cut(&others);
+            identities.sessions.identity(to)
+        }
+    };
+    if let Err(error) = settle(sockets, &id, &connections, identity, version).await {
+        tracing::warn!(error = %error.internal_text(), "a session could not be read again; its sockets are brought up to date within session.recheck");
+    }
+    if let Err(error) = sockets.inner().tell_others_of_session(&id.to_string(), target.as_deref()).await {
+        tracing::warn!(%error, "other nodes could not be told of a session's change; they notice within session.recheck");
+    }
+}
+
+/// Reads a session anew, on this node and on others.
+pub(crate) async fn refresh(sockets: &Sockets, id: &str) -> Result {
+    refresh_here(sockets, id, None).await?;
+    sockets.inner().tell_others_of_session(id, None).await
+}
+
+/// Reads a session anew and brings this node's sockets up to date. Those of a session that has moved to another id come
+/// back by themselves, with the cookie that their browser has then.
+pub(crate) async fn refresh_here(sockets: &Sockets, id: &str, moved_to: Option<&str>) -> Result {
+    let identities = sockets.identities();
+    let connections = of_session(sockets, id);
+    let own = id.parse::<Id>().ok().filter(|_| identities.custom.is_none());
+    identities.sessions.store().note_change(own.as_ref());
+    let Some(id) = own else {
+        for connection in connections {
+            if let Some(raw) = connection.raw() {
+                recheck(sockets, &connection, &raw).await;
+            }
+        }
+        return Ok(());
+    };
+    if moved_to.is_some() {
+        cut(&connections);
+        return Ok(());
+    }
+    reload(sockets, &id, &connections).await.map_err(|error| Error::Store(error.internal_text()))
+}
+
+/// Finds out anew who one socket is. If that fails, it stays who it is until the next look.
+pub(crate) async fn recheck(sockets: &Sockets, connection: &Arc<Connection>, raw: &Arc<RawSocket>) {
+    let identities = sockets.identities();
+    let checked = match connection.identity().session_id().and_then(|id| id.parse().ok()) {
+        _ if identities.custom.is_some() => match identities.again(connection, raw).await {
+            Ok(identity) => {
+                become_one(connection, raw, identity).await;
+                Ok(())
+            }
+            Err(error) => Err(error),
+        },
+        Some(id) => reload(sockets, &id, std::slice::from_ref(connection)).await,
+        None => Ok(()),
+    };
+    if let Err(error) = checked {
+        tracing::warn!(socket = %connection.sid, error = %error.internal_text(), "an identity could not be checked");
+    }
+}
+
+/// The spec's event: the client says who it is, by its cookie's value (rule R10).
 pub(crate) async fn session_event(
-    _: &Arc<Connection>,
-    _: &Arc<RawSocket>,
-    _: &socketioxide_core::Value,
+    connection: &Arc<Connection>,
+    raw: &Arc<RawSocket>,
+    payload: &Value,
 ) -> Result<(), EventError> {
+    let Some(sockets) = connection.mount.sockets() else {
+        return Err(EventError::internal("the service has been dropped"));
+    };
+    let Value::Str(text, _) = payload else {
+        return Err(EventError::invalid_payload("[1]", "the session cookie's value, a string"));
+    };
+    let value = match from_text::<Vec<Json>>(text)?.into_iter().nth(1) {
+        Some(Json::String(value)) => value,
+        _ => return Err(EventError::invalid_payload("[1]", "the session cookie's value, a string")),
+    };
+    let identities = sockets.identities();
+    if identities.custom.is_some() {
+        return Err(EventError::forbidden());
+    }
+    let seen = identities.generation();
+    let Some(identity) = identities.sessions.resolve(&value).await? else {
+        return Err(EventError::unauthenticated());
+    };
+    become_one(connection, raw, identity).await;
+    // A log-out that came meanwhile has not found this socket in the session's room.
+    if identities.generation() != seen {
+        recheck(&sockets, connection, raw).await;
+    }
     Ok(())
+}
+
+/// Takes a user's sockets off every channel, on this node and on others.
+pub(crate) async fn disconnect_user(sockets: &Sockets, user: &str) -> Result<usize> {
+    let count = disconnect_user_here(sockets, user);
+    sockets.inner().tell_others_of_user(user).await?;
+    Ok(count)
+}
+
+/// The same on this node alone.
+pub(crate) fn disconnect_user_here(sockets: &Sockets, user: &str) -> usize {
+    let mut count = 0;
+    for mount in sockets.inner().mounts.values() {
+        for connection in mount.connections() {
+            if connection.identity().user_id() == Some(user) {
+                if let Some(raw) = connection.raw() {
+                    crate::socket::leave_channel(&connection, &raw);
+                    count += 1;
+                }
+            }
+        }
+    }
+    count
+}
+
+/// The users on a channel of this node.
+pub(crate) fn users_of(mount: &crate::namespace::Mount) -> BTreeSet<String> {
+    let users = mount.connections();
+    users.iter().filter_map(|connection| connection.identity().user_id().map(str::to_owned)).collect()
+}
+
+fn of_session(sockets: &Sockets, id: &str) -> Vec<Arc<Connection>> {
+    let mut found = Vec::new();
+    for mount in sockets.inner().mounts.values() {
+        found.extend(mount.in_room(&super::session_room(id)));
+    }
+    found
+}
+
+/// Brings sockets of a session up to what the store says of it now.
+async fn reload(sockets: &Sockets, id: &Id, connections: &[Arc<Connection>]) -> Result<(), EventError> {
+    if connections.is_empty() {
+        return Ok(());
+    }
+    let sessions = &sockets.identities().sessions;
+    let version = sessions.store().version(id);
+    let identity = sessions.load(id).await?.unwrap_or_default();
+    settle(sockets, id, connections, identity, version).await
+}
+
+/// Gives the sockets of a session the identity it had at a version, and then what it has become since: of two changes
+/// that overtake each other on the way here, the later one must win.
+async fn settle(
+    sockets: &Sockets,
+    id: &Id,
+    connections: &[Arc<Connection>],
+    mut identity: Identity,
+    mut version: Version,
+) -> Result<(), EventError> {
+    let sessions = &sockets.identities().sessions;
+    let name = id.to_string();
+    loop {
+        for connection in connections {
+            // One that has become somebody else's meanwhile is none of this session's business.
+            let raw = connection.raw().filter(|_| connection.identity().session_id() == Some(&name));
+            if let Some(raw) = raw {
+                become_one(connection, &raw, identity.clone()).await;
+            }
+        }
+        let now = sessions.store().version(id);
+        if now == version {
+            return Ok(());
+        }
+        version = now;
+        identity = sessions.load(id).await?.unwrap_or_default();
+    }
+}
+
+/// Makes sockets nobody's and cuts their connections, so that their clients connect anew by themselves and are
+/// identified by the cookie they have then. Somebody who holds no more than the old cookie is left with nothing.
+fn cut(connections: &[Arc<Connection>]) {
+    for connection in connections {
+        if let Some(raw) = connection.raw() {
+            connection.set_identity(&raw, Identity::anonymous());
+        }
+        connection.peer.kill();
+    }
+}
+
+/// Gives a socket its identity. One that is thereby no longer allowed where it is leaves the channel.
+async fn become_one(connection: &Arc<Connection>, raw: &Arc<RawSocket>, identity: Identity) {
+    let before = connection.set_identity(raw, identity);
+    let after = connection.identity();
+    let same = before.user_id() == after.user_id()
+        && before.session_id() == after.session_id()
+        && before.data() == after.data();
+    if same || !connection.mount.is_guarded() || connection.mailbox.is_closed() {
+        return;
+    }
+    if let Err(error) = connection.mount.check(connection, raw).await {
+        tracing::debug!(channel = %connection.mount.path, socket = %connection.sid, code = error.code(), "left the channel: it may no longer be there");
+        crate::socket::leave_channel(connection, raw);
+    }
 }

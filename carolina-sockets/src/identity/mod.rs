@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 pub(crate) use cookie::{CookieKeys, Presented};
 pub(crate) use room::{mask_room, session_room, user_room};
 pub(crate) use session::SessionIdentify;
-pub(crate) use store::{EventSink, LIFETIME_KEY, RequestScope, SessionEvent, SharedStore, WatchedStore};
+pub(crate) use store::{Change, LIFETIME_KEY, RequestScope, SharedStore, Version, WatchedStore};
 pub use user_key::UserKey;
 
 use crate::{error::EventError, extract::Handshake};

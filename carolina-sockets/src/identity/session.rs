@@ -38,15 +38,19 @@ impl SessionIdentify {
         Self { store, keys, user_key: user_key.into(), warned: Arc::default() }
     }
 
-    /// Who a session cookie's value belongs to, for the `session_id` event. `None` for a value that is not valid, and
-    /// for a session that is no more: the client learns no difference.
+    pub(crate) fn store(&self) -> &Arc<WatchedStore> {
+        &self.store
+    }
+
+    /// Who a session cookie's value belongs to. `None` for a value that was not sealed here, and for a session that is
+    /// no more: the client learns no difference.
     ///
     /// # Errors
     ///
     /// `internal` when the store fails.
     pub(crate) async fn resolve(&self, value: &str) -> Result<Option<Identity>, EventError> {
         match self.keys.open(value) {
-            Some(opened) => self.look_up(&opened.id).await,
+            Some(opened) => self.load(&opened.id).await,
             None => {
                 refuse();
                 Ok(None)
@@ -59,10 +63,13 @@ impl SessionIdentify {
     /// # Errors
     ///
     /// `internal` when the store fails. The session may live.
-    pub(crate) async fn load(&self, id: &str) -> Result<Option<Identity>, EventError> {
-        match id.parse() {
-            Ok(id) => self.look_up(&id).await,
-            Err(_) => Ok(None),
+    pub(crate) async fn load(&self, id: &Id) -> Result<Option<Identity>, EventError> {
+        match self.store.load(id).await {
+            Ok(record) => Ok(record.map(|record| self.identity(record))),
+            Err(error) => {
+                metrics::counter!("carolina_sockets_session_store_errors_total").increment(1);
+                Err(EventError::internal(format!("the session store failed: {error}")))
+            }
         }
     }
 
@@ -71,37 +78,34 @@ impl SessionIdentify {
         id.parse().ok().map(|id| self.store.session(Some(id)))
     }
 
-    /// The identity that a handshake claims. What `auth` claims counts before the cookie: a script chose it, while
-    /// the browser adds the cookie by itself. A claim that does not hold makes the client nobody, not somebody else.
+    /// The identity that a handshake claims: by `auth` if that holds, which a script has chosen, else by the cookie,
+    /// which the browser adds by itself.
     async fn claimed(&self, auth: Option<&Value>, cookies: &Cookies) -> Result<Identity, EventError> {
-        let presented = match auth.and_then(|auth| auth.get("sessionId")) {
+        let claimed = match auth.and_then(|auth| auth.get("sessionId")) {
             // A script that found no cookie to read sends one of these.
-            None | Some(Value::Null) => self.keys.find(cookies),
-            Some(Value::String(value)) if value.is_empty() => self.keys.find(cookies),
-            Some(Value::String(value)) => self.keys.open(value).map_or(Presented::Invalid, Presented::Valid),
-            Some(_) => Presented::Invalid,
+            None | Some(Value::Null) => None,
+            Some(Value::String(value)) if value.is_empty() => None,
+            Some(Value::String(value)) => self.resolve(value).await?,
+            Some(_) => {
+                refuse();
+                None
+            }
         };
-        match presented {
+        if let Some(identity) = claimed {
+            return Ok(identity);
+        }
+        match self.keys.find(cookies) {
             Presented::Nothing => Ok(Identity::anonymous()),
             Presented::Invalid => {
                 refuse();
                 Ok(Identity::anonymous())
             }
-            Presented::Valid(opened) => Ok(self.look_up(&opened.id).await?.unwrap_or_default()),
+            Presented::Valid(opened) => Ok(self.load(&opened.id).await?.unwrap_or_default()),
         }
     }
 
-    async fn look_up(&self, id: &Id) -> Result<Option<Identity>, EventError> {
-        match self.store.load(id).await {
-            Ok(record) => Ok(record.map(|record| self.identity(record))),
-            Err(error) => {
-                metrics::counter!("carolina_sockets_session_store_errors_total").increment(1);
-                Err(EventError::internal(format!("session store: {error}")))
-            }
-        }
-    }
-
-    fn identity(&self, record: Record) -> Identity {
+    /// Who a session's record says it is.
+    pub(crate) fn identity(&self, record: Record) -> Identity {
         let identity = Identity::anonymous().with_session(record.id.to_string()).with_expiry(record.expiry_date.into());
         let identity = match self.user(&record.data) {
             Some(user) => identity.with_user(user),

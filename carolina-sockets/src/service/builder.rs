@@ -104,7 +104,8 @@ impl Builder {
             &config,
             &PlanOptions { discover: self.discover, mounts: &self.mounts, has_state: &|of| self.states.contains(of) },
         )?;
-        let identities = Identities::open(&config, self.identify, self.store).await?;
+        let stop = CancellationToken::new();
+        let identities = Identities::open(&config, self.identify, self.store, &stop).await?;
         let backplane = BackplaneState::open(&config).await?;
         let directory = backplane.directory();
         let tasks = TaskTracker::new();
@@ -127,7 +128,7 @@ impl Builder {
                 engine,
                 identities,
                 tasks,
-                stop: CancellationToken::new(),
+                stop,
                 draining: Default::default(),
             }
         });

@@ -77,6 +77,18 @@ impl Inner {
     }
 }
 
+impl Inner {
+    /// Has other nodes read a session anew.
+    pub(crate) async fn tell_others_of_session(&self, _id: &str, _moved_to: Option<&str>) -> Result {
+        Ok(())
+    }
+
+    /// Has other nodes disconnect a user.
+    pub(crate) async fn tell_others_of_user(&self, _user: &str) -> Result {
+        Ok(())
+    }
+}
+
 impl Drop for Inner {
     fn drop(&mut self) {
         self.stop.cancel();

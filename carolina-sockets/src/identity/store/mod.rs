@@ -6,28 +6,25 @@ mod open;
 mod scope;
 mod watched;
 
-use std::{fmt, sync::Arc};
+use std::{fmt, net::IpAddr, sync::Arc};
 
-use tower_sessions::{SessionStore, session::Id};
+use tower_sessions::{
+    SessionStore,
+    session::{Id, Record},
+};
 
 pub(crate) use lifetime::{LIFETIME_KEY, Lifetime};
 pub(crate) use scope::RequestScope;
-pub(crate) use watched::WatchedStore;
-
-use open::Sweeper;
+pub(crate) use watched::{Version, WatchedStore};
 
 /// A session store of whatever kind: the one that `session.store` names, or the application's own.
 #[derive(Clone)]
-pub(crate) struct SharedStore {
-    store: Arc<dyn SessionStore>,
-    /// Deletes what has expired, where the store does not do so by itself.
-    _sweeper: Option<Arc<Sweeper>>,
-}
+pub(crate) struct SharedStore(Arc<dyn SessionStore>);
 
 impl SharedStore {
-    /// The application's own store. Expired sessions are its own business.
+    /// A store that deletes expired sessions by itself, or leaves that to somebody else.
     pub(crate) fn new(store: impl SessionStore) -> Self {
-        Self { store: Arc::new(store), _sweeper: None }
+        Self(Arc::new(store))
     }
 }
 
@@ -37,37 +34,40 @@ impl fmt::Debug for SharedStore {
     }
 }
 
-/// What has happened to a session, after the store has it.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum SessionEvent {
+/// What has happened to a session, once the store has it.
+#[derive(Clone, PartialEq)]
+pub(crate) enum Change {
     /// It is new, or holds something else, or lives longer.
-    Changed(Id),
+    Saved(Record),
     /// It is no more.
     Ended(Id),
-    /// One request ended the first and began the second in its place, as `cycle_id` does.
-    ///
-    /// The one who holds the old cookie is not for that the owner of the new session: an attacker may have planted it
-    /// in the victim's browser and keep a socket open with it (session fixation). Only what the browser brings next,
-    /// the new cookie, tells them apart.
+    /// It goes on under another id, as it does when a log-in renews the id against fixation.
     Moved {
-        /// The session that is no more.
         from: Id,
-        /// The session in its place.
-        to: Id,
+        to: Record,
+        /// The address of the client that did it, if known. Whoever holds the old cookie is not for that the one who
+        /// logged in: an attacker may have planted it in the victim's browser and keep a socket open with it.
+        by: Option<IpAddr>,
     },
 }
 
-impl fmt::Debug for SessionEvent {
-    /// Without the ids, which are secrets.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Changed(_) => "Changed(***)",
-            Self::Ended(_) => "Ended(***)",
-            Self::Moved { .. } => "Moved { from: ***, to: *** }",
-        })
+impl Change {
+    /// The session that it happened to.
+    pub(crate) fn id(&self) -> Id {
+        match self {
+            Self::Saved(record) => record.id,
+            Self::Ended(id) | Self::Moved { from: id, .. } => *id,
+        }
     }
 }
 
-/// Whoever wants to know what happens to sessions. It is called from within the store's operations and must not
-/// wait.
-pub(crate) type EventSink = Arc<dyn Fn(SessionEvent) + Send + Sync>;
+impl fmt::Debug for Change {
+    /// Without ids and data, which are secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Saved(_) => "Saved(***)",
+            Self::Ended(_) => "Ended(***)",
+            Self::Moved { .. } => "Moved(***)",
+        })
+    }
+}

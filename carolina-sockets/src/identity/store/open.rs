@@ -1,89 +1,132 @@
-//! From `session.store` to a store.
+//! Opens the store that `session.store` names.
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::task::AbortHandle;
-use tower_sessions::ExpiredDeletion;
+use tokio_util::sync::CancellationToken;
+use tower_sessions::session_store::ExpiredDeletion;
 
 use super::{SharedStore, memory::MemoryStore};
-use crate::error::{Error, Result};
+use crate::{
+    config::without_password,
+    error::{Error, Result},
+};
+
+/// How long a server may take to be reached at start-up.
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
+const CONNECT: Duration = Duration::from_secs(10);
 
 /// How often expired sessions are deleted. They count as ended from their very second; this is to free their room.
-const SWEEP_EVERY: Duration = Duration::from_secs(300);
-
-/// The kinds of store, by the scheme of their URL.
-const KINDS: &str = "`memory`, `sqlite://path`, `redis://host` or `postgres://host/database`";
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
 impl SharedStore {
-    /// Opens the store that `session.store` names, and tries whether it answers.
+    /// Opens the store that `session.store` names, and tries whether it answers. What it needs beside itself ends
+    /// with `stop`.
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] for a URL that names no store or one whose feature is not compiled in, [`Error::Store`] when
-    /// it cannot be opened or reached. Neither tells a password.
-    pub(crate) async fn open(url: &str) -> Result<Self> {
-        match url.split_once(':').map_or(url, |(scheme, _)| scheme) {
-            "memory" => Ok(Self::swept(MemoryStore::default())),
-            _ => Err(Error::Config(vec![format!(
-                "session.store: `{}` names no store; it may be {KINDS}",
-                hide_password(url)
-            )])),
+    /// [`Error::Store`] with the URL, its password hidden: one that names no store, or one that is not compiled in, or
+    /// cannot be opened or reached.
+    pub(crate) async fn open(url: &str, stop: &CancellationToken) -> Result<Self> {
+        match url.split_once("://").map_or(url, |(scheme, _)| scheme) {
+            "memory" => Ok(swept(MemoryStore::default(), stop)),
+            "sqlite" => sqlite(url, stop).await,
+            "postgres" | "postgresql" => postgres(url, stop).await,
+            "redis" | "rediss" => redis(url).await,
+            _ => Err(failed(url, "there are memory, sqlite://…, redis://… and postgres://…")),
         }
-    }
-
-    /// A store that leaves it to others to delete what has expired.
-    fn swept(store: impl ExpiredDeletion) -> Self {
-        let store = Arc::new(store);
-        let sweeper = Arc::new(Sweeper::start(store.clone()));
-        Self { store, _sweeper: Some(sweeper) }
     }
 }
 
-/// Deletes expired sessions from time to time, for as long as it lives.
-pub(super) struct Sweeper(AbortHandle);
+fn failed(url: &str, reason: impl std::fmt::Display) -> Error {
+    Error::Store(format!("`{}`: {reason}", without_password(url)))
+}
 
-impl Sweeper {
-    fn start<S: ExpiredDeletion>(store: Arc<S>) -> Self {
-        let sweep = async move {
-            let mut turns = tokio::time::interval(SWEEP_EVERY);
-            turns.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-            loop {
-                turns.tick().await;
-                if let Err(error) = store.delete_expired().await {
-                    tracing::warn!(%error, "expired sessions could not be deleted; they do not count, but take up room");
-                }
+#[cfg(not(all(feature = "sqlite", feature = "postgres", feature = "redis")))]
+fn without_feature(url: &str, feature: &str) -> Error {
+    failed(url, format!("this program was built without it; enable the feature `{feature}` of carolina-sockets"))
+}
+
+#[cfg(not(feature = "sqlite"))]
+async fn sqlite(url: &str, _stop: &CancellationToken) -> Result<SharedStore> {
+    Err(without_feature(url, "sqlite"))
+}
+
+#[cfg(not(feature = "postgres"))]
+async fn postgres(url: &str, _stop: &CancellationToken) -> Result<SharedStore> {
+    Err(without_feature(url, "postgres"))
+}
+
+#[cfg(not(feature = "redis"))]
+async fn redis(url: &str) -> Result<SharedStore> {
+    Err(without_feature(url, "redis"))
+}
+
+#[cfg(feature = "sqlite")]
+async fn sqlite(url: &str, stop: &CancellationToken) -> Result<SharedStore> {
+    use std::str::FromStr;
+
+    use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
+    use tower_sessions_sqlx_store::SqliteStore;
+
+    let options = SqliteConnectOptions::from_str(url).map_err(|error| failed(url, error))?;
+    let options = options.create_if_missing(true).journal_mode(SqliteJournalMode::Wal);
+    let pool = SqlitePoolOptions::new().acquire_timeout(CONNECT).connect_with(options).await;
+    let store = SqliteStore::new(pool.map_err(|error| failed(url, error))?);
+    store.migrate().await.map_err(|error| failed(url, error))?;
+    Ok(swept(store, stop))
+}
+
+#[cfg(feature = "postgres")]
+async fn postgres(url: &str, stop: &CancellationToken) -> Result<SharedStore> {
+    use sqlx::postgres::PgPoolOptions;
+    use tower_sessions_sqlx_store::PostgresStore;
+
+    let pool = PgPoolOptions::new().acquire_timeout(CONNECT).connect(url).await;
+    let store = PostgresStore::new(pool.map_err(|error| failed(url, error))?);
+    // Several nodes may come up at once, and PostgreSQL's `IF NOT EXISTS` is no lock.
+    let mut migrated = store.migrate().await;
+    for _ in 0..5 {
+        if migrated.is_ok() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        migrated = store.migrate().await;
+    }
+    migrated.map_err(|error| failed(url, error))?;
+    Ok(swept(store, stop))
+}
+
+/// A store whose expired sessions are deleted from time to time, until the service stops.
+fn swept(store: impl ExpiredDeletion, stop: &CancellationToken) -> SharedStore {
+    let store = Arc::new(store);
+    let (swept, stop) = (store.clone(), stop.clone());
+    tokio::spawn(async move {
+        let mut every = tokio::time::interval(SWEEP_EVERY);
+        every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        while stop.run_until_cancelled(every.tick()).await.is_some() {
+            if let Err(error) = swept.delete_expired().await {
+                tracing::warn!(%error, "expired sessions could not be deleted; they do not count, but take up room");
             }
-        };
-        Self(tokio::spawn(sweep).abort_handle())
-    }
-}
-
-impl Drop for Sweeper {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-/// A URL as errors may show it.
-fn hide_password(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    // A password may hold unescaped `/` or `@`: the last `@` of all ends it.
-    match rest.rfind('@') {
-        Some(at) => {
-            let user = rest[..at].split(':').next().unwrap_or_default();
-            let user = if user.len() < at { format!("{user}:***") } else { user.to_owned() };
-            format!("{scheme}://{user}@{}", hide_query(&rest[at + 1..]))
         }
-        None => format!("{scheme}://{}{}", &rest[..end], hide_query(&rest[end..])),
-    }
+    });
+    SharedStore(store)
 }
 
-/// PostgreSQL reads a password from the query, too.
-fn hide_query(rest: &str) -> String {
-    match rest.find("password=") {
-        Some(at) => format!("{}password=***", &rest[..at]),
-        None => rest.to_owned(),
+#[cfg(feature = "redis")]
+async fn redis(url: &str) -> Result<SharedStore> {
+    use tower_sessions_redis_store::{RedisStore, fred::prelude::*};
+
+    let config = Config::from_url(url).map_err(|error| failed(url, error))?;
+    let client = Builder::from_config(config)
+        .with_connection_config(|connection| connection.connection_timeout = CONNECT)
+        .with_performance_config(|performance| performance.default_command_timeout = CONNECT)
+        .set_policy(ReconnectPolicy::new_exponential(0, 100, 5_000, 2))
+        .build()
+        .map_err(|error| failed(url, error))?;
+    match tokio::time::timeout(CONNECT, client.init()).await {
+        Ok(Ok(_)) => Ok(SharedStore::new(RedisStore::new(client))),
+        Ok(Err(error)) => Err(failed(url, error)),
+        Err(_) => Err(failed(url, format!("no answer within {CONNECT:?}"))),
     }
 }
 
@@ -91,26 +134,18 @@ fn hide_query(rest: &str) -> String {
 mod tests {
     use super::*;
 
-    #[test]
-    fn r15_passwords_are_hidden_in_urls() {
-        let cases = [
-            ("memory", "memory"),
-            ("redis://127.0.0.1:6379/1", "redis://127.0.0.1:6379/1"),
-            ("redis://:secret@host:6379", "redis://:***@host:6379"),
-            ("postgres://ada:secret@host/db", "postgres://ada:***@host/db"),
-            ("postgres://ada@host/db", "postgres://ada@host/db"),
-            ("postgres://ada:s@cr/et@host/db", "postgres://ada:***@host/db"),
-            ("postgres://host/db?password=secret&user=ada", "postgres://host/db?password=***"),
-        ];
-        for (url, shown) in cases {
-            assert_eq!(hide_password(url), shown);
-        }
-    }
-
     #[tokio::test]
     async fn r15_a_store_that_does_not_exist_is_refused_with_those_that_do() {
-        let error = SharedStore::open("mongodb://ada:secret@host").await.unwrap_err().to_string();
+        let stop = CancellationToken::new();
+        let error = SharedStore::open("mongodb://ada:secret@host", &stop).await.unwrap_err().to_string();
         assert!(error.contains("mongodb://ada:***@host") && error.contains("sqlite://"), "{error}");
-        assert!(SharedStore::open("memory").await.is_ok());
+        assert!(SharedStore::open("memory", &stop).await.is_ok());
+    }
+
+    #[cfg(not(feature = "sqlite"))]
+    #[tokio::test]
+    async fn r15_a_store_that_is_not_compiled_in_names_its_feature() {
+        let error = SharedStore::open("sqlite://sessions.db", &CancellationToken::new()).await.unwrap_err().to_string();
+        assert!(error.contains("the feature `sqlite`"), "{error}");
     }
 }

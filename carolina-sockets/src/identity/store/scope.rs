@@ -2,13 +2,14 @@
 
 use std::{
     future::Future,
-    sync::{Arc, Mutex, PoisonError},
+    net::IpAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use time::OffsetDateTime;
 use tower_sessions::{Expiry, session::Id};
 
-use super::{EventSink, SessionEvent};
+use super::{Change, Version, WatchedStore};
 
 tokio::task_local! {
     static REQUEST: Arc<RequestScope>;
@@ -16,13 +17,15 @@ tokio::task_local! {
 
 /// One HTTP request. When it is over, what it ended and did not replace has ended.
 pub(crate) struct RequestScope {
-    sink: EventSink,
+    store: Arc<WatchedStore>,
+    /// Where the request came from, if known.
+    from: Option<IpAddr>,
     seen: Mutex<Seen>,
 }
 
 #[derive(Default)]
 struct Seen {
-    ended: Vec<Id>,
+    ended: Vec<(Id, Version)>,
     loaded: Option<Loaded>,
 }
 
@@ -35,13 +38,18 @@ pub(crate) struct Loaded {
 }
 
 impl RequestScope {
-    pub(super) fn new(sink: EventSink) -> Arc<Self> {
-        Arc::new(Self { sink, seen: Mutex::default() })
+    pub(super) fn new(store: Arc<WatchedStore>, from: Option<IpAddr>) -> Arc<Self> {
+        Arc::new(Self { store, from, seen: Mutex::default() })
     }
 
     /// Handles the request within this scope. Tasks that it spawns stand outside.
     pub(crate) async fn run<F: Future>(self: Arc<Self>, request: F) -> F::Output {
-        REQUEST.scope(self, request).await
+        let output = REQUEST.scope(self.clone(), request).await;
+        let ended = std::mem::take(&mut self.seen().ended);
+        for (id, version) in ended {
+            self.store.tell(Change::Ended(id), version).await;
+        }
+        output
     }
 
     /// The session of this id as the request has last read it.
@@ -49,50 +57,48 @@ impl RequestScope {
         self.seen().loaded.filter(|loaded| loaded.id == id)
     }
 
-    /// The scope around the running code, if it is one of this sink's store: another service's layer may lie between.
-    fn current(sink: &EventSink) -> Option<Arc<Self>> {
-        REQUEST.try_with(Arc::clone).ok().filter(|scope| Arc::ptr_eq(&scope.sink, sink))
+    /// The scope around the running code, if it is one of this store: another service's layer may lie between.
+    pub(super) fn current(store: &WatchedStore) -> Option<Arc<Self>> {
+        REQUEST.try_with(Arc::clone).ok().filter(|scope| std::ptr::eq(&*scope.store, store))
     }
 
-    fn seen(&self) -> std::sync::MutexGuard<'_, Seen> {
+    pub(super) fn from(&self) -> Option<IpAddr> {
+        self.from
+    }
+
+    pub(super) fn note_loaded(&self, loaded: Loaded) {
+        self.seen().loaded = Some(loaded);
+    }
+
+    /// A session was deleted; another may yet take its place.
+    pub(super) fn note_ended(&self, id: Id, version: Version) {
+        let mut seen = self.seen();
+        seen.ended.retain(|(known, _)| *known != id);
+        seen.ended.push((id, version));
+    }
+
+    /// The session whose place one takes that is made now.
+    pub(super) fn replaced(&self) -> Option<(Id, Version)> {
+        self.seen().ended.pop()
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
         // Ids and dates are whole whatever happened to who held the lock.
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for RequestScope {
+    /// A client that hangs up has its request dropped halfway; a log-out by then counts.
     fn drop(&mut self) {
-        for id in std::mem::take(&mut self.seen().ended) {
-            (self.sink)(SessionEvent::Ended(id));
+        let ended = std::mem::take(&mut self.seen().ended);
+        if let (false, Ok(runtime)) = (ended.is_empty(), tokio::runtime::Handle::try_current()) {
+            let store = self.store.clone();
+            runtime.spawn(async move {
+                for (id, version) in ended {
+                    store.tell(Change::Ended(id), version).await;
+                }
+            });
         }
-    }
-}
-
-/// A session was read.
-pub(super) fn loaded(sink: &EventSink, loaded: Loaded) {
-    if let Some(scope) = RequestScope::current(sink) {
-        scope.seen().loaded = Some(loaded);
-    }
-}
-
-/// A session was made. It takes the place of the one that this request has ended before, if any.
-pub(super) fn created(sink: &EventSink, id: Id) {
-    let from = RequestScope::current(sink).and_then(|scope| scope.seen().ended.pop());
-    sink(match from {
-        Some(from) => SessionEvent::Moved { from, to: id },
-        None => SessionEvent::Changed(id),
-    });
-}
-
-/// A session was deleted. Within a request another may yet take its place.
-pub(super) fn ended(sink: &EventSink, id: Id) {
-    match RequestScope::current(sink) {
-        Some(scope) => {
-            let mut seen = scope.seen();
-            if !seen.ended.contains(&id) {
-                seen.ended.push(id);
-            }
-        }
-        None => sink(SessionEvent::Ended(id)),
     }
 }
