@@ -39,8 +39,14 @@ const OPTIONS: [&str; 3] = ["concurrent", "timeout", "rate"];
 const RESERVED: [&str; 6] =
     ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"];
 
+/// By this argument `#[channel]` calls `#[on]`, for nothing but to use it.
+pub(crate) const USED: &str = "__carolina_used";
+
 /// `#[on]` where no `#[channel]` block has taken it away.
 pub(crate) fn alone(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    if arguments.to_string() == USED {
+        return TokenStream::new();
+    }
     let span = arguments.into_iter().next().map_or_else(Span::call_site, |token| token.span());
     let error = syn::Error::new(
         span,

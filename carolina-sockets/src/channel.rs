@@ -18,6 +18,7 @@ use crate::{
     error::{Error, Result},
     identity::{UserKey, session_room, user_room},
     namespace::Mount,
+    service::LEFT,
     private::{Channel, ChannelRow, Location, channel_type, erase},
 };
 
@@ -76,6 +77,7 @@ impl ChannelHandle {
     fn everyone(&self) -> Broadcast {
         let mut options = BroadcastOptions::default();
         options.add_flag(BroadcastFlags::Broadcast);
+        options.except.push(LEFT.into());
         Broadcast { channel: self.clone(), options }
     }
 
@@ -177,6 +179,7 @@ impl Broadcast {
     pub(crate) fn from_socket(channel: ChannelHandle, but: Sid) -> Self {
         let mut options = BroadcastOptions::new(but);
         options.add_flag(BroadcastFlags::Broadcast);
+        options.except.push(LEFT.into());
         Self { channel, options }
     }
 

@@ -228,6 +228,7 @@ async fn arm(mount: &Arc<Mount>, raw: Arc<RawSocket>, auth: Option<Str>) -> Resu
     let Some(peer) = raw.req_parts().extensions.get::<Arc<Peer>>().cloned() else {
         return Err(EventError::internal("a connection came past the service's own layer"));
     };
+    peer.set_sid(raw.id);
     let handshake = Handshake::new(raw.clone(), peer.clone(), auth.clone());
     let seen = sockets.identities().generation();
     let identity = sockets.identities().identify(&handshake).await.map_err(|error| refuse(error, mount, &raw))?;

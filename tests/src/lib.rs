@@ -1,1 +1,59 @@
 //! What the tests share.
+
+use std::{
+    io::Write,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use carolina_sockets::{Builder, Sockets, testing::TestService};
+
+/// How long a test waits for what has to happen.
+pub const DEADLINE: Duration = Duration::from_secs(20);
+
+/// A builder with nothing discovered.
+pub fn by_hand() -> Builder {
+    Sockets::builder().discover(false)
+}
+
+/// Starts a service, or fails the test with its error.
+pub async fn start(builder: Builder) -> TestService {
+    match TestService::start(builder).await {
+        Ok(service) => service,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// Waits until something holds, or fails the test.
+pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let waited = tokio::time::timeout(DEADLINE, async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    });
+    if waited.await.is_err() {
+        panic!("waited in vain: {what}");
+    }
+}
+
+/// What was logged.
+#[derive(Clone, Debug, Default)]
+pub struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    /// The text so far.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().expect("the log is not poisoned")).into_owned()
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("the log is not poisoned").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}

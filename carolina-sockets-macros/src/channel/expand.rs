@@ -59,7 +59,13 @@ pub(super) fn driver(driver: &Driver) -> TokenStream {
 
 /// The rows of an impl block.
 pub(super) fn block(block: &Block) -> TokenStream {
-    block.handlers.iter().map(|handler| row(block, handler)).collect()
+    let rows = block.handlers.iter().map(|handler| row(block, handler));
+    // `#[on]` is taken away before the compiler resolves it; this counts its import as used.
+    let used = block.handlers.first().map(|handler| {
+        let (attribute, used) = (&handler.attribute, Ident::new(crate::on::USED, Span::call_site()));
+        quote!(#[#attribute(#used)] const _: () = ();)
+    });
+    rows.chain(used).collect()
 }
 
 fn row(block: &Block, handler: &Handler) -> TokenStream {

@@ -1,7 +1,7 @@
 //! What the attributes say, in types.
 
 use proc_macro2::Span;
-use syn::{Attribute, Ident, LitStr, ReturnType, Type};
+use syn::{Attribute, Ident, LitStr, Path, ReturnType, Type};
 
 use crate::on::On;
 
@@ -27,6 +27,8 @@ pub(super) struct Block {
 
 /// A method under `#[on]`.
 pub(super) struct Handler {
+    /// The attribute's path as it was written, to count as used.
+    pub(super) attribute: Path,
     pub(super) on: On,
     pub(super) method: Ident,
     /// `#[cfg]`s of the method, to be put on its row too.

@@ -134,6 +134,7 @@ fn handler(item: &mut ImplItem, errors: &mut Errors) -> Option<Handler> {
     }
     let on = on::parse(tokens_of(&first), first.span(), errors)?;
     Some(Handler {
+        attribute: first.path().clone(),
         on,
         method: method.sig.ident.clone(),
         cfgs: cfgs(&method.attrs),

@@ -86,8 +86,13 @@ impl DisconnectHandler<Backplane, ()> for Farewell {
         defer: fn(Arc<RawSocket>),
     ) {
         close(&self.0, &raw, reason.into());
-        // At once, so that a client that leaves and comes back by the same connection finds the door open.
-        defer(raw);
+        match self.0.mount.sockets() {
+            Some(sockets) if reason == socketioxide::socket::DisconnectReason::ServerNSDisconnect => {
+                sockets.inner().leaving.hold(raw, defer);
+            }
+            // At once, so that a client that leaves and comes back by the same connection finds the door open.
+            _ => defer(raw),
+        }
     }
 }
 

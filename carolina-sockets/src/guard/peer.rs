@@ -1,13 +1,17 @@
 use std::{
     fmt,
     net::IpAddr,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
     task::Context,
     time::Duration,
 };
 
 use futures_util::task::AtomicWaker;
 use governor::DefaultDirectRateLimiter;
+use socketioxide_core::Sid;
 
 use super::{limits::Permit, rate};
 use crate::registry::row::Rate;
@@ -15,6 +19,8 @@ use crate::registry::row::Rate;
 /// One client connection: what its sockets on all channels share.
 pub(crate) struct Peer {
     address: IpAddr,
+    /// The Engine.IO session, known once the client joins its first channel.
+    sid: OnceLock<Sid>,
     events: DefaultDirectRateLimiter,
     killed: AtomicBool,
     /// Wakes whoever reads the stream, so that a killed connection ends at once.
@@ -29,6 +35,7 @@ impl Peer {
     pub(super) fn new(address: IpAddr, events_per_second: u32, permit: Permit) -> Self {
         Self {
             address,
+            sid: OnceLock::new(),
             events: rate::limiter(Rate { count: events_per_second, per: Duration::from_secs(1) }),
             killed: AtomicBool::new(false),
             reader: AtomicWaker::new(),
@@ -39,6 +46,15 @@ impl Peer {
 
     pub(crate) fn address(&self) -> IpAddr {
         self.address
+    }
+
+    pub(crate) fn sid(&self) -> Option<Sid> {
+        self.sid.get().copied()
+    }
+
+    pub(crate) fn set_sid(&self, sid: Sid) {
+        // All channels of a connection share one.
+        let _ = self.sid.set(sid);
     }
 
     /// One more event, or after how many milliseconds there may be one.

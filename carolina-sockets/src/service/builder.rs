@@ -128,6 +128,7 @@ impl Builder {
                 engine,
                 identities,
                 tasks,
+                leaving: Default::default(),
                 stop,
                 draining: Default::default(),
             }

@@ -127,10 +127,33 @@ async fn engine(sockets: &Arc<Inner>, request: Request<Body>) -> Response<Body> 
     if upgrade::is_wanted(&request, &sockets.config) {
         return upgrade::accept(sockets.clone(), engine.service.clone(), request);
     }
+    let request = match leaving(sockets, request).await {
+        Ok(request) => request,
+        Err(refusal) => return refusal.into_response(),
+    };
     match Service::call(&mut engine.service.clone(), request).await {
         Ok(response) => response.map(Body::new),
         Err(never) => match never {},
     }
+}
+
+/// Looks through the packets that a polling client sends, if it may be joining a channel again that it was taken off.
+async fn leaving(sockets: &Inner, request: Request<Body>) -> Result<Request<Body>, Refusal> {
+    let sid = query(request.uri(), "sid").and_then(|sid| sid.parse().ok());
+    let Some(sid) = sid.filter(|sid| *request.method() == Method::POST && sockets.leaving.contains(*sid)) else {
+        return Ok(request);
+    };
+    let most = usize::try_from(sockets.config.limits.max_payload).unwrap_or(usize::MAX);
+    let (parts, body) = request.into_parts();
+    let body = axum::body::to_bytes(body, most).await.map_err(|_| Refusal {
+        status: StatusCode::PAYLOAD_TOO_LARGE,
+        code: "payload_too_large",
+        message: format!("a request has at most {most} bytes (limits.max_payload)"),
+    })?;
+    for packet in body.split(|byte| *byte == b'\x1e') {
+        sockets.leaving.arriving(sid, packet);
+    }
+    Ok(Request::from_parts(parts, Body::from(body)))
 }
 
 fn preflight() -> Response<Body> {

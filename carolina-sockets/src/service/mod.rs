@@ -2,7 +2,9 @@
 
 mod builder;
 mod engine;
+mod frames;
 mod layer;
+mod leaving;
 #[cfg(feature = "serve")]
 mod serve;
 mod shutdown;
@@ -36,6 +38,7 @@ use crate::{
 
 pub use builder::Builder;
 pub(crate) use engine::Engine;
+pub(crate) use leaving::{LEFT, Leaving};
 pub use layer::{SocketsLayer, SocketsService};
 #[cfg(all(feature = "serve", feature = "testing"))]
 pub(crate) use serve::run;
@@ -60,6 +63,7 @@ pub(crate) struct Inner {
     pub(crate) identities: Identities,
     /// Handlers on their way; shutdown waits for them.
     pub(crate) tasks: TaskTracker,
+    pub(crate) leaving: Arc<Leaving>,
     /// Ends what runs beside them.
     pub(crate) stop: CancellationToken,
     pub(crate) draining: AtomicBool,

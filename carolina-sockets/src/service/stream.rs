@@ -11,7 +11,7 @@ use bytes::{Buf, Bytes};
 use socketioxide_core::Sid;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::Inner;
+use super::{Inner, frames::Frames, leaving::Leaving};
 use crate::guard::Peer;
 
 /// A stream with what was read from it already.
@@ -70,6 +70,14 @@ impl Line {
         }
     }
 
+    /// The Engine.IO session, once it is known.
+    fn sid(&self) -> Option<Sid> {
+        match self {
+            Self::Of(peer) => peer.sid(),
+            Self::Unknown(_, sid) => Some(*sid),
+        }
+    }
+
     fn peer(&mut self) -> Option<&Arc<Peer>> {
         if let Self::Unknown(sockets, sid) = self {
             *self = Self::Of(sockets.upgrade()?.peer_of(*sid)?);
@@ -83,14 +91,18 @@ impl Line {
 
 /// A stream that ends when its connection is cut. socketioxide has no way to close a connection whose buffers are
 /// full; an end of the stream is one.
+///
+/// What comes in is followed, for the sake of clients that join a channel again; see [`super::leaving`].
 pub(super) struct Tap<S> {
     stream: S,
     line: Line,
+    frames: Frames,
+    leaving: Arc<Leaving>,
 }
 
 impl<S> Tap<S> {
-    pub(super) fn new(stream: S, line: Line) -> Self {
-        Self { stream, line }
+    pub(super) fn new(stream: S, line: Line, leaving: Arc<Leaving>) -> Self {
+        Self { stream, line, frames: Frames::default(), leaving }
     }
 }
 
@@ -103,7 +115,19 @@ impl<S: AsyncRead + Unpin> AsyncRead for Tap<S> {
         let this = &mut *self;
         match this.line.peer() {
             Some(peer) if !peer.poll_alive(context) => Poll::Ready(Err(cut())),
-            _ => Pin::new(&mut this.stream).poll_read(context, into),
+            _ => {
+                let before = into.filled().len();
+                let read = Pin::new(&mut this.stream).poll_read(context, into);
+                if read.is_ready() {
+                    let (line, leaving) = (&this.line, &this.leaving);
+                    this.frames.read(&into.filled()[before..], leaving.is_any(), |packet| {
+                        if let Some(sid) = line.sid() {
+                            leaving.arriving(sid, packet);
+                        }
+                    });
+                }
+                read
+            }
         }
     }
 }

@@ -102,7 +102,7 @@ where
         },
     };
     let request = Request::from_parts(parts, ());
-    let tap = Tap::new(stream, line);
+    let tap = Tap::new(stream, line, sockets.leaving.clone());
     // The engine spawns its work itself; the future is ready at once.
     let opened = Service::<(Tap<S>, Request<()>)>::call(&mut engine, (tap, request));
     tokio::spawn(async move {

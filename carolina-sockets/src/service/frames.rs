@@ -1,0 +1,134 @@
+//! Follows the frames of a WebSocket as they come in, without keeping them.
+
+/// How much of a frame's beginning is looked at: a packet's type and namespace.
+pub(super) const BEGINNING: usize = 256;
+
+/// Where in the stream of a client's frames we are.
+#[derive(Debug)]
+pub(super) enum Frames {
+    /// In a frame's head, of which these bytes have come.
+    Head([u8; 14], u8),
+    /// In its payload, of which so much is to come.
+    Payload(u64),
+    /// In the payload of a frame whose beginning is being collected.
+    Beginning(Box<Beginning>),
+}
+
+#[derive(Debug)]
+pub(super) struct Beginning {
+    left: u64,
+    mask: [u8; 4],
+    seen: Vec<u8>,
+}
+
+impl Default for Frames {
+    fn default() -> Self {
+        Self::Head([0; 14], 0)
+    }
+}
+
+impl Frames {
+    /// Takes in what was read. With `watch`, the beginning of each text message is handed over, unmasked.
+    pub(super) fn read(&mut self, mut bytes: &[u8], watch: bool, mut arriving: impl FnMut(&[u8])) {
+        while !bytes.is_empty() {
+            match self {
+                Self::Head(head, have) => {
+                    head[usize::from(*have)] = bytes[0];
+                    *have += 1;
+                    bytes = &bytes[1..];
+                    if let Some((length, mask)) = complete(&head[..usize::from(*have)]) {
+                        let text = head[0] & 0x0f == 1;
+                        *self = match (length, watch && text) {
+                            (0, _) => Self::default(),
+                            (left, true) => Self::Beginning(Box::new(Beginning { left, mask, seen: Vec::new() })),
+                            (left, false) => Self::Payload(left),
+                        };
+                    }
+                }
+                Self::Payload(left) => {
+                    let taken = usize::try_from(*left).unwrap_or(usize::MAX).min(bytes.len());
+                    *left -= taken as u64;
+                    bytes = &bytes[taken..];
+                    if *left == 0 {
+                        *self = Self::default();
+                    }
+                }
+                Self::Beginning(beginning) => {
+                    let wanted = usize::try_from(beginning.left).unwrap_or(usize::MAX).min(BEGINNING - beginning.seen.len());
+                    let taken = wanted.min(bytes.len());
+                    for byte in &bytes[..taken] {
+                        let mask = beginning.mask[beginning.seen.len() % 4];
+                        beginning.seen.push(byte ^ mask);
+                    }
+                    beginning.left -= taken as u64;
+                    bytes = &bytes[taken..];
+                    if beginning.left == 0 || beginning.seen.len() == BEGINNING {
+                        arriving(&beginning.seen);
+                        *self = match beginning.left {
+                            0 => Self::default(),
+                            left => Self::Payload(left),
+                        };
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A head's payload length and mask, once all of it is there.
+fn complete(head: &[u8]) -> Option<(u64, [u8; 4])> {
+    let second = *head.get(1)?;
+    let (length, after) = match second & 0x7f {
+        126 => (u64::from(u16::from_be_bytes(head.get(2..4)?.try_into().ok()?)), 4),
+        127 => (u64::from_be_bytes(head.get(2..10)?.try_into().ok()?), 10),
+        short => (u64::from(short), 2),
+    };
+    match second & 0x80 {
+        0 => (head.len() == after).then_some((length, [0; 4])),
+        _ => Some((length, head.get(after..after + 4)?.try_into().ok()?)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(opcode: u8, payload: &[u8], mask: [u8; 4]) -> Vec<u8> {
+        let mut frame = vec![0x80 | opcode];
+        match payload.len() {
+            length @ 0..126 => frame.push(0x80 | length as u8),
+            length @ 126..=0xffff => {
+                frame.push(0x80 | 126);
+                frame.extend((length as u16).to_be_bytes());
+            }
+            length => {
+                frame.push(0x80 | 127);
+                frame.extend((length as u64).to_be_bytes());
+            }
+        }
+        frame.extend(mask);
+        frame.extend(payload.iter().enumerate().map(|(position, byte)| byte ^ mask[position % 4]));
+        frame
+    }
+
+    #[test]
+    fn beginnings_are_found_however_the_bytes_arrive() {
+        let long = vec![b'x'; 70_000];
+        let middling = vec![b'y'; 300];
+        let mut stream = Vec::new();
+        let payloads: [(u8, &[u8]); 7] =
+            [(1, b"40/chat,"), (2, b"40/no"), (1, b""), (9, b"ping"), (1, &long), (1, &middling), (1, b"42[\"a\"]")];
+        for (number, (opcode, payload)) in payloads.iter().enumerate() {
+            stream.extend(frame(*opcode, payload, [number as u8, 2, 3, 250]));
+        }
+        for size in [1, 2, 3, 7, 100, 1000, stream.len()] {
+            let mut frames = Frames::default();
+            let mut seen = Vec::new();
+            for chunk in stream.chunks(size) {
+                frames.read(chunk, true, |packet| seen.push(packet.to_vec()));
+            }
+            let expected: Vec<&[u8]> = vec![b"40/chat,", &long[..BEGINNING], &middling[..BEGINNING], b"42[\"a\"]"];
+            assert_eq!(seen, expected, "in chunks of {size}");
+        }
+    }
+}

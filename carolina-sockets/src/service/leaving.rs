@@ -1,0 +1,135 @@
+//! Sockets that the server has taken off their channel and whose clients may not know it yet.
+//!
+//! An event that such a client has sent meanwhile would make socketioxide close the whole connection, other channels
+//! with it. So the socket stays in its namespace for a while, out of all rooms and deaf, and the events fall on it. A
+//! client that knows, and joins the channel again, must find it gone, as socketioxide ignores a second CONNECT. Its
+//! CONNECT packet is seen on its way in, by [`super::stream::Tap`] or in the body of a polling request.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use socketioxide_core::Sid;
+
+use crate::backplane::RawSocket;
+
+/// The room of those who have left, which no broadcast reaches.
+pub(crate) const LEFT: &str = "\0left";
+
+/// How long an event of a client that was taken off a channel may be under way.
+const GRACE: Duration = Duration::from_secs(10);
+
+#[derive(Default)]
+pub(crate) struct Leaving {
+    count: AtomicUsize,
+    by_sid: Mutex<HashMap<Sid, Vec<Left>>>,
+}
+
+struct Left {
+    raw: Arc<RawSocket>,
+    /// Takes it out of its namespace.
+    remove: fn(Arc<RawSocket>),
+}
+
+impl Leaving {
+    /// Whether anybody is leaving. It is asked for every packet.
+    pub(super) fn is_any(&self) -> bool {
+        self.count.load(Ordering::Acquire) > 0
+    }
+
+    pub(super) fn contains(&self, sid: Sid) -> bool {
+        self.is_any() && self.lock().contains_key(&sid)
+    }
+
+    /// Keeps a socket in its namespace until its client joins again, or for the time of grace.
+    pub(crate) fn hold(self: &Arc<Self>, raw: Arc<RawSocket>, remove: fn(Arc<RawSocket>)) {
+        let sid = raw.id;
+        raw.join(LEFT);
+        self.count.fetch_add(1, Ordering::AcqRel);
+        self.lock().entry(sid).or_default().push(Left { raw: raw.clone(), remove });
+        let (this, raw) = (Arc::downgrade(self), Arc::downgrade(&raw));
+        tokio::spawn(async move {
+            tokio::time::sleep(GRACE).await;
+            if let (Some(this), Some(raw)) = (this.upgrade(), raw.upgrade()) {
+                this.remove(sid, |left| Arc::ptr_eq(&left.raw, &raw));
+            }
+        });
+    }
+
+    /// A client's packet, or its beginning, is on its way to the engine.
+    pub(super) fn arriving(&self, sid: Sid, packet: &[u8]) {
+        if let Some(path) = joined(packet) {
+            self.remove(sid, |left| left.raw.ns().as_bytes() == path);
+        }
+    }
+
+    fn remove(&self, sid: Sid, which: impl Fn(&Left) -> bool) {
+        let mut gone = Vec::new();
+        {
+            let mut by_sid = self.lock();
+            let Some(left) = by_sid.get_mut(&sid) else { return };
+            while let Some(position) = left.iter().position(&which) {
+                gone.push(left.swap_remove(position));
+            }
+            if left.is_empty() {
+                by_sid.remove(&sid);
+            }
+        }
+        for left in gone {
+            self.count.fetch_sub(1, Ordering::AcqRel);
+            (left.remove)(left.raw);
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Sid, Vec<Left>>> {
+        self.by_sid.lock().expect("no panic happens under this lock")
+    }
+}
+
+impl fmt::Debug for Leaving {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Leaving({})", self.count.load(Ordering::Relaxed))
+    }
+}
+
+/// The namespace that a packet joins: `40/path,…`, or `40` and what begins the payload for `/`.
+fn joined(packet: &[u8]) -> Option<&[u8]> {
+    let rest = packet.strip_prefix(b"40")?;
+    match rest.first() {
+        Some(b'/') => {
+            let end = rest.iter().position(|byte| matches!(byte, b',' | b'?')).unwrap_or(rest.len());
+            Some(&rest[..end])
+        }
+        Some(b'{') | None => Some(b"/"),
+        Some(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_packets_that_join_are_seen_as_such() {
+        for (packet, path) in [
+            ("40", Some("/")),
+            ("40{\"a\":1}", Some("/")),
+            ("40/chat", Some("/chat")),
+            ("40/chat,", Some("/chat")),
+            ("40/chat,{\"a\":1}", Some("/chat")),
+            ("40/chat?x=1,", Some("/chat")),
+            ("42[\"40\"]", None),
+            ("41/chat,", None),
+            ("4", None),
+            ("", None),
+        ] {
+            assert_eq!(joined(packet.as_bytes()), path.map(str::as_bytes), "{packet}");
+        }
+    }
+}
