@@ -248,3 +248,6 @@ impl Visit<'_> {
 fn header(cookie: &Cookie<'_>) -> HeaderValue {
     HeaderValue::try_from(cookie.to_string()).expect("`CookieKeys` has checked the name, and base64 is plain ASCII")
 }
+
+#[cfg(test)]
+mod tests;

@@ -148,3 +148,102 @@ impl Identify for SessionIdentify {
 fn refuse() {
     refused(Cause::InvalidSession, "a session value that this service has not sealed, or no longer knows the key of");
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::identity::SharedStore;
+
+    const SECRET: &str = "a secret that nobody has seen up to now!";
+
+    fn service() -> (SessionIdentify, Arc<WatchedStore>, Arc<CookieKeys>) {
+        let store = SharedStore::new(tower_sessions::MemoryStore::default());
+        let store = Arc::new(WatchedStore::new(store, Duration::from_secs(100)));
+        let keys = Arc::new(CookieKeys::new("sid", &[SECRET.to_owned()]));
+        (SessionIdentify::new(store.clone(), keys.clone(), "user_id"), store, keys)
+    }
+
+    async fn log_in(store: &Arc<WatchedStore>, user: Value) -> Id {
+        let session = store.session(None);
+        session.insert_value("user_id", user).await.unwrap();
+        session.save().await.unwrap();
+        session.id().unwrap()
+    }
+
+    fn cookies(value: &str) -> Cookies {
+        Cookies::of(&http::HeaderMap::from_iter([(http::header::COOKIE, format!("a=b; sid={value}").parse().unwrap())]))
+    }
+
+    #[tokio::test]
+    async fn r10_a_client_is_known_by_its_cookie_or_by_auth() {
+        let (identify, store, keys) = service();
+        let (ada, bob) = (log_in(&store, json!("ada")).await, log_in(&store, json!(7)).await);
+        let none = Cookies::default();
+        let by_cookie = identify.claimed(None, &cookies(&keys.seal(ada))).await.unwrap();
+        assert_eq!(by_cookie, Identity::user("ada").with_session(ada.to_string()));
+        assert!(by_cookie.expires_at().is_some());
+        assert_eq!(by_cookie.data().get("user_id"), Some(&json!("ada")));
+        let auth = json!({ "sessionId": keys.seal(bob) });
+        let by_auth = Identity::user(7).with_session(bob.to_string());
+        assert_eq!(identify.claimed(Some(&auth), &none).await.unwrap(), by_auth);
+        assert_eq!(identify.claimed(Some(&auth), &cookies(&keys.seal(ada))).await.unwrap(), by_auth);
+        for absent in [json!({}), json!({ "sessionId": null }), json!({ "sessionId": "" }), json!("text"), json!([1])] {
+            assert_eq!(identify.claimed(Some(&absent), &none).await.unwrap(), Identity::anonymous());
+            assert_eq!(identify.claimed(Some(&absent), &cookies(&keys.seal(ada))).await.unwrap(), by_cookie);
+        }
+        assert_eq!(identify.resolve(&keys.seal(bob)).await.unwrap(), Some(by_auth));
+    }
+
+    #[tokio::test]
+    async fn r10_by_no_way_in_anybody_becomes_somebody_else() {
+        let (identify, store, keys) = service();
+        let ada = log_in(&store, json!("ada")).await;
+        let sealed = keys.seal(ada);
+        let ended = log_in(&store, json!("bob")).await;
+        store.delete(&ended).await.unwrap();
+        let foreign = CookieKeys::new("sid", &["another secret, of another application".to_owned()]);
+        let values = [
+            ada.to_string(),
+            keys.seal(ended),
+            keys.seal(Id::default()),
+            foreign.seal(ada),
+            sealed[..40].to_owned(),
+            format!("{sealed}{sealed}"),
+            sealed.repeat(10_000),
+            "ada".to_owned(),
+        ];
+        for value in values {
+            let auth = json!({ "sessionId": value });
+            let none = Identity::anonymous();
+            assert_eq!(identify.claimed(None, &cookies(&value)).await.unwrap(), none, "{value:.80}");
+            assert_eq!(identify.claimed(Some(&auth), &Cookies::default()).await.unwrap(), none, "{value:.80}");
+            assert_eq!(identify.resolve(&value).await.unwrap(), None, "{value:.80}");
+        }
+        for value in [json!(7), json!(true), json!(["a"]), json!({ "id": ada.to_string() }), json!([sealed])] {
+            let auth = json!({ "sessionId": value });
+            assert_eq!(identify.claimed(Some(&auth), &Cookies::default()).await.unwrap(), Identity::anonymous());
+        }
+    }
+
+    #[tokio::test]
+    async fn r10_only_texts_and_integers_name_a_user() {
+        let (identify, store, _) = service();
+        let user = async |value: Value| {
+            let id = log_in(&store, value).await;
+            identify.load(&id).await.unwrap().unwrap().user_id().map(str::to_owned)
+        };
+        assert_eq!(user(json!("ada")).await.as_deref(), Some("ada"));
+        assert_eq!(user(json!(7)).await.as_deref(), Some("7"));
+        assert_eq!(user(json!(-7)).await.as_deref(), Some("-7"));
+        assert_eq!(user(json!(u64::MAX)).await.as_deref(), Some("18446744073709551615"));
+        for nobody in
+            [json!(null), json!(""), json!(1.0), json!(1e300), json!(true), json!(["ada"]), json!({ "id": 7 })]
+        {
+            assert_eq!(user(nobody.clone()).await, None, "{nobody}");
+        }
+    }
+}

@@ -4,6 +4,8 @@ mod lifetime;
 mod memory;
 mod open;
 mod scope;
+#[cfg(test)]
+mod tests;
 mod watched;
 
 use std::{fmt, net::IpAddr, sync::Arc};
