@@ -3,7 +3,11 @@
 mod lifetime;
 mod memory;
 mod open;
+#[cfg(feature = "redis")]
+mod redis;
 mod scope;
+#[cfg(all(test, any(feature = "sqlite", feature = "redis", feature = "postgres")))]
+mod server_tests;
 #[cfg(test)]
 mod tests;
 mod watched;

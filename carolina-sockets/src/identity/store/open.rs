@@ -78,21 +78,33 @@ async fn sqlite(url: &str, stop: &CancellationToken) -> Result<SharedStore> {
 
 #[cfg(feature = "postgres")]
 async fn postgres(url: &str, stop: &CancellationToken) -> Result<SharedStore> {
-    use sqlx::postgres::PgPoolOptions;
+    use std::str::FromStr;
+
+    use sqlx::{
+        ConnectOptions, Connection,
+        postgres::{PgConnectOptions, PgPoolOptions},
+    };
     use tower_sessions_sqlx_store::PostgresStore;
 
-    let pool = PgPoolOptions::new().acquire_timeout(CONNECT).connect(url).await;
-    let store = PostgresStore::new(pool.map_err(|error| failed(url, error))?);
-    // Several nodes may come up at once, and PostgreSQL's `IF NOT EXISTS` is no lock.
-    let mut migrated = store.migrate().await;
-    for _ in 0..5 {
-        if migrated.is_ok() {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        migrated = store.migrate().await;
+    let options = PgConnectOptions::from_str(url).map_err(|error| failed(url, error))?;
+    // A pool would try again until its time is up, and then no longer tell why.
+    match tokio::time::timeout(CONNECT, options.connect()).await {
+        Ok(Ok(connection)) => connection.close().await.map_err(|error| failed(url, error))?,
+        Ok(Err(error)) => return Err(failed(url, error)),
+        Err(_) => return Err(failed(url, format!("no answer within {CONNECT:?}"))),
     }
-    migrated.map_err(|error| failed(url, error))?;
+    let store = PostgresStore::new(PgPoolOptions::new().acquire_timeout(CONNECT).connect_lazy_with(options));
+    // Several nodes may come up at once, and PostgreSQL's `IF NOT EXISTS` is no lock. A migration that meets another's
+    // schema leaves the table to that one, so the second makes sure of it.
+    let mut migrated = 0;
+    for attempt in 1.. {
+        match store.migrate().await {
+            Ok(()) if migrated == 1 => break,
+            Ok(()) => migrated += 1,
+            Err(error) if attempt > 5 => return Err(failed(url, error)),
+            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+        }
+    }
     Ok(swept(store, stop))
 }
 
@@ -114,17 +126,9 @@ fn swept(store: impl ExpiredDeletion, stop: &CancellationToken) -> SharedStore {
 
 #[cfg(feature = "redis")]
 async fn redis(url: &str) -> Result<SharedStore> {
-    use tower_sessions_redis_store::{RedisStore, fred::prelude::*};
-
-    let config = Config::from_url(url).map_err(|error| failed(url, error))?;
-    let client = Builder::from_config(config)
-        .with_connection_config(|connection| connection.connection_timeout = CONNECT)
-        .with_performance_config(|performance| performance.default_command_timeout = CONNECT)
-        .set_policy(ReconnectPolicy::new_exponential(0, 100, 5_000, 2))
-        .build()
-        .map_err(|error| failed(url, error))?;
-    match tokio::time::timeout(CONNECT, client.init()).await {
-        Ok(Ok(_)) => Ok(SharedStore::new(RedisStore::new(client))),
+    let connected = tokio::time::timeout(CONNECT, super::redis::Redis::connect(url, CONNECT)).await;
+    match connected {
+        Ok(Ok(store)) => Ok(SharedStore::new(store)),
         Ok(Err(error)) => Err(failed(url, error)),
         Err(_) => Err(failed(url, format!("no answer within {CONNECT:?}"))),
     }
