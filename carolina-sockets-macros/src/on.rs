@@ -119,6 +119,8 @@ fn take_event(event: LitStr, found: &mut Found, errors: &mut Errors) {
     let name = event.value();
     if name.is_empty() {
         errors.at(&event, "an event needs a name");
+    } else if let Some(bad) = name.chars().find(|character| character.is_control() || matches!(character, '"' | '\\')) {
+        errors.at(&event, format!("an event's name has no `{}` in it: Socket.IO could not carry it", bad.escape_debug()));
     } else if name == "session_id" {
         errors.at(
             &event,
@@ -340,6 +342,7 @@ mod tests {
             ("\"connect\"", "`#[on(connect)]`, without quotes"),
             ("\"session_id\"", "the library's own event"),
             ("\"newListener\"", "keeps the name"),
+            ("\"a\\\\b\"", "could not carry it"),
             ("\"\"", "needs a name"),
             ("7", "is a string"),
             ("connect, \"a\"", "cannot share a handler"),

@@ -1,5 +1,7 @@
 //! What the tests share.
 
+pub mod wire;
+
 use std::{
     io::Write,
     sync::{Arc, Mutex},

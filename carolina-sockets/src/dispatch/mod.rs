@@ -13,7 +13,8 @@ mod run;
 use std::sync::Arc;
 
 use socketioxide::handler::{DisconnectHandler, MessageHandler};
-use socketioxide_core::Value;
+use socketioxide_core::{Value, parser::Parse};
+use socketioxide_parser_common::CommonParser;
 
 use crate::{
     DisconnectReason,
@@ -50,7 +51,9 @@ impl MessageHandler<Backplane, ()> for Dispatcher {
             let error = EventError::invalid_payload("[0]", "the event's name, a string");
             return outcome::refuse(connection, &raw, &payload, ack, error);
         };
-        let job = match connection.mount.find(&name) {
+        let job = match connection.mount.find(name) {
+            // No channel can have a handler of that name, but one for any.
+            _ if name == SESSION_EVENT => Job::SessionId { payload, ack },
             Some(handler) => {
                 let handler = &connection.mount.handlers[handler];
                 if let Some(Err(retry_after)) = handler.limiter.map(|limiter| connection.admit(limiter)) {
@@ -58,9 +61,8 @@ impl MessageHandler<Backplane, ()> for Dispatcher {
                 }
                 Job::Event { handler: handler.index, payload, ack }
             }
-            None if name == SESSION_EVENT => Job::SessionId { payload, ack },
             None => {
-                let error = unknown_event(&name, connection);
+                let error = unknown_event(name, connection);
                 Job::Refused { error: Box::new(error), payload, ack }
             }
         };
@@ -121,18 +123,12 @@ fn unknown_event(name: &str, connection: &Connection) -> EventError {
     EventError::new("unknown_event", format!("channel `{}` has no event `{shown}`", connection.mount.path))
 }
 
-/// The first element of the packet's array.
-pub(crate) fn event_name(payload: &Value) -> Option<std::borrow::Cow<'_, str>> {
+/// The first element of the packet's array. The engine has seen to it that there is one: a name that JSON has to escape
+/// does not get this far, so it stands there as it is.
+pub(crate) fn event_name(payload: &Value) -> Option<&str> {
     let Value::Str(text, _) = payload else { return None };
-    let text: &str = text;
-    // Nearly every name is plain; one with escapes is left to the JSON reader.
-    if let Some(rest) = text.strip_prefix("[\"") {
-        let end = rest.find(['"', '\\'])?;
-        if rest.as_bytes()[end] == b'"' {
-            return Some(rest[..end].into());
-        }
-    }
-    let mut reader = serde_json::Deserializer::from_str(text);
-    let first: Result<crate::extract::FirstElement<'_>, _> = serde::Deserialize::deserialize(&mut reader);
-    first.ok().map(|first| first.0)
+    text.strip_prefix("[\"").and_then(|rest| rest.split_once('"')).map_or_else(
+        || CommonParser.read_event(payload).ok(),
+        |(name, _)| Some(name),
+    )
 }

@@ -132,7 +132,7 @@ pub(super) fn refuse(
     if connection.mailbox.is_closed() {
         return;
     }
-    let event = event_name(payload).unwrap_or_default().into_owned();
+    let event = event_name(payload).unwrap_or_default().to_owned();
     let reply = Reply { raw: raw.clone(), ack };
     let error = for_client(error, &connection.mount.path, connection.sid, &event);
     match reply.try_fail(&error, &event) {

@@ -125,12 +125,12 @@ fn run(connection: Arc<Connection>, raw: Arc<RawSocket>, job: Job) -> BoxFuture<
                 let handler = &connection.mount.handlers[handler];
                 let outcome = call(handler, &connection, &mut context).await;
                 if let Some(outcome) = context.claim(outcome) {
-                    report(settle(&connection, &reply, &context.event(), outcome).await);
+                    report(settle(&connection, &reply, context.event(), outcome).await);
                 }
             }
             Job::Refused { error, payload, ack } => {
                 let event = event_name(&payload).unwrap_or_default();
-                report(settle(&connection, &Reply { raw, ack }, &event, Outcome::Failed(*error)).await);
+                report(settle(&connection, &Reply { raw, ack }, event, Outcome::Failed(*error)).await);
             }
             Job::SessionId { payload, ack } => {
                 let outcome = crate::identity::live::session_event(&connection, &raw, &payload).await;

@@ -148,7 +148,7 @@ impl FromEvent for Ack {
             hold: context.hold(),
             reply: context.reply(),
             connection: context.connection.clone(),
-            event: context.event().into_owned(),
+            event: context.event().to_owned(),
         })
     }
 }

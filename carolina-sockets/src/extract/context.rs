@@ -1,4 +1,4 @@
-use std::{borrow::Cow, fmt, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use serde::Serialize;
 use socketioxide_core::Value;
@@ -35,12 +35,12 @@ impl EventContext {
     }
 
     /// The event's name; in lifecycle handlers the word behind `on`.
-    pub fn event(&self) -> Cow<'_, str> {
+    pub fn event(&self) -> &str {
         match &self.moment {
             Moment::Event { payload, .. } => dispatch::event_name(payload).unwrap_or_default(),
-            Moment::Authorize => "authorize".into(),
-            Moment::Connect => "connect".into(),
-            Moment::Disconnect { .. } => "disconnect".into(),
+            Moment::Authorize => "authorize",
+            Moment::Connect => "connect",
+            Moment::Disconnect { .. } => "disconnect",
         }
     }
 

@@ -1,4 +1,4 @@
-use std::{borrow::Cow, fmt, marker::PhantomData};
+use std::{fmt, marker::PhantomData};
 
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
@@ -63,7 +63,7 @@ impl<T: DeserializeOwned + Send> FromEvent for Args<T> {
 
 impl FromEvent for Event {
     async fn from_event(context: &mut EventContext) -> Result<Self, EventError> {
-        Ok(Self(context.event().into_owned()))
+        Ok(Self(context.event().to_owned()))
     }
 }
 
@@ -257,28 +257,5 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Everything<T> {
         }
         // The length is what no client sends; the parser only looks at the kind.
         deserializer.deserialize_tuple(usize::MAX, Sequence(PhantomData)).map(Self)
-    }
-}
-
-/// The first element of a packet's array, a string.
-pub(crate) struct FirstElement<'a>(pub(crate) Cow<'a, str>);
-
-impl<'de> Deserialize<'de> for FirstElement<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct First;
-        impl<'de> Visitor<'de> for First {
-            type Value = String;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an event's name")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<String, A::Error> {
-                let name = sequence.next_element()?;
-                while sequence.next_element::<IgnoredAny>()?.is_some() {}
-                name.ok_or_else(|| A::Error::invalid_length(0, &self))
-            }
-        }
-        deserializer.deserialize_seq(First).map(|name| Self(Cow::Owned(name)))
     }
 }

@@ -17,7 +17,7 @@ pub use ack::Ack;
 pub use context::EventContext;
 pub(crate) use context::Moment;
 pub use data::{Args, Data, Event, TryData};
-pub(crate) use data::{FirstElement, from_text};
+pub(crate) use data::from_text;
 pub use handshake::{Cookies, Handshake, Query};
 pub use session::User;
 pub use socket::DisconnectReason;

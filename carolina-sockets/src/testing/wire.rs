@@ -96,6 +96,11 @@ async fn read(
                     }
                     continue;
                 }
+                // The parser is a server's, which receives no such packet.
+                Some(b'4') if text.starts_with("44") => {
+                    refused(&text[2..], &channels);
+                    continue;
+                }
                 Some(b'4') => CommonParser.decode_str(&config, &state, Str::from(text[1..].to_owned())),
                 _ => continue,
             },
@@ -111,12 +116,29 @@ async fn read(
     channels.lock().expect("no panic happens under this lock").clear();
 }
 
+/// `44/path,{"message":"…"}`.
+fn refused(text: &str, channels: &Channels) {
+    #[derive(serde::Deserialize)]
+    struct Refused {
+        message: String,
+    }
+    let (path, body) = match text.starts_with('/') {
+        true => text.split_once(',').unwrap_or((text, "{}")),
+        false => ("/", text),
+    };
+    let message = serde_json::from_str(body).map_or_else(|_| body.to_owned(), |refused: Refused| refused.message);
+    let channels = channels.lock().expect("no panic happens under this lock");
+    if let Some(to) = channels.get(path) {
+        let _ = to.send(Incoming::Refused(message));
+    }
+}
+
 fn deliver(packet: Packet, channels: &Channels) {
     let channels = channels.lock().expect("no panic happens under this lock");
     let Some(to) = channels.get(packet.ns.as_str()) else { return };
     let incoming = match packet.inner {
         PacketData::Connect(_) => Incoming::Connected,
-        PacketData::ConnectError(message) => Incoming::Refused(message),
+        PacketData::ConnectError(_) => return,
         PacketData::Event(value, ack) | PacketData::BinaryEvent(value, ack) => Incoming::Event(value, ack),
         PacketData::EventAck(value, ack) | PacketData::BinaryAck(value, ack) => Incoming::Answer(ack, value),
         PacketData::Disconnect => Incoming::Disconnected,

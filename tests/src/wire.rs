@@ -1,0 +1,77 @@
+//! Clients below the official ones: raw WebSockets and raw requests, for what no proper client does.
+
+use futures_util::{SinkExt, StreamExt};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpSocket, TcpStream},
+};
+use tokio_tungstenite::{WebSocketStream, tungstenite::Message};
+
+/// A WebSocket that reads only when it is told to.
+#[derive(Debug)]
+pub struct RawSocket(WebSocketStream<TcpStream>);
+
+impl RawSocket {
+    /// Opens one to a service that listens at `url`, with a small receive buffer.
+    pub async fn open(url: &str) -> Self {
+        let host = url.trim_start_matches("http://");
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.set_recv_buffer_size(4096).expect("a small buffer");
+        let stream = socket.connect(host.parse().expect("an address")).await.expect("the service listens");
+        let request = format!("ws://{host}/socket.io/?EIO=4&transport=websocket");
+        let (socket, _) = tokio_tungstenite::client_async(request, stream).await.expect("an upgrade");
+        Self(socket)
+    }
+
+    /// Opens one and joins a channel, up to the answer.
+    pub async fn join(url: &str, channel: &str) -> Self {
+        let mut socket = Self::open(url).await;
+        socket.send(&format!("40{channel},")).await;
+        loop {
+            let text = socket.read().await.expect("the connection lives");
+            if text.starts_with("40") {
+                return socket;
+            }
+        }
+    }
+
+    /// Sends a text message; `false` when the connection has ended.
+    pub async fn send(&mut self, text: &str) -> bool {
+        self.0.send(Message::Text(text.into())).await.is_ok()
+    }
+
+    /// Sends a binary message.
+    pub async fn send_binary(&mut self, bytes: Vec<u8>) -> bool {
+        self.0.send(Message::Binary(bytes.into())).await.is_ok()
+    }
+
+    /// Reads the next text message; `None` at the end.
+    pub async fn read(&mut self) -> Option<String> {
+        loop {
+            match self.0.next().await? {
+                Ok(Message::Text(text)) if text.as_str() == "2" => {
+                    self.send("3").await;
+                }
+                Ok(Message::Text(text)) => return Some(text.to_string()),
+                Ok(Message::Close(_)) | Err(_) => return None,
+                Ok(_) => {}
+            }
+        }
+    }
+}
+
+/// Sends bytes over a new connection and reads what comes back until it ends or nothing more comes.
+pub async fn exchange(url: &str, bytes: &[u8]) -> String {
+    let mut stream = TcpStream::connect(url.trim_start_matches("http://")).await.expect("the service listens");
+    // The service may have closed it already, which is an answer too.
+    let _ = stream.write_all(bytes).await;
+    let mut answer = Vec::new();
+    let mut chunk = [0; 4096];
+    while let Ok(Ok(read @ 1..)) = tokio::time::timeout(std::time::Duration::from_millis(500), stream.read(&mut chunk)).await {
+        answer.extend_from_slice(&chunk[..read]);
+        if answer.windows(4).any(|end| end == b"\r\n\r\n") && !answer.starts_with(b"HTTP/1.1 101") {
+            break;
+        }
+    }
+    String::from_utf8_lossy(&answer).into_owned()
+}
