@@ -40,6 +40,12 @@ impl Lobby {
     async fn notes(session: Session) -> Result<Option<String>, EventError> {
         Ok(session.get("notes").await?)
     }
+
+    #[on("become")]
+    async fn become_user(session: Session, Data(user): Data<String>) -> Result<(), EventError> {
+        session.insert("user_id", user).await?;
+        Ok(session.save().await?)
+    }
 }
 
 #[channel("/members", private)]
@@ -240,6 +246,11 @@ async fn r11_handlers_read_the_session_as_it_is_now() {
     let cookie = visit(&service, "/visit", None).await.unwrap();
     let mut client = join(&service, "/lobby", &cookie).await;
     assert_eq!(client.request::<Option<String>>("notes", ()).await.unwrap().as_deref(), Some("seen"));
+    // A handler may change it, too; its own socket is among those that follow.
+    let mut member = join(&service, "/lobby", &cookie).await;
+    client.request::<()>("become", "ada").await.unwrap();
+    assert_eq!(whoami(&mut client).await.as_deref(), Some("ada"));
+    assert_eq!(whoami(&mut member).await.as_deref(), Some("ada"));
     let mut stranger = service.connect("/lobby").await.unwrap();
     assert_eq!(stranger.request::<()>("notes", ()).await.unwrap_err().code(), "unauthenticated");
 }

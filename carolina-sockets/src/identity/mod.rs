@@ -1,6 +1,8 @@
 //! Who a socket belongs to: its [`Identity`], how it is found out ([`Identify`]) and the rooms that follow from it.
 
 mod cookie;
+#[cfg(feature = "jwt")]
+mod jwt;
 pub(crate) mod live;
 mod room;
 mod session;
@@ -13,6 +15,9 @@ pub use async_trait::async_trait;
 use serde_json::{Map, Value};
 
 pub(crate) use cookie::{CookieKeys, Presented};
+#[cfg(feature = "jwt")]
+#[cfg_attr(docsrs, doc(cfg(feature = "jwt")))]
+pub use jwt::{JwtBuilder, JwtIdentify, JwtKeys};
 pub(crate) use room::{mask_room, session_room, user_room};
 pub(crate) use session::SessionIdentify;
 pub(crate) use store::{Change, LIFETIME_KEY, RequestScope, SharedStore, Version, WatchedStore};
@@ -156,6 +161,11 @@ pub trait Identify: Send + Sync + 'static {
     /// that converted by `?` reaches it as `internal`, with its text in the log alone.
     async fn identify(&self, handshake: &Handshake) -> Result<Identity, EventError>;
 }
+
+/// Keeps the chapter's examples true.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/identity.md")]
+struct Chapter;
 
 #[cfg(test)]
 mod tests {
