@@ -54,11 +54,13 @@ pub(crate) fn alone(arguments: TokenStream, item: TokenStream) -> TokenStream {
     )
     .to_compile_error();
     // The error stands beside the item. In an impl block it has to be one of its items.
-    let method = syn::parse2::<syn::ImplItemFn>(item.clone()).is_ok();
-    let free = syn::parse2::<syn::ItemFn>(item.clone()).is_ok_and(|item| item.sig.receiver().is_none());
-    match method && !free {
-        true => quote!(#item const _: () = { #error };),
-        false => quote!(#error #item),
+    let method = syn::parse2::<syn::ImplItemFn>(item.clone()).ok().filter(|method| method.sig.receiver().is_some());
+    match method {
+        Some(method) => {
+            let name = quote::format_ident!("__CAROLINA_ON_{}", method.sig.ident);
+            quote!(#item #[allow(non_upper_case_globals)] const #name: () = { #error };)
+        }
+        None => quote!(#error #item),
     }
 }
 
@@ -120,7 +122,8 @@ fn take_event(event: LitStr, found: &mut Found, errors: &mut Errors) {
     if name.is_empty() {
         errors.at(&event, "an event needs a name");
     } else if let Some(bad) = name.chars().find(|character| character.is_control() || matches!(character, '"' | '\\')) {
-        errors.at(&event, format!("an event's name has no `{}` in it: Socket.IO could not carry it", bad.escape_debug()));
+        errors
+            .at(&event, format!("an event's name has no `{}` in it: Socket.IO could not carry it", bad.escape_debug()));
     } else if name == "session_id" {
         errors.at(
             &event,

@@ -7,7 +7,7 @@ use std::{fmt, sync::Arc};
 use serde::{Serialize, de::DeserializeOwned};
 use socketioxide_core::{
     Sid, Value,
-    adapter::{BroadcastFlags, BroadcastOptions, CoreAdapter, errors::BroadcastError},
+    adapter::{BroadcastFlags, BroadcastOptions, CoreAdapter, Room, errors::BroadcastError},
     packet::Packet,
     parser::Parse,
 };
@@ -16,10 +16,10 @@ use socketioxide_parser_common::CommonParser;
 use crate::{
     backplane::Backplane,
     error::{Error, Result},
-    identity::{UserKey, session_room, user_room},
+    identity::{UserKey, session_room, user_of_room, user_room},
     namespace::Mount,
-    service::LEFT,
     private::{Channel, ChannelRow, Location, channel_type, erase},
+    service::LEFT,
 };
 
 pub use rooms::Rooms;
@@ -150,8 +150,26 @@ impl ChannelHandle {
         self.everyone().disconnect().await
     }
 
-    pub(crate) fn mount(&self) -> &Arc<Mount> {
-        &self.mount
+    /// The users on the channel, on every node, in alphabetical order: each once, however many tabs they have.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Backplane`] when other nodes could not be asked.
+    pub async fn online_users(&self) -> Result<Vec<String>> {
+        let rooms = self.everyone().rooms().await?;
+        let mut users: Vec<String> = rooms.iter().filter_map(|room| user_of_room(room).map(str::to_owned)).collect();
+        users.sort();
+        users.dedup();
+        Ok(users)
+    }
+
+    /// Whether a user is on the channel, on any node.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Backplane`] when other nodes could not be asked.
+    pub async fn is_online(&self, user: impl UserKey) -> Result<bool> {
+        Ok(!self.to(user_room(&user.user_key())).rooms().await?.is_empty())
     }
 }
 
@@ -269,6 +287,12 @@ impl Broadcast {
         Ok(answers.collect().await)
     }
 
+    /// The rooms they are in, on every node.
+    async fn rooms(&self) -> Result<Vec<Room>> {
+        let rooms = self.backplane()?.rooms(self.options.clone()).await;
+        rooms.map_err(|error| Error::Backplane(error.to_string()))
+    }
+
     /// Puts them into one more room or several.
     ///
     /// # Errors
@@ -311,7 +335,7 @@ impl Broadcast {
 impl fmt::Debug for Broadcast {
     /// Without the rooms of sessions, whose names are secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let masked = |rooms: &[socketioxide_core::adapter::Room]| -> Vec<String> {
+        let masked = |rooms: &[Room]| -> Vec<String> {
             rooms.iter().map(|room| crate::identity::mask_room(room).into_owned()).collect()
         };
         f.debug_struct("Broadcast")

@@ -28,7 +28,7 @@ use crate::config::Config;
 /// socketioxide's socket, on our adapter.
 pub(crate) type RawSocket = socketioxide::socket::Socket<Backplane>;
 /// What [`Socket::raw`](crate::Socket::raw) gives.
-pub type RawRef = Arc<RawSocket>;
+pub(crate) type RawRef = Arc<RawSocket>;
 
 /// One namespace's way to its sockets.
 pub struct Backplane {

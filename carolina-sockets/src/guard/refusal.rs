@@ -18,16 +18,12 @@ pub(crate) enum Cause {
     ConnectionsPerAddress,
     RateLimited,
     Overloaded,
-    UnknownEvent,
-    InvalidPacket,
-    PayloadTooLarge,
     Shutdown,
     InvalidSession,
-    Backplane,
     Missed,
 }
 
-const CAUSES: usize = 12;
+const CAUSES: usize = 8;
 
 impl Cause {
     fn name(self) -> &'static str {
@@ -37,12 +33,8 @@ impl Cause {
             Self::ConnectionsPerAddress => "connections_per_address",
             Self::RateLimited => "rate_limited",
             Self::Overloaded => "overloaded",
-            Self::UnknownEvent => "unknown_event",
-            Self::InvalidPacket => "invalid_packet",
-            Self::PayloadTooLarge => "payload_too_large",
             Self::Shutdown => "shutdown",
             Self::InvalidSession => "invalid_session",
-            Self::Backplane => "backplane",
             Self::Missed => "missed",
         }
     }

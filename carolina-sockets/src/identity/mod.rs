@@ -18,7 +18,7 @@ pub(crate) use cookie::{CookieKeys, Presented};
 #[cfg(feature = "jwt")]
 #[cfg_attr(docsrs, doc(cfg(feature = "jwt")))]
 pub use jwt::{JwtBuilder, JwtIdentify, JwtKeys};
-pub(crate) use room::{mask_room, session_room, user_room};
+pub(crate) use room::{mask_room, session_room, user_of_room, user_room};
 pub(crate) use session::SessionIdentify;
 pub(crate) use store::{Change, LIFETIME_KEY, RequestScope, SharedStore, Version, WatchedStore};
 pub use user_key::UserKey;

@@ -38,8 +38,8 @@ use crate::{
 
 pub use builder::Builder;
 pub(crate) use engine::Engine;
-pub(crate) use leaving::{LEFT, Leaving};
 pub use layer::{SocketsLayer, SocketsService};
+pub(crate) use leaving::{LEFT, Leaving};
 #[cfg(all(feature = "serve", feature = "testing"))]
 pub(crate) use serve::run;
 #[cfg(feature = "serve")]
@@ -172,7 +172,7 @@ impl Sockets {
     }
 
     /// The channels with their drivers and events, one per line, for people.
-    pub(crate) fn table(&self) -> String {
+    pub fn table(&self) -> String {
         crate::plan::Table(self.0.mounts.values().map(|mount| &mount.plan).collect()).to_string()
     }
 

@@ -111,10 +111,10 @@ impl JwtKeys {
             };
             let id = jwk.common.key_id.as_deref();
             let key = DecodingKey::from_jwk(jwk).map_err(|error| unusable(id, "a usable key", &error))?;
-            if let (AlgorithmParameters::OctetKey(_), Ok(secret)) = (&jwk.algorithm, key.try_get_as_bytes()) {
-                if secret.len() < SHORTEST_SECRET {
-                    return Err(short(id, secret.len()));
-                }
+            if let (AlgorithmParameters::OctetKey(_), Ok(secret)) = (&jwk.algorithm, key.try_get_as_bytes())
+                && secret.len() < SHORTEST_SECRET
+            {
+                return Err(short(id, secret.len()));
             }
             self = self.with(id, key);
             if let (Some(only), Some(key)) = (only, self.0.last_mut()) {

@@ -222,10 +222,12 @@ impl fmt::Debug for JwtIdentify {
 
 impl JwtBuilder {
     fn validation(&self, algorithms: &[jsonwebtoken::Algorithm]) -> Validation {
-        let mut validation = Validation::default();
-        validation.algorithms = algorithms.to_vec();
-        validation.leeway = self.leeway.as_secs();
-        validation.validate_nbf = true;
+        let mut validation = Validation {
+            algorithms: algorithms.to_vec(),
+            leeway: self.leeway.as_secs(),
+            validate_nbf: true,
+            ..Validation::default()
+        };
         let mut required = vec!["exp"];
         if !self.issuers.is_empty() {
             validation.set_issuer(&self.issuers);
