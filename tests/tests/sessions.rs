@@ -87,6 +87,7 @@ fn routes() -> Router {
                 session.set_expiry(Some(Expiry::OnInactivity(Duration::from_secs(1).try_into().unwrap())));
             }),
         )
+        .route("/user", get(|session: Session| async move { session.get::<String>("user_id").await.unwrap().unwrap() }))
         .route("/logout", get(|session: Session| async move { session.flush().await.unwrap() }))
 }
 
@@ -227,6 +228,31 @@ async fn r11_sockets_follow_a_session_to_its_new_id_and_a_planted_cookie_gains_n
     assert_eq!(whoami(&mut victim).await.as_deref(), Some("ada"));
     visit(&service, "/logout", Some(&renewed)).await;
     assert_eq!(whoami(&mut victim).await, None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn r11_of_changes_at_once_the_last_one_holds() {
+    let service = Arc::new(service().await);
+    let cookie = visit(&service, "/visit", None).await.unwrap();
+    let mut clients = Vec::new();
+    for _ in 0..4 {
+        clients.push(join(&service, "/lobby", &cookie).await);
+    }
+    for round in 0..50 {
+        let changes = (0..8).map(|number| {
+            let (service, cookie) = (service.clone(), cookie.clone());
+            let path = format!("/become?user={round}-{number}");
+            tokio::spawn(async move { visit(&service, &path, Some(&cookie)).await })
+        });
+        futures_util::future::join_all(changes).await;
+        // Read by HTTP, and so from the store.
+        let request = http::Request::get("/user").header("cookie", format!("{COOKIE}={cookie}"));
+        let response = service.http(request.body(Body::empty()).unwrap()).await;
+        let stored = axum::body::to_bytes(response.into_body(), 100).await.unwrap();
+        for client in &mut clients {
+            assert_eq!(whoami(client).await.unwrap().as_bytes(), stored, "round {round}");
+        }
+    }
 }
 
 #[tokio::test]
