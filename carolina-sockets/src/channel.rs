@@ -244,19 +244,9 @@ impl Broadcast {
         let packet = self.packet(event, data)?;
         match self.backplane()?.broadcast(packet, self.options.clone()).await {
             Ok(()) => Ok(Delivery::default()),
-            Err(BroadcastError::Socket(errors)) => Ok(self.count_missed(event, errors.len())),
+            Err(BroadcastError::Socket(errors)) => Ok(count_missed(self.channel.path(), event, errors.len())),
             Err(error) => Err(Error::Backplane(error.to_string())),
         }
-    }
-
-    fn count_missed(&self, event: &str, missed: usize) -> Delivery {
-        let path = self.channel.path();
-        metrics::counter!("carolina_sockets_missed_total", "channel" => path.to_owned()).increment(missed as u64);
-        crate::guard::refused(
-            crate::guard::Cause::Missed,
-            &format!("`{event}` on `{path}` missed {missed} clients, whose buffers are full"),
-        );
-        Delivery { missed }
     }
 
     /// Sends an event to them and collects their acknowledgements, for up to 5 seconds each: one entry per client
@@ -344,4 +334,12 @@ impl fmt::Debug for Broadcast {
             .field("except", &masked(&self.options.except))
             .finish_non_exhaustive()
     }
+}
+
+/// Counts and logs clients that missed a broadcast, because their buffers are full (rule R9).
+pub(crate) fn count_missed(path: &str, event: &str, missed: usize) -> Delivery {
+    metrics::counter!("carolina_sockets_missed_total", "channel" => path.to_owned()).increment(missed as u64);
+    let message = format!("`{event}` on `{path}` missed {missed} clients, whose buffers are full");
+    crate::guard::refused(crate::guard::Cause::Missed, &message);
+    Delivery { missed }
 }

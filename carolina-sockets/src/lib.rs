@@ -34,6 +34,8 @@ extern crate self as carolina_sockets;
 
 mod backplane;
 mod channel;
+#[cfg(feature = "cli")]
+mod cli;
 pub mod config;
 mod connection;
 mod dispatch;
@@ -55,7 +57,10 @@ pub mod testing;
 
 pub use carolina_sockets_macros::{channel, on};
 
+pub use backplane::{Emitter, EmitterChannel};
 pub use channel::{Broadcast, ChannelHandle, Delivery, MainChannel, Rooms};
+#[cfg(feature = "cli")]
+pub use cli::{Cli, cli};
 pub use config::{Config, Transport};
 pub use error::{Error, EventError, Result};
 pub use extract::{
@@ -68,6 +73,13 @@ pub use service::{Builder, Sockets, SocketsLayer, SocketsService, sockets, try_s
 #[cfg(feature = "serve")]
 pub use service::{Serve, serve};
 pub use socket::{Socket, SocketId};
+
+/// What the program `carolina` runs.
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub fn carolina() -> std::process::ExitCode {
+    cli::carolina()
+}
 
 /// The examples of the README, compiled.
 #[cfg(doctest)]

@@ -21,9 +21,11 @@ pub(crate) enum Cause {
     Shutdown,
     InvalidSession,
     Missed,
+    #[allow(dead_code, reason = "a process that is alone has no backplane")]
+    Backplane,
 }
 
-const CAUSES: usize = 8;
+const CAUSES: usize = 9;
 
 impl Cause {
     fn name(self) -> &'static str {
@@ -36,6 +38,7 @@ impl Cause {
             Self::Shutdown => "shutdown",
             Self::InvalidSession => "invalid_session",
             Self::Missed => "missed",
+            Self::Backplane => "backplane",
         }
     }
 }
