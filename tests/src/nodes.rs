@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::servers::{Folder, Process, free_port};
 
 /// What all nodes of a test encrypt cookies with.
-const SECRET: &str = "for tests alone, and long enough for that";
+const SECRET: &str = "for tests alone and long enough for that";
 
 /// A running `test-node`.
 #[derive(Debug)]

@@ -154,12 +154,20 @@ pub struct Redis {
     process: Option<Process>,
     port: u16,
     folder: Folder,
+    password: Option<&'static str>,
 }
 
 impl Redis {
     /// Starts one.
     pub fn start() -> Self {
-        let mut redis = Self { process: None, port: free_port(), folder: Folder::new() };
+        let mut redis = Self { process: None, port: free_port(), folder: Folder::new(), password: None };
+        redis.run();
+        redis
+    }
+
+    /// Starts one that asks for a password.
+    pub fn start_with_password(password: &'static str) -> Self {
+        let mut redis = Self { process: None, port: free_port(), folder: Folder::new(), password: Some(password) };
         redis.run();
         redis
     }
@@ -180,6 +188,9 @@ impl Redis {
             ])
             .arg(self.folder.path())
             .stdout(Stdio::null());
+        if let Some(password) = self.password {
+            command.args(["--requirepass", password]);
+        }
         self.process = Some(Process::start(&mut command));
         wait_for_port(self.port, "redis-server");
     }

@@ -293,7 +293,7 @@ async fn r16_what_cannot_be_reached_is_one_clear_line() {
         assert!(error.contains(expected) && !error.contains("secret"), "{error}");
         assert_eq!(error.lines().count(), 1, "{error}");
     }
-    let redis = Redis::start();
+    let redis = Redis::start_with_password("right");
     let wrong = redis.url().replace("redis://", "redis://:wrong@");
     let error = tokio::time::timeout(DEADLINE, Emitter::connect(&wrong)).await.unwrap().unwrap_err().to_string();
     assert!(error.contains(":***@") && !error.contains("wrong@"), "{error}");
