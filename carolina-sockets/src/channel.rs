@@ -18,8 +18,8 @@ use crate::{
     error::{Error, Result},
     identity::{UserKey, session_room, user_room},
     namespace::Mount,
-    service::LEFT,
     private::{Channel, ChannelRow, Location, channel_type, erase},
+    service::LEFT,
 };
 
 pub use rooms::Rooms;

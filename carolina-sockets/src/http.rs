@@ -67,7 +67,12 @@ struct Settings {
 }
 
 impl SessionLayer {
-    pub(crate) fn new(store: WatchedStore, keys: CookieKeys, config: &SessionConfig, trusted_proxies: &[IpNet]) -> Self {
+    pub(crate) fn new(
+        store: WatchedStore,
+        keys: CookieKeys,
+        config: &SessionConfig,
+        trusted_proxies: &[IpNet],
+    ) -> Self {
         let ttl = time::Duration::try_from(config.ttl).unwrap_or(time::Duration::MAX);
         let settings = Settings {
             keys,

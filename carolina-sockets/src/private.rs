@@ -34,7 +34,7 @@ pub fn channel_type<C: Channel>() -> TypeId {
 }
 
 /// The channel a handler belongs to.
-pub fn downcast<C: Channel>(channel: &AnyChannel) -> &C {
+pub fn downcast<C: Any>(channel: &AnyChannel) -> &C {
     channel.downcast_ref().expect("a handler row is only called with a channel of the type the row names")
 }
 
@@ -44,7 +44,7 @@ pub fn boxed<'a, T>(future: impl Future<Output = T> + Send + 'a) -> BoxFuture<'a
 }
 
 /// Erases a channel's type.
-pub fn erase<C: Channel>(channel: C) -> ErasedChannel {
+pub fn erase<C: Any + Send + Sync>(channel: C) -> ErasedChannel {
     Arc::new(channel)
 }
 
@@ -158,38 +158,62 @@ pub trait InitOutput<C> {
     fn settle(self) -> Result<ErasedChannel, Error>;
 }
 
-impl<C: Channel> InitOutput<C> for C {
+impl<C: Any + Send + Sync> InitOutput<C> for C {
     fn settle(self) -> Result<ErasedChannel, Error> {
         Ok(erase(self))
     }
 }
 
-impl<C: Channel, E: Into<EventError>> InitOutput<C> for Result<C, E> {
+impl<C: Any + Send + Sync, E: Into<EventError>> InitOutput<C> for Result<C, E> {
     fn settle(self) -> Result<ErasedChannel, Error> {
         self.map(erase).map_err(|error| Error::init(error.into()))
     }
 }
 
-/// A value that can become an acknowledgement: checked on the return type of an event handler, so that the
-/// compiler's message stands there.
-#[diagnostic::on_unimplemented(
-    message = "an event handler cannot return `{Self}`",
-    label = "not `Serialize`, so it cannot become the client's acknowledgement",
-    note = "return `()`, a type that implements `serde::Serialize`, or `Result<_, E>` where `E: Into<EventError>`"
-)]
-pub trait AnswerValue {}
-impl<T: serde::Serialize + ?Sized> AnswerValue for T {}
+/// Reads an argument. A function of its own, so that the compiler asks for [`FromEvent`] in one place.
+pub fn extract<T: FromEvent>(context: &mut EventContext) -> impl Future<Output = Result<T, EventError>> + Send {
+    T::from_event(context)
+}
 
-/// An error a handler may return: checked on the return type.
+/// The argument is an extractor, so it can tell what it needs.
+pub trait Needing {
+    /// Tells it.
+    fn needs(&self, needs: &mut Needs);
+}
+
+impl<T: FromEvent> Needing for Probe<T> {
+    fn needs(&self, needs: &mut Needs) {
+        T::needs(needs);
+    }
+}
+
+/// The argument is no extractor, which [`extract`] tells the compiler.
+pub trait NotNeeding {
+    /// Tells nothing.
+    fn needs(&self, needs: &mut Needs);
+}
+
+impl<T> NotNeeding for &Probe<T> {
+    fn needs(&self, needs: &mut Needs) {
+        let _ = needs;
+    }
+}
+
+/// An error that a handler may return.
 #[diagnostic::on_unimplemented(
     message = "a handler cannot fail with `{Self}`",
     label = "not convertible into `EventError`",
     note = "use `EventError`, any type that implements `std::error::Error`, or implement `From<{Self}> for EventError`"
 )]
-pub trait HandlerError {}
+pub trait HandlerError: Into<EventError> {}
 impl<E: Into<EventError>> HandlerError for E {}
 
-/// Asserts [`AnswerValue`].
-pub const fn assert_answer<T: AnswerValue + ?Sized>() {}
-/// Asserts [`HandlerError`].
-pub const fn assert_error<E: HandlerError>() {}
+/// Converts the error of a return type that is written as `Result<T, E>`, so that the compiler speaks of `E` where
+/// it cannot.
+///
+/// # Errors
+///
+/// The given one, converted.
+pub fn fallible<T, E: HandlerError>(returned: Result<T, E>) -> Result<T, EventError> {
+    returned.map_err(Into::into)
+}

@@ -67,7 +67,9 @@ pub async fn exchange(url: &str, bytes: &[u8]) -> String {
     let _ = stream.write_all(bytes).await;
     let mut answer = Vec::new();
     let mut chunk = [0; 4096];
-    while let Ok(Ok(read @ 1..)) = tokio::time::timeout(std::time::Duration::from_millis(500), stream.read(&mut chunk)).await {
+    while let Ok(Ok(read @ 1..)) =
+        tokio::time::timeout(std::time::Duration::from_millis(500), stream.read(&mut chunk)).await
+    {
         answer.extend_from_slice(&chunk[..read]);
         if answer.windows(4).any(|end| end == b"\r\n\r\n") && !answer.starts_with(b"HTTP/1.1 101") {
             break;

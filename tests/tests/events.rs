@@ -11,8 +11,8 @@ use std::{
 
 use bytes::Bytes;
 use carolina_sockets::{
-    Ack, Args, Data, DisconnectReason, Event, EventContext, EventError, FromEvent, Handshake, Socket, Sockets, State, TryData,
-    channel, on, testing::ClientError,
+    Ack, Args, Data, DisconnectReason, Event, EventContext, EventError, FromEvent, Handshake, Socket, Sockets, State,
+    TryData, channel, on, testing::ClientError,
 };
 use carolina_sockets_tests::{Log, by_hand, start, until};
 use serde::{Deserialize, Serialize};
@@ -278,7 +278,11 @@ async fn r5_the_first_event_is_never_lost() {
     }
     let answers = clients.join_all().await;
     assert_eq!(answers.len(), 1_000);
-    assert!(answers.iter().all(|answer| answer == &Ok(true)), "{:?}", answers.iter().find(|answer| **answer != Ok(true)));
+    assert!(
+        answers.iter().all(|answer| answer == &Ok(true)),
+        "{:?}",
+        answers.iter().find(|answer| **answer != Ok(true))
+    );
     assert_eq!(shared.early.load(SeqCst), 0, "no event handler ran before `connect` had finished");
 }
 
@@ -375,7 +379,8 @@ async fn r7_without_an_acknowledgement_failure_is_one_exception() {
     let mut client = service.connect("/desk").await.unwrap();
     client.emit("fails", ()).await.unwrap();
     let body: Value = client.expect("exception").await.unwrap();
-    let expected = json!({ "code": "sold_out", "message": "no seats are left", "details": { "waiting": 12 }, "event": "fails" });
+    let expected =
+        json!({ "code": "sold_out", "message": "no seats are left", "details": { "waiting": 12 }, "event": "fails" });
     assert_eq!(body, expected);
     client.emit("nonsense", ()).await.unwrap();
     let body: Value = client.expect("exception").await.unwrap();
@@ -520,7 +525,8 @@ async fn extractors_read_the_handshake_and_what_the_user_wrote() {
     let mut client = builder.auth(json!({ "token": "t" })).connect("/desk").await.unwrap();
     assert_eq!(client.request::<String>("language", ()).await.unwrap(), "it");
     let handshake: Value = client.request("handshake", ()).await.unwrap();
-    let expected = json!({ "token": "t", "query": "me too", "cookie": "kiwi!", "address": "127.0.0.1", "transport": "Websocket" });
+    let expected =
+        json!({ "token": "t", "query": "me too", "cookie": "kiwi!", "address": "127.0.0.1", "transport": "Websocket" });
     assert_eq!(handshake, expected);
     let mut plain = service.connect("/desk").await.unwrap();
     assert_eq!(plain.request::<String>("language", ()).await.unwrap_err().code(), "no_language");

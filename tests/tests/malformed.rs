@@ -42,10 +42,50 @@ async fn open() -> TestService {
 /// Frames, from sound to nonsense.
 fn frame(random: &mut StdRng) -> String {
     const PIECES: [&str; 44] = [
-        "4", "40", "40/open,", "41/open,", "42/open,", "43/open,", "44/open,", "45", "451-/open,", "452-", "0", "1", "2", "3", "5", "6",
-        "[\"echo\",1]", "[\"echo\"", "[]", "[1]", "[null]", "{}", "null", "\"", "7", "-1", "99999999999999999999", "[\"echo\",{\"a\":[[[[",
-        "[\"session_id\",\"x\"]", "[\"session_id\"]", "[\"session_id\",{}]", "[\"\"]", "[\"\\u0000\"]", "[\"e\\u0063ho\",2]", "é", "\u{1e}", "\0",
-        "{\"_placeholder\":true,\"num\":0}", "[\"echo\",{\"_placeholder\":true,\"num\":7}]", "/", ",", "?x=1", "/nowhere,", "{\"sessionId\":7}",
+        "4",
+        "40",
+        "40/open,",
+        "41/open,",
+        "42/open,",
+        "43/open,",
+        "44/open,",
+        "45",
+        "451-/open,",
+        "452-",
+        "0",
+        "1",
+        "2",
+        "3",
+        "5",
+        "6",
+        "[\"echo\",1]",
+        "[\"echo\"",
+        "[]",
+        "[1]",
+        "[null]",
+        "{}",
+        "null",
+        "\"",
+        "7",
+        "-1",
+        "99999999999999999999",
+        "[\"echo\",{\"a\":[[[[",
+        "[\"session_id\",\"x\"]",
+        "[\"session_id\"]",
+        "[\"session_id\",{}]",
+        "[\"\"]",
+        "[\"\\u0000\"]",
+        "[\"e\\u0063ho\",2]",
+        "é",
+        "\u{1e}",
+        "\0",
+        "{\"_placeholder\":true,\"num\":0}",
+        "[\"echo\",{\"_placeholder\":true,\"num\":7}]",
+        "/",
+        ",",
+        "?x=1",
+        "/nowhere,",
+        "{\"sessionId\":7}",
     ];
     match random.random_range(0..10) {
         0 => (0..random.random_range(0..60)).map(|_| random.random::<char>()).collect(),
@@ -115,14 +155,22 @@ async fn r15_malformed_requests_have_an_answer() {
         ("POST /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n", "400"),
         ("DELETE /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nhost: x\r\n\r\n", "400"),
         ("GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nhost: x\r\n\r\n", "426"),
-        ("GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n", "426"),
+        (
+            "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n",
+            "426",
+        ),
         ("GET /socket.io/?EIO=4&transport=websocket&sid=garbage HTTP/1.1\r\nhost: x\r\n\r\n", "400"),
         ("GET /other HTTP/1.1\r\nhost: x\r\n\r\n", "404"),
         ("nonsense\r\n\r\n", "400"),
         ("\u{16}\u{3}\u{1}\0\0", ""),
     ] {
         let answer = exchange(&url, request.as_bytes()).await;
-        assert!(answer.is_empty() && status.is_empty() || answer.starts_with(&format!("HTTP/1.1 {status}")) || status.is_empty(), "{request}: {answer}");
+        assert!(
+            answer.is_empty() && status.is_empty()
+                || answer.starts_with(&format!("HTTP/1.1 {status}"))
+                || status.is_empty(),
+            "{request}: {answer}"
+        );
     }
     service.connect("/open").await.unwrap().request::<u8>("echo", 1).await.unwrap();
 }
@@ -133,7 +181,8 @@ async fn r15_payloads_over_the_limit_end_their_own_connection_alone() {
     let mut witness = service.connect("/open").await.unwrap();
     let mut client = RawSocket::join(&service.url(), "/open").await;
     client.send(&format!("42/open,1[\"echo\",\"{}\"]", "x".repeat(200_000))).await;
-    let ended = tokio::time::timeout(carolina_sockets_tests::DEADLINE, async { while client.read().await.is_some() {} });
+    let ended =
+        tokio::time::timeout(carolina_sockets_tests::DEADLINE, async { while client.read().await.is_some() {} });
     assert!(ended.await.is_ok());
     assert_eq!(witness.request::<u8>("echo", 1).await.unwrap(), 1);
 }
@@ -144,7 +193,10 @@ async fn r15_odd_events_are_told_what_is_wrong() {
     let mut client = service.connect("/open").await.unwrap();
     client.send_raw("42/open,[\"session_id\",{}]");
     let exception: Value = client.expect("exception").await.unwrap();
-    assert_eq!((exception["code"].as_str(), exception["event"].as_str()), (Some("invalid_payload"), Some("session_id")));
+    assert_eq!(
+        (exception["code"].as_str(), exception["event"].as_str()),
+        (Some("invalid_payload"), Some("session_id"))
+    );
     client.send_raw("42/open,[\"session_id\",\"forged\"]");
     let exception: Value = client.expect("exception").await.unwrap();
     assert_eq!(exception["code"], "unauthenticated");
@@ -160,7 +212,8 @@ async fn r15_a_handshake_that_never_completes_is_closed() {
     let service = open().await;
     // Opened, and on no channel.
     let mut silent = RawSocket::open(&service.url()).await;
-    let closed = tokio::time::timeout(carolina_sockets_tests::DEADLINE, async { while silent.read().await.is_some() {} });
+    let closed =
+        tokio::time::timeout(carolina_sockets_tests::DEADLINE, async { while silent.read().await.is_some() {} });
     assert!(closed.await.is_ok());
     carolina_sockets_tests::until("its place is free", || service.sockets().connections() == 0).await;
     // Half a request head.

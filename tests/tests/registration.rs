@@ -199,6 +199,7 @@ fn r4_the_global_service_is_an_error_before_serve() {
 
 #[tokio::test]
 async fn an_error_that_main_returns_reads_well() {
-    let error = TestService::start(Sockets::builder().config(Config::default().channel("x", "Declared"))).await.unwrap_err();
+    let error =
+        TestService::start(Sockets::builder().config(Config::default().channel("x", "Declared"))).await.unwrap_err();
     assert_eq!(format!("{error:?}"), error.to_string());
 }

@@ -229,7 +229,11 @@ async fn acknowledgements_from_clients() {
     two.expect_and_answer::<Value>("count", "not a number").await.unwrap();
     let answers = collected.await.unwrap().unwrap();
     assert_eq!(answers.iter().filter(|answer| matches!(answer, Ok(1))).count(), 1, "{answers:?}");
-    assert_eq!(answers.iter().filter(|answer| matches!(answer, Err(Error::Acknowledgement(_)))).count(), 1, "{answers:?}");
+    assert_eq!(
+        answers.iter().filter(|answer| matches!(answer, Err(Error::Acknowledgement(_)))).count(),
+        1,
+        "{answers:?}"
+    );
 }
 
 #[tokio::test]

@@ -127,8 +127,7 @@ fn unknown_event(name: &str, connection: &Connection) -> EventError {
 /// does not get this far, so it stands there as it is.
 pub(crate) fn event_name(payload: &Value) -> Option<&str> {
     let Value::Str(text, _) = payload else { return None };
-    text.strip_prefix("[\"").and_then(|rest| rest.split_once('"')).map_or_else(
-        || CommonParser.read_event(payload).ok(),
-        |(name, _)| Some(name),
-    )
+    text.strip_prefix("[\"")
+        .and_then(|rest| rest.split_once('"'))
+        .map_or_else(|| CommonParser.read_event(payload).ok(), |(name, _)| Some(name))
 }

@@ -97,7 +97,17 @@ mod tests {
         let sealed = keys.seal(Id(7));
         let other_name = CookieKeys { name: "other".to_owned(), keys: keys.keys.clone() };
         assert_eq!(other_name.open(&sealed), None);
-        for forged in ["", "x", "7", &Id(7).to_string(), &sealed[..sealed.len() - 4], &"A".repeat(68), &"A".repeat(100_000), "%00%ff", "é"] {
+        for forged in [
+            "",
+            "x",
+            "7",
+            &Id(7).to_string(),
+            &sealed[..sealed.len() - 4],
+            &"A".repeat(68),
+            &"A".repeat(100_000),
+            "%00%ff",
+            "é",
+        ] {
             assert_eq!(keys.open(forged), None, "{forged}");
         }
         for position in 0..sealed.len() {

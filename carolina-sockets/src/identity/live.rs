@@ -18,7 +18,7 @@ use tower_sessions::{
     session::{Id, Record},
 };
 
-use super::{CookieKeys, Identify, Identity, Change, SharedStore, WatchedStore};
+use super::{Change, CookieKeys, Identify, Identity, SharedStore, WatchedStore};
 use crate::{
     backplane::RawSocket,
     config::Config,
@@ -377,7 +377,9 @@ async fn become_all(connections: &[Arc<Connection>], identity: &Identity) {
 async fn become_one(connection: &Arc<Connection>, raw: &Arc<RawSocket>, identity: Identity) {
     let before = connection.set_identity(raw, identity);
     let after = connection.identity();
-    let same = before.user_id() == after.user_id() && before.session_id() == after.session_id() && before.data() == after.data();
+    let same = before.user_id() == after.user_id()
+        && before.session_id() == after.session_id()
+        && before.data() == after.data();
     if same || !connection.mount.is_guarded() || connection.mailbox.is_closed() {
         return;
     }

@@ -54,7 +54,8 @@ impl Frames {
                     }
                 }
                 Self::Beginning(beginning) => {
-                    let wanted = usize::try_from(beginning.left).unwrap_or(usize::MAX).min(BEGINNING - beginning.seen.len());
+                    let wanted =
+                        usize::try_from(beginning.left).unwrap_or(usize::MAX).min(BEGINNING - beginning.seen.len());
                     let taken = wanted.min(bytes.len());
                     for byte in &bytes[..taken] {
                         let mask = beginning.mask[beginning.seen.len() % 4];

@@ -38,8 +38,8 @@ use crate::{
 
 pub use builder::Builder;
 pub(crate) use engine::Engine;
-pub(crate) use leaving::{LEFT, Leaving};
 pub use layer::{SocketsLayer, SocketsService};
+pub(crate) use leaving::{LEFT, Leaving};
 #[cfg(all(feature = "serve", feature = "testing"))]
 pub(crate) use serve::run;
 #[cfg(feature = "serve")]
