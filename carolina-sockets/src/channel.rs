@@ -7,7 +7,7 @@ use std::{fmt, sync::Arc};
 use serde::{Serialize, de::DeserializeOwned};
 use socketioxide_core::{
     Sid, Value,
-    adapter::{BroadcastFlags, BroadcastOptions, CoreAdapter, errors::BroadcastError},
+    adapter::{BroadcastFlags, BroadcastOptions, CoreAdapter, Room, errors::BroadcastError},
     packet::Packet,
     parser::Parse,
 };
@@ -16,7 +16,7 @@ use socketioxide_parser_common::CommonParser;
 use crate::{
     backplane::Backplane,
     error::{Error, Result},
-    identity::{UserKey, session_room, user_room},
+    identity::{UserKey, session_room, user_of_room, user_room},
     namespace::Mount,
     private::{Channel, ChannelRow, Location, channel_type, erase},
     service::LEFT,
@@ -150,8 +150,26 @@ impl ChannelHandle {
         self.everyone().disconnect().await
     }
 
-    pub(crate) fn mount(&self) -> &Arc<Mount> {
-        &self.mount
+    /// The users on the channel, on every node, in alphabetical order: each once, however many tabs they have.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Backplane`] when other nodes could not be asked.
+    pub async fn online_users(&self) -> Result<Vec<String>> {
+        let rooms = self.everyone().rooms().await?;
+        let mut users: Vec<String> = rooms.iter().filter_map(|room| user_of_room(room).map(str::to_owned)).collect();
+        users.sort();
+        users.dedup();
+        Ok(users)
+    }
+
+    /// Whether a user is on the channel, on any node.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Backplane`] when other nodes could not be asked.
+    pub async fn is_online(&self, user: impl UserKey) -> Result<bool> {
+        Ok(!self.to(user_room(&user.user_key())).rooms().await?.is_empty())
     }
 }
 
@@ -226,19 +244,9 @@ impl Broadcast {
         let packet = self.packet(event, data)?;
         match self.backplane()?.broadcast(packet, self.options.clone()).await {
             Ok(()) => Ok(Delivery::default()),
-            Err(BroadcastError::Socket(errors)) => Ok(self.count_missed(event, errors.len())),
+            Err(BroadcastError::Socket(errors)) => Ok(count_missed(self.channel.path(), event, errors.len())),
             Err(error) => Err(Error::Backplane(error.to_string())),
         }
-    }
-
-    fn count_missed(&self, event: &str, missed: usize) -> Delivery {
-        let path = self.channel.path();
-        metrics::counter!("carolina_sockets_missed_total", "channel" => path.to_owned()).increment(missed as u64);
-        crate::guard::refused(
-            crate::guard::Cause::Missed,
-            &format!("`{event}` on `{path}` missed {missed} clients, whose buffers are full"),
-        );
-        Delivery { missed }
     }
 
     /// Sends an event to them and collects their acknowledgements, for up to 5 seconds each: one entry per client
@@ -267,6 +275,12 @@ impl Broadcast {
             Err(error) => Err(crate::socket::unanswered(&error)),
         });
         Ok(answers.collect().await)
+    }
+
+    /// The rooms they are in, on every node.
+    async fn rooms(&self) -> Result<Vec<Room>> {
+        let rooms = self.backplane()?.rooms(self.options.clone()).await;
+        rooms.map_err(|error| Error::Backplane(error.to_string()))
     }
 
     /// Puts them into one more room or several.
@@ -311,7 +325,7 @@ impl Broadcast {
 impl fmt::Debug for Broadcast {
     /// Without the rooms of sessions, whose names are secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let masked = |rooms: &[socketioxide_core::adapter::Room]| -> Vec<String> {
+        let masked = |rooms: &[Room]| -> Vec<String> {
             rooms.iter().map(|room| crate::identity::mask_room(room).into_owned()).collect()
         };
         f.debug_struct("Broadcast")
@@ -320,4 +334,12 @@ impl fmt::Debug for Broadcast {
             .field("except", &masked(&self.options.except))
             .finish_non_exhaustive()
     }
+}
+
+/// Counts and logs clients that missed a broadcast, because their buffers are full (rule R9).
+pub(crate) fn count_missed(path: &str, event: &str, missed: usize) -> Delivery {
+    metrics::counter!("carolina_sockets_missed_total", "channel" => path.to_owned()).increment(missed as u64);
+    let message = format!("`{event}` on `{path}` missed {missed} clients, whose buffers are full");
+    crate::guard::refused(crate::guard::Cause::Missed, &message);
+    Delivery { missed }
 }

@@ -75,6 +75,9 @@ pub enum Error {
     /// The backplane failed; what was meant for this node's own clients has been delivered.
     #[error("backplane: {0}")]
     Backplane(String),
+    /// A command line asked for something that cannot be done.
+    #[error("{0}")]
+    Command(String),
     /// A channel's `#[on(init)]` failed.
     #[error("{0}")]
     Init(String),

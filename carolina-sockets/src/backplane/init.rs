@@ -13,8 +13,13 @@ use crate::private::BoxFuture;
 pub struct Initializing(Option<BoxFuture<'static, Result<(), BackplaneError>>>);
 
 impl Initializing {
-    pub(crate) fn ready() -> Self {
+    pub(super) fn ready() -> Self {
         Self(None)
+    }
+
+    #[allow(dead_code, reason = "a process that is alone is ready at once")]
+    pub(super) fn of(future: impl Future<Output = Result<(), BackplaneError>> + Send + 'static) -> Self {
+        Self(Some(Box::pin(future)))
     }
 }
 

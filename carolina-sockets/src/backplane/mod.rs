@@ -1,39 +1,75 @@
 //! Carries emits to the sockets they are for, on this node and on others.
 //!
 //! [`Backplane`] is the one adapter type of the service, so that `socketioxide::SocketIo<Backplane>` is the only
-//! instantiation there is and user code never names an adapter (rule R16).
+//! instantiation there is and user code never names an adapter (rule R16). A backplane that is away costs what was
+//! meant for other nodes and nothing else: this node's own clients are served in any case (rule R17).
 
+mod bus;
 mod init;
+mod link;
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(feature = "redis")]
+mod redis;
+mod worker;
 
 use std::{
     collections::HashMap,
+    pin::Pin,
     sync::{Arc, Mutex, Weak},
     time::Duration,
 };
 
-use socketioxide::adapter::Emitter;
+use futures_core::FusedStream;
+use socketioxide::{AckError, adapter::Emitter as SocketEmitter};
 use socketioxide_core::{
-    Sid,
+    Sid, Value,
     adapter::{
-        BroadcastOptions, CoreAdapter, CoreLocalAdapter, DefinedAdapter, SocketEmitter,
+        BroadcastOptions, CoreAdapter, CoreLocalAdapter, DefinedAdapter, RemoteSocketData, Room, RoomParam,
         errors::{AdapterError, BroadcastError},
     },
     packet::Packet,
 };
 
+pub(crate) use bus::{Bus, Message, decode};
 pub(crate) use init::Initializing;
+pub(crate) use link::Link;
+pub use worker::{Emitter, EmitterChannel};
 
-use crate::config::Config;
+use crate::{config::Config, error::Result};
 
 /// socketioxide's socket, on our adapter.
 pub(crate) type RawSocket = socketioxide::socket::Socket<Backplane>;
 /// What [`Socket::raw`](crate::Socket::raw) gives.
-pub type RawRef = Arc<RawSocket>;
+pub(crate) type RawRef = Arc<RawSocket>;
 
 /// One namespace's way to its sockets.
 pub struct Backplane {
-    local: CoreLocalAdapter<Emitter>,
+    way: Way,
     directory: Arc<Directory>,
+}
+
+/// How far it reaches.
+enum Way {
+    /// This process alone.
+    Local(CoreLocalAdapter<SocketEmitter>),
+    #[cfg(feature = "redis")]
+    Redis(Arc<redis::Adapter>),
+    #[cfg(feature = "postgres")]
+    Postgres(Arc<postgres::Adapter>),
+}
+
+/// Does something with the adapter to other nodes, if there is one.
+macro_rules! remote {
+    ($self:expr, $adapter:ident => $act:expr, else $local:ident => $otherwise:expr) => {
+        match &$self.way {
+            Way::Local($local) => $otherwise,
+            #[cfg(feature = "redis")]
+            Way::Redis($adapter) => $act,
+            #[cfg(feature = "postgres")]
+            Way::Postgres($adapter) => $act,
+        }
+    };
 }
 
 /// The namespaces' backplanes by path, for what socketioxide's own handles cannot send.
@@ -45,30 +81,26 @@ pub(crate) struct Directory {
 /// What every namespace's [`Backplane`] is made from.
 pub struct BackplaneState {
     directory: Arc<Directory>,
+    link: Link,
 }
 
 impl BackplaneState {
     /// Connects to the backplane that the configuration names; without one, this process is alone.
-    pub(crate) async fn open(_config: &Config) -> crate::Result<Self> {
-        Ok(Self { directory: Arc::default() })
+    pub(crate) async fn open(config: &Config) -> Result<Self> {
+        let link = match &config.backplane.url {
+            None => Link::None,
+            Some(url) => link::open(url, &config.backplane.prefix).await?,
+        };
+        Ok(Self { directory: Arc::default(), link })
     }
 
     pub(crate) fn directory(&self) -> Arc<Directory> {
         self.directory.clone()
     }
-}
 
-impl Backplane {
-    /// This node's sockets in a room.
-    pub(crate) fn sids_in(&self, room: &str) -> Vec<Sid> {
-        let mut options = BroadcastOptions::default();
-        options.rooms.push(room.to_owned().into());
-        self.local.sockets(options)
-    }
-
-    /// Takes sockets of other nodes off the channel.
-    pub(crate) async fn disconnect_others(&self, _options: BroadcastOptions) -> Result<(), BackplaneError> {
-        Ok(())
+    /// The way of messages between nodes.
+    pub(crate) fn bus(&self) -> Bus {
+        Bus::new(self.link.clone())
     }
 }
 
@@ -79,37 +111,100 @@ impl Directory {
 }
 
 /// Why the backplane could not do what it was asked for.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum BackplaneError {}
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{0}")]
+#[allow(dead_code, reason = "a process that is alone has no such errors")]
+pub struct BackplaneError(pub(crate) String);
 
 impl From<BackplaneError> for AdapterError {
     fn from(error: BackplaneError) -> Self {
-        AdapterError(Box::new(error))
+        AdapterError::from(Box::new(error) as Box<dyn std::error::Error + Send>)
+    }
+}
+
+/// Counts and logs what other nodes did not receive.
+#[allow(dead_code, reason = "a process that is alone loses nothing")]
+fn lost(reason: &dyn std::fmt::Display) {
+    metrics::counter!("carolina_sockets_backplane_lost_total").increment(1);
+    crate::guard::refused(crate::guard::Cause::Backplane, &format!("other nodes miss an emit: {reason}"));
+}
+
+/// The acknowledgements of a broadcast, whichever way they come.
+pub(crate) type Answers = Pin<Box<dyn FusedStream<Item = (Sid, std::result::Result<Value, AckError>)> + Send>>;
+
+impl Backplane {
+    /// This node's sockets in a room.
+    pub(crate) fn sids_in(&self, room: &str) -> Vec<Sid> {
+        let mut options = BroadcastOptions::default();
+        options.rooms.push(room.to_owned().into());
+        self.get_local().sockets(options)
+    }
+
+    /// Takes sockets of other nodes off the channel; this node's have left.
+    pub(crate) async fn disconnect_others(&self, options: BroadcastOptions) -> std::result::Result<(), BackplaneError> {
+        remote!(self, adapter => {
+            adapter.disconnect_socket(options).await.map_err(|error| BackplaneError(error.to_string()))
+        }, else _local => {
+            let _ = options;
+            Ok(())
+        })
     }
 }
 
 impl DefinedAdapter for Backplane {}
 
-impl CoreAdapter<Emitter> for Backplane {
+impl CoreAdapter<SocketEmitter> for Backplane {
     type Error = BackplaneError;
     type State = BackplaneState;
-    type AckStream = <Emitter as SocketEmitter>::AckStream;
+    type AckStream = Answers;
     type InitRes = Initializing;
 
-    fn new(state: &Self::State, local: CoreLocalAdapter<Emitter>) -> Self {
-        Self { local, directory: state.directory.clone() }
+    fn new(state: &Self::State, local: CoreLocalAdapter<SocketEmitter>) -> Self {
+        let way = match &state.link {
+            Link::None => Way::Local(local),
+            #[cfg(feature = "redis")]
+            Link::Redis(redis) => Way::Redis(Arc::new(redis::adapter(redis, local))),
+            #[cfg(feature = "postgres")]
+            Link::Postgres(postgres) => Way::Postgres(Arc::new(postgres::adapter(postgres, local))),
+        };
+        Self { way, directory: state.directory.clone() }
     }
 
     fn init(self: Arc<Self>, on_success: impl FnOnce() + Send + 'static) -> Self::InitRes {
-        let path = self.local.path().to_string();
+        let path = self.get_local().path().to_string();
         self.directory.by_path.lock().expect("no panic happens under this lock").insert(path, Arc::downgrade(&self));
-        on_success();
-        Initializing::ready()
+        remote!(self, adapter => {
+            let ready = adapter.clone().init(on_success);
+            Initializing::of(async move { ready.await.map_err(|error| BackplaneError(error.to_string())) })
+        }, else _local => {
+            on_success();
+            Initializing::ready()
+        })
     }
 
-    async fn broadcast(&self, packet: Packet, opts: BroadcastOptions) -> Result<(), BroadcastError> {
-        self.local.broadcast(packet, opts).map_err(BroadcastError::from)
+    async fn close(&self) -> std::result::Result<(), Self::Error> {
+        remote!(self, adapter => {
+            adapter.close().await.map_err(|error| BackplaneError(error.to_string()))
+        }, else _local => Ok(()))
+    }
+
+    async fn server_count(&self) -> std::result::Result<u16, Self::Error> {
+        remote!(self, adapter => {
+            adapter.server_count().await.map_err(|error| BackplaneError(error.to_string()))
+        }, else _local => Ok(1))
+    }
+
+    async fn broadcast(&self, packet: Packet, opts: BroadcastOptions) -> std::result::Result<(), BroadcastError> {
+        remote!(self, adapter => {
+            match adapter.broadcast(packet.clone(), opts.clone()).await {
+                // What failed is the way to the others; this node's own clients are served all the same.
+                Err(BroadcastError::Adapter(error)) => {
+                    lost(&error);
+                    adapter.get_local().broadcast(packet, opts).map_err(BroadcastError::from)
+                }
+                done => done,
+            }
+        }, else local => local.broadcast(packet, opts).map_err(BroadcastError::from))
     }
 
     async fn broadcast_with_ack(
@@ -117,11 +212,65 @@ impl CoreAdapter<Emitter> for Backplane {
         packet: Packet,
         opts: BroadcastOptions,
         timeout: Option<Duration>,
-    ) -> Result<Self::AckStream, Self::Error> {
-        Ok(self.local.broadcast_with_ack(packet, opts, timeout).0)
+    ) -> std::result::Result<Self::AckStream, Self::Error> {
+        remote!(self, adapter => {
+            match adapter.broadcast_with_ack(packet.clone(), opts.clone(), timeout).await {
+                Ok(answers) => Ok(Box::pin(answers)),
+                Err(error) => {
+                    lost(&error);
+                    Ok(Box::pin(adapter.get_local().broadcast_with_ack(packet, opts, timeout).0))
+                }
+            }
+        }, else local => Ok(Box::pin(local.broadcast_with_ack(packet, opts, timeout).0)))
     }
 
-    fn get_local(&self) -> &CoreLocalAdapter<Emitter> {
-        &self.local
+    async fn add_sockets(&self, opts: BroadcastOptions, rooms: impl RoomParam) -> std::result::Result<(), Self::Error> {
+        let rooms: Vec<Room> = rooms.into_room_iter().collect();
+        remote!(self, adapter => {
+            let done = adapter.add_sockets(opts.clone(), rooms.clone()).await;
+            done.map_err(|error| {
+                adapter.get_local().add_sockets(opts, rooms);
+                BackplaneError(error.to_string())
+            })
+        }, else local => {
+            local.add_sockets(opts, rooms);
+            Ok(())
+        })
+    }
+
+    async fn del_sockets(&self, opts: BroadcastOptions, rooms: impl RoomParam) -> std::result::Result<(), Self::Error> {
+        let rooms: Vec<Room> = rooms.into_room_iter().collect();
+        remote!(self, adapter => {
+            let done = adapter.del_sockets(opts.clone(), rooms.clone()).await;
+            done.map_err(|error| {
+                adapter.get_local().del_sockets(opts, rooms);
+                BackplaneError(error.to_string())
+            })
+        }, else local => {
+            local.del_sockets(opts, rooms);
+            Ok(())
+        })
+    }
+
+    async fn disconnect_socket(&self, opts: BroadcastOptions) -> std::result::Result<(), BroadcastError> {
+        remote!(self, adapter => adapter.disconnect_socket(opts).await, else local => {
+            local.disconnect_socket(opts).map_err(BroadcastError::Socket)
+        })
+    }
+
+    async fn rooms(&self, opts: BroadcastOptions) -> std::result::Result<Vec<Room>, Self::Error> {
+        remote!(self, adapter => {
+            adapter.rooms(opts).await.map_err(|error| BackplaneError(error.to_string()))
+        }, else local => Ok(local.rooms(opts).into_iter().collect()))
+    }
+
+    async fn fetch_sockets(&self, opts: BroadcastOptions) -> std::result::Result<Vec<RemoteSocketData>, Self::Error> {
+        remote!(self, adapter => {
+            adapter.fetch_sockets(opts).await.map_err(|error| BackplaneError(error.to_string()))
+        }, else local => Ok(local.fetch_sockets(opts)))
+    }
+
+    fn get_local(&self) -> &CoreLocalAdapter<SocketEmitter> {
+        remote!(self, adapter => adapter.get_local(), else local => local)
     }
 }

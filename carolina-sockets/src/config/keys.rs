@@ -242,10 +242,10 @@ fn faults(config: &Config) -> Vec<(&'static str, String)> {
         let shown = without_password(&config.session.store);
         faults.push(("session.store", format!("`{shown}` is not \"memory\", sqlite://…, redis://… or postgres://…")));
     }
-    if let Some(url) = config.backplane.url.as_deref() {
-        if !scheme_is(url, &["redis", "rediss", "postgres", "postgresql"]) {
-            faults.push(("backplane.url", format!("`{}` is not redis://… or postgres://…", without_password(url))));
-        }
+    if let Some(url) = config.backplane.url.as_deref()
+        && !scheme_is(url, &["redis", "rediss", "postgres", "postgresql"])
+    {
+        faults.push(("backplane.url", format!("`{}` is not redis://… or postgres://…", without_password(url))));
     }
     let prefix = &config.backplane.prefix;
     if prefix.is_empty() || !prefix.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-') {

@@ -144,10 +144,7 @@ fn invalid(path: &str, reason: &str) -> EventError {
         .details(serde_json::json!({ "path": path, "expected": expected }))
 }
 
-fn arguments<'de, S: DeserializeSeed<'de>>(text: &'de str, seed: Arguments<S>) -> serde_json::Result<S::Value>
-where
-    S: Missing<'de>,
-{
+fn arguments<'de, S: Missing<'de>>(text: &'de str, seed: Arguments<S>) -> serde_json::Result<S::Value> {
     let mut reader = serde_json::Deserializer::from_str(text);
     let value = reader.deserialize_seq(seed)?;
     reader.end()?;

@@ -18,16 +18,14 @@ pub(crate) enum Cause {
     ConnectionsPerAddress,
     RateLimited,
     Overloaded,
-    UnknownEvent,
-    InvalidPacket,
-    PayloadTooLarge,
     Shutdown,
     InvalidSession,
-    Backplane,
     Missed,
+    #[allow(dead_code, reason = "a process that is alone has no backplane")]
+    Backplane,
 }
 
-const CAUSES: usize = 12;
+const CAUSES: usize = 9;
 
 impl Cause {
     fn name(self) -> &'static str {
@@ -37,13 +35,10 @@ impl Cause {
             Self::ConnectionsPerAddress => "connections_per_address",
             Self::RateLimited => "rate_limited",
             Self::Overloaded => "overloaded",
-            Self::UnknownEvent => "unknown_event",
-            Self::InvalidPacket => "invalid_packet",
-            Self::PayloadTooLarge => "payload_too_large",
             Self::Shutdown => "shutdown",
             Self::InvalidSession => "invalid_session",
-            Self::Backplane => "backplane",
             Self::Missed => "missed",
+            Self::Backplane => "backplane",
         }
     }
 }

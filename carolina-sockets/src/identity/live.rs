@@ -2,7 +2,7 @@
 //! change rooms and leave channels they may no longer be on.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -340,21 +340,15 @@ pub(crate) fn disconnect_user_here(sockets: &Sockets, user: &str) -> usize {
     let mut count = 0;
     for mount in sockets.inner().mounts.values() {
         for connection in mount.connections() {
-            if connection.identity().user_id() == Some(user) {
-                if let Some(raw) = connection.raw() {
-                    crate::socket::leave_channel(&connection, &raw);
-                    count += 1;
-                }
+            if connection.identity().user_id() == Some(user)
+                && let Some(raw) = connection.raw()
+            {
+                crate::socket::leave_channel(&connection, &raw);
+                count += 1;
             }
         }
     }
     count
-}
-
-/// The users on a channel of this node.
-pub(crate) fn users_of(mount: &crate::namespace::Mount) -> BTreeSet<String> {
-    let users = mount.connections();
-    users.iter().filter_map(|connection| connection.identity().user_id().map(str::to_owned)).collect()
 }
 
 fn of_session(sockets: &Sockets, id: &str) -> Vec<Arc<Connection>> {

@@ -13,7 +13,7 @@ pub use async_trait::async_trait;
 use serde_json::{Map, Value};
 
 pub(crate) use cookie::CookieKeys;
-pub(crate) use room::{mask_room, session_room, user_room};
+pub(crate) use room::{mask_room, session_room, user_of_room, user_room};
 pub(crate) use store::{Change, SharedStore, WatchedStore};
 pub use user_key::UserKey;
 

@@ -15,6 +15,11 @@ pub(crate) fn user_room(key: &str) -> String {
     format!("{USER}{key}")
 }
 
+/// The user whose room this is.
+pub(crate) fn user_of_room(room: &str) -> Option<&str> {
+    room.strip_prefix(USER)
+}
+
 /// A room's name as logs, metrics and errors may show it: whoever reads a session's id may act as its owner.
 pub(crate) fn mask_room(room: &str) -> Cow<'_, str> {
     match room.strip_prefix(SESSION) {

@@ -1,7 +1,7 @@
 //! What the linker found: every driver with its handlers, sorted, and checked for clashes.
 
 mod clash;
-pub mod row;
+pub(crate) mod row;
 
 use std::any::TypeId;
 

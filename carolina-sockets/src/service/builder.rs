@@ -2,7 +2,7 @@ use std::{any::TypeId, collections::BTreeMap, fmt, sync::Arc};
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Engine, Inner, Sockets};
+use super::{Engine, Inner, Sockets, control};
 use crate::{
     backplane::BackplaneState,
     config::Config,
@@ -107,7 +107,7 @@ impl Builder {
         let stop = CancellationToken::new();
         let identities = Identities::open(&config, self.identify, self.store, &stop).await?;
         let backplane = BackplaneState::open(&config).await?;
-        let directory = backplane.directory();
+        let (directory, bus) = (backplane.directory(), backplane.bus());
         let tasks = TaskTracker::new();
         let engine = plan.sockets_on.then(|| Engine::new(&config, backplane));
         if !plan.sockets_on {
@@ -129,12 +129,16 @@ impl Builder {
                 identities,
                 tasks,
                 leaving: Default::default(),
+                bus,
                 stop,
                 draining: Default::default(),
             }
         });
         let sockets = Sockets::from(inner);
         sockets.open_mounts(&directory).await?;
+        if sockets.is_on() {
+            control::listen(&sockets).await?;
+        }
         live::start(&sockets);
         Ok(sockets)
     }

@@ -1,6 +1,7 @@
 //! [`Sockets`]: the running service, from which an application emits, and which it embeds or serves.
 
 mod builder;
+mod control;
 mod engine;
 mod frames;
 mod layer;
@@ -25,6 +26,7 @@ use socketioxide_core::Sid;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    backplane::{Bus, Message},
     channel::ChannelHandle,
     config::Config,
     error::{Error, Result},
@@ -64,6 +66,8 @@ pub(crate) struct Inner {
     /// Handlers on their way; shutdown waits for them.
     pub(crate) tasks: TaskTracker,
     pub(crate) leaving: Arc<Leaving>,
+    /// The way of messages between nodes.
+    pub(crate) bus: Bus,
     /// Ends what runs beside them.
     pub(crate) stop: CancellationToken,
     pub(crate) draining: AtomicBool,
@@ -83,13 +87,15 @@ impl Inner {
 
 impl Inner {
     /// Has other nodes read a session anew.
-    pub(crate) async fn tell_others_of_session(&self, _id: &str, _moved_to: Option<&str>) -> Result {
-        Ok(())
+    pub(crate) async fn tell_others_of_session(&self, id: &str, moved_to: Option<&str>) -> Result {
+        let message = Message::Session { id: id.to_owned(), moved_to: moved_to.map(str::to_owned) };
+        self.bus.tell(message).await.map_err(|error| Error::Backplane(error.to_string()))
     }
 
     /// Has other nodes disconnect a user.
-    pub(crate) async fn tell_others_of_user(&self, _user: &str) -> Result {
-        Ok(())
+    pub(crate) async fn tell_others_of_user(&self, user: &str) -> Result {
+        let message = Message::DisconnectUser { user: user.to_owned() };
+        self.bus.tell(message).await.map_err(|error| Error::Backplane(error.to_string()))
     }
 }
 
@@ -172,7 +178,7 @@ impl Sockets {
     }
 
     /// The channels with their drivers and events, one per line, for people.
-    pub(crate) fn table(&self) -> String {
+    pub fn table(&self) -> String {
         crate::plan::Table(self.0.mounts.values().map(|mount| &mount.plan).collect()).to_string()
     }
 

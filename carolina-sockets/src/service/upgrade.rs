@@ -30,11 +30,8 @@ use crate::{
 /// what is wrong with them.
 pub(super) fn is_wanted(request: &Request<Body>, config: &Config) -> bool {
     let uri = request.uri();
-    let protocol = match query(uri, "EIO") {
-        Some("4") => true,
-        Some("3") => cfg!(feature = "legacy-clients"),
-        _ => false,
-    };
+    let version = query(uri, "EIO");
+    let protocol = version == Some("4") || cfg!(feature = "legacy-clients") && version == Some("3");
     let known = query(uri, "sid").is_none_or(|sid| sid.parse::<Sid>().is_ok());
     *request.method() == Method::GET
         && protocol

@@ -360,15 +360,15 @@ impl Client {
 }
 
 fn read_answer<T: DeserializeOwned>(mut answer: Value) -> Result<T, ClientError> {
-    if let Ok(first) = CommonParser.decode_value::<serde_json::Value>(&mut answer.clone(), false) {
-        if let Some(rejected) = ClientError::in_answer(&first) {
-            return Err(rejected);
-        }
+    if let Ok(first) = CommonParser.decode_value::<serde_json::Value>(&mut answer.clone(), false)
+        && let Some(rejected) = ClientError::in_answer(&first)
+    {
+        return Err(rejected);
     }
-    if let Value::Str(text, _) = &answer {
-        if text.as_str() == "[]" {
-            return serde_json::from_str("null").map_err(|error| ClientError::Invalid(error.to_string()));
-        }
+    if let Value::Str(text, _) = &answer
+        && text.as_str() == "[]"
+    {
+        return serde_json::from_str("null").map_err(|error| ClientError::Invalid(error.to_string()));
     }
     CommonParser.decode_value(&mut answer, false).map_err(|error| ClientError::Invalid(error.to_string()))
 }

@@ -1,0 +1,36 @@
+# carolina-sockets. `make help` lists what there is.
+
+CARGO ?= cargo
+NODE_FOLDERS := examples/quickstart tests/e2e
+
+.PHONY: help run test rust-test node-packages check fmt clippy doc
+
+help: ## what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
+
+run: ## start the quickstart
+	$(CARGO) run --package quickstart
+
+test: node-packages rust-test ## everything: rules, doctests, compile errors, official clients
+
+rust-test:
+	$(CARGO) build --package quickstart
+	$(CARGO) test --workspace --all-features
+
+node-packages: $(NODE_FOLDERS:%=%/node_modules)
+
+%/node_modules: %/package-lock.json
+	cd $* && npm ci --no-audit --no-fund
+	@touch $@
+
+check: fmt clippy doc ## formatting, lints and documentation
+
+fmt:
+	$(CARGO) fmt --all --check
+
+clippy: ## lints, with all features and with none
+	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
+	$(CARGO) clippy --package carolina-sockets --no-default-features -- -D warnings
+
+doc:
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --all-features --no-deps

@@ -1,0 +1,84 @@
+//! What nodes tell each other beside emits: sessions that changed, users to be disconnected. And what a process without
+//! sockets has the nodes emit.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use futures_core::stream::BoxStream;
+use futures_util::StreamExt;
+use serde::{Deserialize, Serialize};
+use socketioxide_core::Value;
+
+use super::{BackplaneError, Link};
+use crate::guard::{Cause, refused};
+
+/// A message to all other nodes.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Message {
+    /// A session is to be read anew; if it goes on under another id, that one.
+    Session { id: String, moved_to: Option<String> },
+    /// A user's sockets are to be taken off every channel.
+    DisconnectUser { user: String },
+    /// An event is to be sent to this node's clients.
+    Emit { path: String, to: Vec<String>, except: Vec<String>, payload: String, attachments: Vec<String> },
+}
+
+#[derive(Serialize, Deserialize)]
+struct Envelope {
+    /// The node it comes from, which has done its part.
+    from: u64,
+    message: Message,
+}
+
+/// The control channel.
+#[derive(Clone)]
+pub(crate) struct Bus {
+    link: Link,
+    node: u64,
+}
+
+impl Bus {
+    pub(crate) fn new(link: Link) -> Self {
+        Self { link, node: rand::random() }
+    }
+
+    /// Sends a message to all other nodes, if there may be any.
+    pub(crate) async fn tell(&self, message: Message) -> Result<(), BackplaneError> {
+        if !self.link.is_some() {
+            return Ok(());
+        }
+        let envelope = Envelope { from: self.node, message };
+        let text = serde_json::to_string(&envelope).map_err(|error| BackplaneError(error.to_string()))?;
+        self.link.publish(text).await
+    }
+
+    /// The messages of other nodes. What is none is dropped; it is logged once per second at most.
+    pub(crate) async fn listen(&self) -> Result<BoxStream<'static, Message>, BackplaneError> {
+        let node = self.node;
+        let messages = self.link.listen().await?.filter_map(move |text| async move {
+            match serde_json::from_str::<Envelope>(&text) {
+                Ok(envelope) => (envelope.from != node).then_some(envelope.message),
+                Err(error) => {
+                    refused(Cause::Backplane, &format!("a message on the control channel that is none: {error}"));
+                    None
+                }
+            }
+        });
+        Ok(messages.boxed())
+    }
+}
+
+/// A packet's payload, for [`Message::Emit`].
+pub(super) fn encode(value: &Value) -> Option<(String, Vec<String>)> {
+    let Value::Str(text, attachments) = value else { return None };
+    let attachments = attachments.iter().flatten().map(|bytes| STANDARD.encode(bytes)).collect();
+    Some((text.to_string(), attachments))
+}
+
+/// The payload that [`encode`] has made.
+pub(crate) fn decode(payload: String, attachments: &[String]) -> Option<Value> {
+    let decoded: Result<std::collections::VecDeque<Bytes>, _> =
+        attachments.iter().map(|text| STANDARD.decode(text).map(Bytes::from)).collect();
+    let attachments = decoded.ok()?;
+    Some(Value::Str(payload.into(), (!attachments.is_empty()).then_some(attachments)))
+}

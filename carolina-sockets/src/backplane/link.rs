@@ -1,0 +1,96 @@
+//! The connection to the server between the nodes.
+
+use futures_core::stream::BoxStream;
+
+use super::BackplaneError;
+use crate::{
+    config::without_password,
+    error::{Error, Result},
+};
+
+/// The way to other nodes, shared by all namespaces.
+#[derive(Clone)]
+pub(crate) enum Link {
+    /// There is none.
+    None,
+    #[cfg(feature = "redis")]
+    Redis(super::redis::Redis),
+    #[cfg(feature = "postgres")]
+    Postgres(super::postgres::Postgres),
+}
+
+/// How long the server may take to be reached at start-up.
+#[allow(dead_code, reason = "without features there is no server")]
+pub(super) const CONNECT: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// Connects to a backplane by its URL.
+pub(super) async fn open(url: &str, prefix: &str) -> Result<Link> {
+    match url.split_once("://").map_or("", |(scheme, _)| scheme) {
+        "redis" | "rediss" => redis(url, prefix).await,
+        "postgres" | "postgresql" => postgres(url, prefix).await,
+        "redis-cluster" | "rediss-cluster" | "redis-sentinel" | "rediss-sentinel" => Err(failed(
+            url,
+            "a cluster's nodes do not tell each other how many subscribers a channel has, which acknowledgements across nodes are counted by; use a single Redis, redis://… or rediss://…",
+        )),
+        _ => Err(failed(url, "there are redis://…, rediss://… and postgres://…")),
+    }
+}
+
+#[cfg(feature = "redis")]
+async fn redis(url: &str, prefix: &str) -> Result<Link> {
+    super::redis::Redis::open(url, prefix).await.map(Link::Redis).map_err(|reason| failed(url, reason))
+}
+
+#[cfg(not(feature = "redis"))]
+async fn redis(url: &str, _prefix: &str) -> Result<Link> {
+    Err(without_feature(url, "redis"))
+}
+
+#[cfg(feature = "postgres")]
+async fn postgres(url: &str, prefix: &str) -> Result<Link> {
+    super::postgres::Postgres::open(url, prefix).await.map(Link::Postgres).map_err(|reason| failed(url, reason))
+}
+
+#[cfg(not(feature = "postgres"))]
+async fn postgres(url: &str, _prefix: &str) -> Result<Link> {
+    Err(without_feature(url, "postgres"))
+}
+
+#[cfg(not(all(feature = "redis", feature = "postgres")))]
+fn without_feature(url: &str, feature: &str) -> Error {
+    failed(url, format!("this program was built without it; enable the feature `{feature}` of carolina-sockets"))
+}
+
+fn failed(url: &str, reason: impl std::fmt::Display) -> Error {
+    Error::Backplane(format!("`{}`: {reason}", without_password(url)))
+}
+
+impl Link {
+    /// Whether there are other nodes to be told.
+    pub(super) fn is_some(&self) -> bool {
+        !matches!(self, Self::None)
+    }
+
+    /// Sends a text to every node that listens to the control channel.
+    pub(super) async fn publish(&self, text: String) -> std::result::Result<(), BackplaneError> {
+        let _ = &text;
+        match self {
+            Self::None => Ok(()),
+            #[cfg(feature = "redis")]
+            Self::Redis(redis) => redis.publish_control(text).await,
+            #[cfg(feature = "postgres")]
+            Self::Postgres(postgres) => postgres.publish_control(text).await,
+        }
+    }
+
+    /// What is sent on the control channel. The stream goes on over outages.
+    pub(super) async fn listen(&self) -> std::result::Result<BoxStream<'static, String>, BackplaneError> {
+        match self {
+            Self::None => Ok(Box::pin(futures_util::stream::empty())),
+            #[cfg(feature = "redis")]
+            Self::Redis(redis) => redis.listen_control().await,
+            #[cfg(feature = "postgres")]
+            Self::Postgres(postgres) => postgres.listen_control().await,
+        }
+    }
+}

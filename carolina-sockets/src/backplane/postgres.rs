@@ -1,0 +1,286 @@
+//! PostgreSQL between the nodes: `socketioxide-postgres`, on a driver of our own: over the same client library as the
+//! session store, and without a wait for a server that is away.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use futures_core::stream::BoxStream;
+use futures_util::StreamExt;
+use socketioxide::adapter::Emitter;
+use socketioxide_core::adapter::{CoreAdapter, CoreLocalAdapter};
+use socketioxide_postgres::{
+    CustomPostgresAdapter, PostgresAdapterConfig, PostgresAdapterCtr,
+    drivers::{Driver, Notification},
+};
+use sqlx::{
+    PgPool,
+    postgres::{PgListener, PgPoolOptions},
+};
+use tokio::sync::mpsc;
+
+use super::{BackplaneError, link::CONNECT, lost};
+use crate::guard::{Cause, refused};
+
+/// What ours begin with; whatever else is notified on our channels is dropped.
+const MAGIC: &str = "carolina1:";
+/// Notifications that may wait to be sent.
+const QUEUE: usize = 16_384;
+/// How long a statement may take.
+const COMMAND: Duration = Duration::from_secs(2);
+/// How long a lost connection is left alone before it is tried again.
+const RETRY: Duration = Duration::from_millis(300);
+/// The longest text that PostgreSQL notifies of is 8000 bytes; longer ones go by a table.
+const LONGEST: usize = 7_500;
+
+/// A namespace's adapter.
+pub(super) type Adapter = CustomPostgresAdapter<Emitter, Postgres>;
+
+pub(super) fn adapter(postgres: &Postgres, local: CoreLocalAdapter<Emitter>) -> Adapter {
+    let config = PostgresAdapterConfig::new()
+        .with_prefix(postgres.prefix.to_string())
+        .with_table_name(postgres.table.to_string())
+        .with_payload_threshold(LONGEST - 500)
+        .with_hb_interval(Duration::from_secs(2))
+        .with_hb_timeout(Duration::from_secs(7))
+        .with_request_timeout(COMMAND);
+    CustomPostgresAdapter::new(&PostgresAdapterCtr::new_with_driver(postgres.clone(), config), local)
+}
+
+/// The connection, shared by all namespaces.
+#[derive(Clone)]
+pub(crate) struct Postgres {
+    prefix: Arc<str>,
+    table: Arc<str>,
+    pool: PgPool,
+    up: Arc<AtomicBool>,
+    queue: mpsc::Sender<(String, String)>,
+}
+
+impl Postgres {
+    pub(super) async fn open(url: &str, prefix: &str) -> Result<Self, String> {
+        let options = PgPoolOptions::new().max_connections(8).acquire_timeout(CONNECT);
+        let pool = options.connect(url).await.map_err(|error| error.to_string())?;
+        let (queue, queued) = mpsc::channel(QUEUE);
+        let up = Arc::new(AtomicBool::new(true));
+        tokio::spawn(send(pool.clone(), queued, up.clone()));
+        let table = format!("{}_backplane", prefix.replace('-', "_"));
+        Ok(Self { prefix: prefix.into(), table: table.into(), pool, up, queue })
+    }
+
+    fn control(&self) -> String {
+        format!("{}-control", self.prefix)
+    }
+
+    /// A message to all nodes; a long one waits for its row.
+    pub(super) async fn publish_control(&self, text: String) -> Result<(), BackplaneError> {
+        let failed = |error: PostgresError| BackplaneError(error.to_string());
+        let text = match text.len() {
+            0..LONGEST => format!("t{text}"),
+            _ => format!("r{}", self.push_attachment(&self.table, text.as_bytes()).await.map_err(failed)?),
+        };
+        self.notify(&self.control(), &text).await.map_err(failed)
+    }
+
+    pub(super) async fn listen_control(&self) -> Result<BoxStream<'static, String>, BackplaneError> {
+        let failed = |error: PostgresError| BackplaneError(error.to_string());
+        self.init(&self.table).await.map_err(failed)?;
+        let notes = self.listen(&[&self.control()]).await.map_err(failed)?;
+        let this = self.clone();
+        let texts = notes.filter_map(move |note| {
+            let this = this.clone();
+            async move {
+                match note.payload.split_at_checked(1)? {
+                    ("t", text) => Some(text.to_owned()),
+                    ("r", id) => {
+                        let row = this.get_attachment(&this.table, id.parse().ok()?).await;
+                        String::from_utf8(row.inspect_err(|error| lost(error)).ok()?).ok()
+                    }
+                    _ => None,
+                }
+            }
+        });
+        Ok(texts.boxed())
+    }
+
+    fn check_up(&self) -> Result<(), PostgresError> {
+        match self.up.load(Ordering::Acquire) {
+            true => Ok(()),
+            false => Err(PostgresError("PostgreSQL is away".to_owned())),
+        }
+    }
+}
+
+/// Sends what is queued, in order. While the server is away nothing is kept.
+async fn send(pool: PgPool, mut queued: mpsc::Receiver<(String, String)>, up: Arc<AtomicBool>) {
+    let mut probe = tokio::time::interval(RETRY);
+    probe.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            next = queued.recv() => {
+                let Some((channel, text)) = next else { return };
+                if !up.load(Ordering::Acquire) {
+                    lost(&"PostgreSQL is away");
+                    continue;
+                }
+                // What has come meanwhile goes along, in one statement.
+                let (mut channels, mut texts) = (vec![channel], vec![text]);
+                while let (true, Ok((channel, text))) = (channels.len() < 256, queued.try_recv()) {
+                    channels.push(channel);
+                    texts.push(text);
+                }
+                let count = channels.len();
+                let statement = sqlx::query("SELECT pg_notify(c, t) FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS n(c, t, o) ORDER BY o")
+                    .bind(channels)
+                    .bind(texts)
+                    .execute(&pool);
+                let sent = tokio::time::timeout(COMMAND, statement).await;
+                if !matches!(sent, Ok(Ok(_))) {
+                    (0..count).for_each(|_| lost(&"PostgreSQL is away"));
+                    set(&up, false);
+                }
+            }
+            _ = probe.tick(), if !up.load(Ordering::Acquire) => {
+                let alive = tokio::time::timeout(COMMAND, sqlx::query("SELECT 1").execute(&pool)).await;
+                set(&up, matches!(alive, Ok(Ok(_))));
+            }
+        }
+    }
+}
+
+fn set(up: &AtomicBool, is: bool) {
+    if up.swap(is, Ordering::AcqRel) == is {
+        return;
+    }
+    metrics::gauge!("carolina_sockets_backplane_up").set(f64::from(u8::from(is)));
+    match is {
+        true => tracing::info!("the backplane is back: emits reach other nodes again"),
+        false => tracing::warn!("the backplane is away: emits reach this node's clients alone"),
+    }
+}
+
+/// One notification.
+pub(crate) struct Note {
+    channel: String,
+    payload: String,
+}
+
+impl Notification for Note {
+    fn channel(&self) -> &str {
+        &self.channel
+    }
+
+    fn payload(&self) -> &str {
+        &self.payload
+    }
+}
+
+/// Why PostgreSQL could not do what it was asked for.
+#[derive(Debug)]
+pub(crate) struct PostgresError(String);
+
+impl fmt::Display for PostgresError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for PostgresError {}
+
+impl From<sqlx::Error> for PostgresError {
+    fn from(error: sqlx::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// Waits for a statement, for as long as one may take.
+async fn within<T>(statement: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, PostgresError> {
+    match tokio::time::timeout(COMMAND, statement).await {
+        Ok(done) => Ok(done?),
+        Err(_) => Err(PostgresError(format!("no answer within {COMMAND:?}"))),
+    }
+}
+
+impl Driver for Postgres {
+    type Error = PostgresError;
+    type Notification = Note;
+    type NotificationStream = BoxStream<'static, Note>;
+
+    async fn init(&self, table: &str) -> Result<(), PostgresError> {
+        let mut transaction = self.pool.begin().await?;
+        // Nodes that come up at once would trip over each other: `IF NOT EXISTS` is no lock.
+        sqlx::query("SELECT pg_advisory_xact_lock(hashtext($1))").bind(table).execute(&mut *transaction).await?;
+        let statement = format!(
+            "CREATE TABLE IF NOT EXISTS \"{table}\" (id BIGSERIAL UNIQUE, created_at TIMESTAMPTZ DEFAULT now(), payload BYTEA)"
+        );
+        sqlx::query(&statement).execute(&mut *transaction).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    async fn listen(&self, channels: &[&str]) -> Result<Self::NotificationStream, PostgresError> {
+        let mut listener = PgListener::connect_with(&self.pool).await?;
+        listener.listen_all(channels.iter().copied()).await?;
+        let (to, mut from) = mpsc::channel(QUEUE);
+        tokio::spawn(async move {
+            while !to.is_closed() {
+                // It connects and listens again by itself, but does not wait between two attempts.
+                let received = tokio::select! {
+                    received = listener.recv() => received,
+                    () = to.closed() => return,
+                };
+                let note = match received {
+                    Ok(note) => note,
+                    Err(_) => {
+                        tokio::time::sleep(RETRY).await;
+                        continue;
+                    }
+                };
+                match note.payload().strip_prefix(MAGIC) {
+                    Some(payload) => {
+                        let note = Note { channel: note.channel().to_owned(), payload: payload.to_owned() };
+                        if to.try_send(note).is_err() {
+                            lost(&"messages of other nodes came too fast");
+                        }
+                    }
+                    None => {
+                        refused(Cause::Backplane, &format!("a message on `{}` that comes from no node", note.channel()))
+                    }
+                }
+            }
+        });
+        Ok(futures_util::stream::poll_fn(move |context| from.poll_recv(context)).boxed())
+    }
+
+    /// Queues a notification, so that no emit waits for the server.
+    async fn notify(&self, channel: &str, message: &str) -> Result<(), PostgresError> {
+        let queued = self.queue.try_send((channel.to_owned(), format!("{MAGIC}{message}")));
+        queued.map_err(|_| PostgresError("too many messages wait to be sent".to_owned()))
+    }
+
+    async fn push_attachment(&self, table: &str, attachment: &[u8]) -> Result<i64, PostgresError> {
+        self.check_up()?;
+        let statement = format!("INSERT INTO \"{table}\" (payload) VALUES ($1) RETURNING id");
+        within(sqlx::query_scalar(&statement).bind(attachment).fetch_one(&self.pool)).await
+    }
+
+    async fn get_attachment(&self, table: &str, id: i64) -> Result<Vec<u8>, PostgresError> {
+        let statement = format!("SELECT payload FROM \"{table}\" WHERE id = $1");
+        within(sqlx::query_scalar(&statement).bind(id).fetch_one(&self.pool)).await
+    }
+
+    async fn cleanup_attachments(&self, table: &str, interval: Duration) -> Result<(), PostgresError> {
+        let statement = format!("DELETE FROM \"{table}\" WHERE created_at < now() - $1 * interval '1 second'");
+        within(sqlx::query(&statement).bind(interval.as_secs_f64()).execute(&self.pool)).await?;
+        Ok(())
+    }
+
+    /// The connection that listens is closed when its stream is dropped.
+    async fn close(&self, _channels: &[&str]) -> Result<(), PostgresError> {
+        Ok(())
+    }
+}

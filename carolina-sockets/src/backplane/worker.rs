@@ -1,0 +1,154 @@
+//! Emitting from a process that serves no sockets.
+
+use serde::Serialize;
+use socketioxide_core::parser::Parse;
+use socketioxide_parser_common::CommonParser;
+
+use super::{
+    bus::{Bus, Message, encode},
+    link,
+};
+use crate::{
+    channel::Rooms,
+    error::{Error, Result},
+    identity::{UserKey, session_room, user_room},
+};
+
+/// Emits to the clients of all nodes from a process that serves none: a worker, a cron job.
+///
+/// ```no_run
+/// # async fn job() -> carolina_sockets::Result {
+/// use carolina_sockets::Emitter;
+///
+/// let emitter = Emitter::connect("redis://127.0.0.1:6379").await?;
+/// emitter.channel("/").emit_to_user(7, "report-ready", "monthly").await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Emitter {
+    bus: Bus,
+}
+
+impl Emitter {
+    /// Connects to the backplane that the nodes share.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Backplane`] with the URL, its password hidden, when the server cannot be reached, does not let us in, or
+    /// its feature is not enabled.
+    pub async fn connect(url: &str) -> Result<Self> {
+        Self::connect_with_prefix(url, "carolina").await
+    }
+
+    /// The same for nodes whose `backplane.prefix` is not the default.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect).
+    pub async fn connect_with_prefix(url: &str, prefix: &str) -> Result<Self> {
+        Ok(Self { bus: Bus::new(link::open(url, prefix).await?) })
+    }
+
+    /// The channel at a path, on every node that has it.
+    pub fn channel(&self, path: impl Into<String>) -> EmitterChannel {
+        EmitterChannel { bus: self.bus.clone(), path: path.into(), to: Vec::new(), except: Vec::new(), nobody: false }
+    }
+
+    /// Takes a user off every channel, on every node.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Backplane`] when the nodes could not be told.
+    pub async fn disconnect_user(&self, user: impl UserKey) -> Result {
+        let user = user.user_key().into_owned();
+        self.tell(Message::DisconnectUser { user }).await
+    }
+
+    /// Has every node read a session anew.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Backplane`] when the nodes could not be told.
+    pub async fn refresh_session(&self, id: impl Into<String>) -> Result {
+        self.tell(Message::Session { id: id.into(), moved_to: None }).await
+    }
+
+    async fn tell(&self, message: Message) -> Result {
+        self.bus.tell(message).await.map_err(|error| Error::Backplane(error.to_string()))
+    }
+}
+
+impl std::fmt::Debug for Emitter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Emitter")
+    }
+}
+
+/// A channel on every node, or a choice of its clients.
+#[derive(Clone)]
+#[must_use = "a channel does nothing until something is emitted to it"]
+pub struct EmitterChannel {
+    bus: Bus,
+    path: String,
+    to: Vec<String>,
+    except: Vec<String>,
+    nobody: bool,
+}
+
+impl EmitterChannel {
+    /// Those in one of these rooms; no room at all is nobody.
+    pub fn to(mut self, rooms: impl Rooms) -> Self {
+        self.to.extend(rooms.into_rooms());
+        self.nobody = self.to.is_empty();
+        self
+    }
+
+    /// Leaves out those in one of these rooms.
+    pub fn except(mut self, rooms: impl Rooms) -> Self {
+        self.except.extend(rooms.into_rooms());
+        self
+    }
+
+    /// Sends an event to them. It is on its way to the nodes when this returns; whether anybody receives it is not
+    /// known here.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Serialize`] when `data` does not serialize, [`Error::Backplane`] when the nodes could not be told.
+    pub async fn emit(&self, event: &str, data: impl Serialize) -> Result {
+        let unfit = |reason: String| Error::Serialize { event: event.to_owned(), reason };
+        let value = CommonParser.encode_value(&data, Some(event)).map_err(|error| unfit(error.to_string()))?;
+        let (payload, attachments) = encode(&value).ok_or_else(|| unfit("it is no text".to_owned()))?;
+        if self.nobody {
+            return Ok(());
+        }
+        let (path, to, except) = (self.path.clone(), self.to.clone(), self.except.clone());
+        let message = Message::Emit { path, to, except, payload, attachments };
+        self.bus.tell(message).await.map_err(|error| Error::Backplane(error.to_string()))
+    }
+
+    /// Sends an event to every socket of a user.
+    ///
+    /// # Errors
+    ///
+    /// As [`emit`](Self::emit).
+    pub async fn emit_to_user(&self, user: impl UserKey, event: &str, data: impl Serialize) -> Result {
+        self.clone().to(user_room(&user.user_key())).emit(event, data).await
+    }
+
+    /// Sends an event to every socket of a session.
+    ///
+    /// # Errors
+    ///
+    /// As [`emit`](Self::emit).
+    pub async fn emit_to_session(&self, session: impl AsRef<str>, event: &str, data: impl Serialize) -> Result {
+        self.clone().to(session_room(session.as_ref())).emit(event, data).await
+    }
+}
+
+impl std::fmt::Debug for EmitterChannel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EmitterChannel").field("path", &self.path).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,104 @@
+use std::io::IsTerminal;
+
+use serde_json::json;
+
+use crate::{
+    config::Config,
+    error::Result,
+    plan::{MountPlan, Plan, PlanOptions},
+    registry::{
+        Registry,
+        row::{HandlerRow, On, Options},
+    },
+};
+
+/// What would be mounted.
+pub(super) fn list(config: &Config, json: bool) -> Result<String> {
+    config.check()?;
+    let plan = Plan::make(
+        &Registry::linked(),
+        config,
+        // The application's state is given when it serves; here it is not asked for.
+        &PlanOptions { discover: true, mounts: &[], has_state: &|_| true },
+    )?;
+    match json {
+        true => Ok(as_json(&plan)),
+        false => Ok(as_table(&plan, std::io::stdout().is_terminal())),
+    }
+}
+
+fn as_json(plan: &Plan) -> String {
+    let channel = |mount: &MountPlan| {
+        let handlers = mount.handlers.iter().map(|row| {
+            json!({
+                "on": words(row),
+                "method": row.method,
+                "concurrent": row.options.concurrent,
+                "timeout_ms": row.options.timeout.map(|timeout| timeout.as_millis() as u64),
+                "rate": row.options.rate.map(|rate| json!({ "count": rate.count, "per_ms": rate.per.as_millis() as u64 })),
+                "declared": row.location.to_string(),
+            })
+        });
+        json!({
+            "path": mount.path,
+            "driver": mount.driver,
+            "private": mount.private,
+            "declared": mount.row.location.to_string(),
+            "handlers": handlers.collect::<Vec<_>>(),
+        })
+    };
+    let channels: Vec<_> = plan.mounts.iter().map(channel).collect();
+    format!("{:#}", json!({ "use_sockets": plan.sockets_on, "channels": channels }))
+}
+
+fn as_table(plan: &Plan, colours: bool) -> String {
+    let (bold, dim, plain) = if colours { ("\x1b[1m", "\x1b[2m", "\x1b[0m") } else { ("", "", "") };
+    if !plan.sockets_on {
+        return "web sockets are off: declare a channel, add one under [channels], or set `use_sockets = true`"
+            .to_owned();
+    }
+    let mut lines = Vec::new();
+    for mount in &plan.mounts {
+        let private = if mount.private { " private" } else { "" };
+        lines.push(format!(
+            "{bold}{}{plain}  {}{private}  {dim}{}{plain}",
+            mount.path, mount.driver, mount.row.location
+        ));
+        let rows: Vec<[String; 3]> = mount
+            .handlers
+            .iter()
+            .map(|row| [words(row).join(", "), options(&row.options), row.location.to_string()])
+            .collect();
+        let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
+        let (first, second) = (width(0), width(1));
+        for [words, options, place] in &rows {
+            lines.push(format!("    {words:first$}  {options:second$}  {dim}{place}{plain}"));
+        }
+    }
+    lines.join("\n")
+}
+
+fn words(row: &HandlerRow) -> Vec<String> {
+    match row.on {
+        On::Events(names) => names.iter().map(|name| format!("\"{name}\"")).collect(),
+        On::Any => vec!["any".to_owned()],
+        On::Authorize => vec!["authorize".to_owned()],
+        On::Connect => vec!["connect".to_owned()],
+        On::Disconnect => vec!["disconnect".to_owned()],
+        On::Init => vec!["init".to_owned()],
+    }
+}
+
+fn options(options: &Options) -> String {
+    let mut texts = Vec::new();
+    if options.concurrent {
+        texts.push("concurrent".to_owned());
+    }
+    if let Some(timeout) = options.timeout {
+        texts.push(format!("timeout {}", humantime::format_duration(timeout)));
+    }
+    if let Some(rate) = options.rate {
+        texts.push(format!("rate {}/{}", rate.count, humantime::format_duration(rate.per)));
+    }
+    texts.join(", ")
+}

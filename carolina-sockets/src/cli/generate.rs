@@ -1,0 +1,62 @@
+use std::path::{Path, PathBuf};
+
+use super::{mistake, name};
+use crate::error::{Error, Result};
+
+/// Writes a channel with a test into the application at `root`, and returns where.
+pub(super) fn channel(root: &Path, struct_name: &str, path: Option<&str>, private: bool) -> Result<PathBuf> {
+    name::check_struct(struct_name)?;
+    let path = match path {
+        Some(path) => path.to_owned(),
+        None => {
+            let short = struct_name.strip_suffix("Channel").filter(|short| !short.is_empty()).unwrap_or(struct_name);
+            format!("/{}", name::split(short, '-'))
+        }
+    };
+    check_path(&path)?;
+    if !root.join("Cargo.toml").exists() {
+        return Err(mistake(
+            "this folder has no Cargo.toml; go to the application's folder, or make one with `carolina new`",
+        ));
+    }
+    let folder = root.join("src").join("channels");
+    std::fs::create_dir_all(&folder)
+        .map_err(|error| Error::io(format!("cannot make `{}`", folder.display()), error))?;
+    let file = folder.join(format!("{}.rs", name::split(struct_name, '_')));
+    write_new(&file, &source(struct_name, &path, private))?;
+    Ok(file)
+}
+
+fn check_path(path: &str) -> Result {
+    if !path.starts_with('/') {
+        return Err(mistake(format!("`{path}` is no channel's path: it begins with `/`, as `/{path}`")));
+    }
+    match path.chars().find(|character| matches!(character, ',' | '?' | '#' | '"' | '\\') || character.is_whitespace())
+    {
+        Some(bad) => Err(mistake(format!("`{path}` is no channel's path: it has no `{}` in it", bad.escape_debug()))),
+        None => Ok(()),
+    }
+}
+
+/// Writes a file that is not there yet.
+pub(super) fn write_new(file: &Path, text: &str) -> Result {
+    use std::io::Write;
+
+    let opened = std::fs::OpenOptions::new().write(true).create_new(true).open(file);
+    let mut opened = opened.map_err(|error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists => mistake(format!(
+            "`{}` is there already, and is left as it is; choose another name or remove it",
+            file.display()
+        )),
+        _ => Error::io(format!("cannot write `{}`", file.display()), error),
+    })?;
+    opened.write_all(text.as_bytes()).map_err(|error| Error::io(format!("cannot write `{}`", file.display()), error))
+}
+
+fn source(name: &str, path: &str, private: bool) -> String {
+    let template = match private {
+        true => include_str!("templates/private_channel.rs.txt"),
+        false => include_str!("templates/channel.rs.txt"),
+    };
+    template.replace("{{name}}", name).replace("{{path}}", path)
+}

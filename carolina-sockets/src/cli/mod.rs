@@ -1,0 +1,195 @@
+//! The command line: `cargo run -- generate channel X`, `cargo run -- channels` and `cargo run` inside an application,
+//! `carolina new` and `carolina generate` outside of one.
+
+mod channels;
+mod generate;
+mod name;
+mod new;
+
+use std::{fmt, future::IntoFuture, path::PathBuf, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::{
+    config::Config,
+    error::{Error, Result},
+    identity::Identify,
+    private::BoxFuture,
+    service::{Serve, serve},
+};
+
+/// An application's command line; without a command, it serves.
+#[derive(Parser)]
+#[command(about = "Serves the application; or one of these:", version, disable_help_subcommand = true)]
+struct Inside {
+    #[command(subcommand)]
+    command: Option<InsideCommand>,
+}
+
+#[derive(Subcommand)]
+enum InsideCommand {
+    /// Writes code
+    #[command(subcommand)]
+    Generate(Generate),
+    /// Lists the channels: paths, drivers, events, options, and where each is declared
+    Channels {
+        /// For programs
+        #[arg(long)]
+        json: bool,
+    },
+    /// Serves the application, as no command does
+    Serve,
+}
+
+/// Makes live web applications.
+#[derive(Parser)]
+#[command(name = "carolina", about, version, disable_help_subcommand = true, arg_required_else_help = true)]
+struct Outside {
+    #[command(subcommand)]
+    command: OutsideCommand,
+}
+
+#[derive(Subcommand)]
+enum OutsideCommand {
+    /// Makes an application: a page, a channel and a test
+    New {
+        /// The folder to make, which names the package
+        folder: PathBuf,
+        /// Depends on the library in this folder instead of the published one
+        #[arg(long, value_name = "PATH")]
+        library: Option<PathBuf>,
+    },
+    /// Writes code into the application of this folder
+    #[command(subcommand)]
+    Generate(Generate),
+}
+
+#[derive(Subcommand)]
+enum Generate {
+    /// Writes a channel with a test to src/channels/
+    Channel(GenerateChannel),
+}
+
+#[derive(Args)]
+struct GenerateChannel {
+    /// The channel's struct, such as MyCustomChannel
+    name: String,
+    /// Where it is mounted; by default its name, as /my-custom
+    #[arg(long)]
+    path: Option<String>,
+    /// Lets in only sockets with a user
+    #[arg(long)]
+    private: bool,
+}
+
+impl Generate {
+    fn run(self) -> Result {
+        let Self::Channel(GenerateChannel { name, path, private }) = self;
+        let written = generate::channel(std::path::Path::new("."), &name, path.as_deref(), private)?;
+        println!("wrote {}", written.display());
+        Ok(())
+    }
+}
+
+/// Runs an application by its command line: `carolina_sockets::cli().await` in `main`.
+///
+/// | command | does |
+/// |---|---|
+/// | (none), `serve` | serves, as [`serve`](crate::serve) does |
+/// | `generate channel MyCustomChannel [--path /custom] [--private]` | writes `src/channels/my_custom_channel.rs` |
+/// | `channels [--json]` | lists what is mounted, and where it is declared |
+///
+/// # Errors
+///
+/// When awaited: those of [`serve`](crate::serve), or of the command. A command line that is wrong ends the process with
+/// exit code 2 and says how it would be right.
+pub fn cli() -> Cli {
+    Cli { serve: serve(), config: None }
+}
+
+/// What [`cli`] returns: to be set up as [`Serve`] is, and awaited.
+#[must_use = "nothing happens until this is awaited"]
+#[derive(Debug)]
+pub struct Cli {
+    serve: Serve,
+    config: Option<Config>,
+}
+
+impl Cli {
+    /// Runs with this configuration instead of loading it.
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = Some(config);
+        self
+    }
+
+    /// Provides a value to handlers that take `State<T>`.
+    pub fn state<T: Send + Sync + 'static>(mut self, value: T) -> Self {
+        self.serve = self.serve.state(value);
+        self
+    }
+
+    /// Serves these routes as well; see [`Serve::router`].
+    pub fn router(mut self, router: axum::Router) -> Self {
+        self.serve = self.serve.router(router);
+        self
+    }
+
+    /// Finds out who a client is by the application's own way; see [`Serve::identify`].
+    pub fn identify(mut self, identify: impl Identify) -> Self {
+        self.serve = self.serve.identify(identify);
+        self
+    }
+
+    /// Keeps sessions in this store; see [`Serve::session_store`].
+    pub fn session_store(mut self, store: impl tower_sessions::SessionStore) -> Self {
+        self.serve = self.serve.session_store(store);
+        self
+    }
+}
+
+impl IntoFuture for Cli {
+    type Output = Result;
+    type IntoFuture = BoxFuture<'static, Result>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            match Inside::parse().command {
+                None | Some(InsideCommand::Serve) => match self.config {
+                    Some(config) => self.serve.config(config).await,
+                    None => self.serve.await,
+                },
+                Some(InsideCommand::Generate(generate)) => generate.run(),
+                Some(InsideCommand::Channels { json }) => {
+                    let config = match self.config {
+                        Some(config) => config,
+                        None => Config::load()?,
+                    };
+                    println!("{}", channels::list(&config, json)?);
+                    Ok(())
+                }
+            }
+        })
+    }
+}
+
+/// The program `carolina`.
+pub(crate) fn carolina() -> ExitCode {
+    let done = match Outside::parse().command {
+        OutsideCommand::New { folder, library } => new::application(&folder, library.as_deref()).map(|()| {
+            println!("made {0}; start it with\n\n    cd {0}\n    cargo run\n", folder.display());
+        }),
+        OutsideCommand::Generate(generate) => generate.run(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("Error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A mistake in what was asked for.
+fn mistake(message: impl fmt::Display) -> Error {
+    Error::Command(message.to_string())
+}

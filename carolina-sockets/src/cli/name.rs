@@ -1,0 +1,103 @@
+use crate::error::Result;
+
+use super::mistake;
+
+/// Words that Rust keeps for itself, so that no struct or package can have them.
+const KEYWORDS: [&str; 52] = [
+    "Self", "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "crate", "do", "dyn",
+    "else", "enum", "extern", "false", "final", "fn", "for", "gen", "if", "impl", "in", "let", "loop", "macro",
+    "match", "mod", "move", "mut", "override", "priv", "pub", "ref", "return", "self", "static", "struct", "super",
+    "trait", "true", "try", "type", "typeof", "unsafe", "unsized", "use", "virtual", "where", "while", "yield",
+];
+
+/// A struct's name.
+pub(super) fn check_struct(name: &str) -> Result {
+    let mut characters = name.chars();
+    let begins = characters.next().is_some_and(|first| first.is_ascii_alphabetic());
+    if !begins || !characters.all(|character| character.is_ascii_alphanumeric() || character == '_') {
+        let spelled = camel(name);
+        let hint = if spelled.is_empty() { String::new() } else { format!("; did you mean `{spelled}`?") };
+        return Err(mistake(format!("`{name}` is no Rust identifier{hint}")));
+    }
+    if KEYWORDS.contains(&name) {
+        return Err(mistake(format!("`{name}` is a word that Rust keeps for itself")));
+    }
+    if !name.starts_with(|first: char| first.is_ascii_uppercase()) || name.contains('_') {
+        return Err(mistake(format!("a struct's name is written in capitals, as `{}`", camel(name))));
+    }
+    Ok(())
+}
+
+/// A package's name.
+pub(super) fn check_package(name: &str) -> Result {
+    let sound = name.starts_with(|first: char| first.is_ascii_alphabetic())
+        && name.chars().all(|character| character.is_ascii_alphanumeric() || matches!(character, '-' | '_'));
+    match sound && !KEYWORDS.contains(&name) && name != "test" {
+        true => Ok(()),
+        false => Err(mistake(format!(
+            "`{name}` cannot name a package: it is made of letters, digits, `-` and `_`, begins with a letter, and is no word of Rust"
+        ))),
+    }
+}
+
+/// `MyCustomChannel` as `my_custom_channel`, with the separator asked for.
+pub(super) fn split(name: &str, separator: char) -> String {
+    let mut spelled = String::new();
+    let mut before: Option<char> = None;
+    let mut characters = name.chars().peekable();
+    while let Some(character) = characters.next() {
+        let next_is_lower = characters.peek().is_some_and(|next| next.is_ascii_lowercase());
+        let begins = character.is_ascii_uppercase()
+            && before.is_some_and(|before| !before.is_ascii_uppercase() || next_is_lower);
+        if begins {
+            spelled.push(separator);
+        }
+        spelled.push(character.to_ascii_lowercase());
+        before = Some(character);
+    }
+    spelled
+}
+
+/// `my-custom_channel` as `MyCustomChannel`.
+fn camel(name: &str) -> String {
+    let words = name.split(|character: char| !character.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    let spelled: String = words.map(|word| word[..1].to_uppercase() + &word[1..]).collect();
+    match spelled.starts_with(|first: char| first.is_ascii_alphabetic()) {
+        true => spelled,
+        false => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_checked_and_the_right_spelling_is_told() {
+        assert!(check_struct("MyCustomChannel").is_ok());
+        for (name, expected) in [
+            ("my-channel", "did you mean `MyChannel`?"),
+            ("my_channel", "as `MyChannel`"),
+            ("chat", "as `Chat`"),
+            ("7up", "no Rust identifier"),
+            ("", "no Rust identifier"),
+            ("../x", "no Rust identifier"),
+            ("Self", "keeps for itself"),
+            ("Größe", "no Rust identifier"),
+        ] {
+            let error = check_struct(name).unwrap_err().to_string();
+            assert!(error.contains(expected), "{name}: {error}");
+        }
+        assert!(check_package("my-app").is_ok());
+        for name in ["", "7", "a b", "fn", "test", "a/b"] {
+            assert!(check_package(name).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn names_are_split_at_their_words() {
+        assert_eq!(split("MyCustomChannel", '_'), "my_custom_channel");
+        assert_eq!(split("HTTPFeed2", '-'), "http-feed2");
+        assert_eq!(split("A", '_'), "a");
+    }
+}

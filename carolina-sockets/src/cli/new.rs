@@ -1,0 +1,54 @@
+use std::path::Path;
+
+use super::{generate, mistake, name};
+use crate::error::{Error, Result};
+
+/// Makes an application in a new folder.
+pub(super) fn application(folder: &Path, library: Option<&Path>) -> Result {
+    let package = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    name::check_package(package)?;
+    let dependency = match library {
+        Some(path) => format!("path = {:?}", library_folder(path)?),
+        None => format!("version = \"{}\"", env!("CARGO_PKG_VERSION")),
+    };
+    if folder.exists() {
+        return Err(mistake(format!(
+            "`{}` is there already, and is left as it is; choose another name",
+            folder.display()
+        )));
+    }
+    for (file, text) in [
+        ("Cargo.toml", include_str!("templates/app/Cargo.toml.txt")),
+        (".gitignore", "/target\n"),
+        ("README.md", include_str!("templates/app/README.md.txt")),
+        ("config/web_sockets.toml", include_str!("templates/app/web_sockets.toml.txt")),
+        ("public/index.html", include_str!("templates/app/index.html.txt")),
+        ("src/main.rs", include_str!("templates/app/main.rs.txt")),
+    ] {
+        let file = folder.join(file);
+        if let Some(parent) = file.parent() {
+            std::fs::create_dir_all(parent)
+                .map_err(|error| Error::io(format!("cannot make `{}`", parent.display()), error))?;
+        }
+        generate::write_new(&file, &text.replace("{{package}}", package).replace("{{dependency}}", &dependency))?;
+    }
+    generate::channel(folder, "HelloChannel", Some("/hello"), false)?;
+    Ok(())
+}
+
+/// The library's own folder below the one that was named, from anywhere.
+fn library_folder(path: &Path) -> Result<String> {
+    let full = path
+        .canonicalize()
+        .map_err(|error| Error::io(format!("cannot find the library at `{}`", path.display()), error))?;
+    for folder in [full.clone(), full.join("carolina-sockets")] {
+        let manifest = std::fs::read_to_string(folder.join("Cargo.toml")).unwrap_or_default();
+        if manifest.contains("name = \"carolina-sockets\"") {
+            return Ok(folder.display().to_string());
+        }
+    }
+    Err(mistake(format!(
+        "`{}` is not the folder of carolina-sockets: it has no Cargo.toml of that name",
+        path.display()
+    )))
+}
