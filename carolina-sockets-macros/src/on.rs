@@ -51,7 +51,6 @@ pub(crate) fn alone(arguments: TokenStream, item: TokenStream) -> TokenStream {
     if arguments.to_string() == USED {
         return TokenStream::new();
     }
-<<<<<<< HEAD
     let error = "`#[on]` works inside an impl block under `#[channel]`; write `#[channel]` above the `impl`";
     let error = match arguments.is_empty() {
         true => syn::Error::new(proc_macro2::Span::call_site(), error),
@@ -59,23 +58,6 @@ pub(crate) fn alone(arguments: TokenStream, item: TokenStream) -> TokenStream {
     };
     let error = error.to_compile_error();
     quote!(#item #error)
-=======
-    let span = arguments.into_iter().next().map_or_else(Span::call_site, |token| token.span());
-    let error = syn::Error::new(
-        span,
-        "`#[on]` works inside an impl block under `#[channel]`; write `#[channel]` above the `impl`",
-    )
-    .to_compile_error();
-    // The error stands beside the item. In an impl block it has to be one of its items.
-    let method = syn::parse2::<syn::ImplItemFn>(item.clone()).ok().filter(|method| method.sig.receiver().is_some());
-    match method {
-        Some(method) => {
-            let name = quote::format_ident!("__CAROLINA_ON_{}", method.sig.ident);
-            quote!(#item #[allow(non_upper_case_globals)] const #name: () = { #error };)
-        }
-        None => quote!(#error #item),
-    }
->>>>>>> main
 }
 
 /// What was found, piece by piece.
@@ -142,27 +124,8 @@ fn pieces(input: ParseStream<'_>, found: &mut Found, errors: &mut Errors) -> syn
 
 fn take_event(event: LitStr, found: &mut Found, errors: &mut Errors) {
     let name = event.value();
-<<<<<<< HEAD
     if let Some(mistake) = unfit(&name) {
         errors.at(&event, mistake);
-=======
-    if name.is_empty() {
-        errors.at(&event, "an event needs a name");
-    } else if let Some(bad) = name.chars().find(|character| character.is_control() || matches!(character, '"' | '\\')) {
-        errors
-            .at(&event, format!("an event's name has no `{}` in it: Socket.IO could not carry it", bad.escape_debug()));
-    } else if name == "session_id" {
-        errors.at(
-            &event,
-            "`session_id` is the library's own event, by which a client says who it is; choose another name",
-        );
-    } else if RESERVED.contains(&name.as_str()) {
-        let hint = match WORDS.contains(&name.as_str()) {
-            true => format!("; for that moment of the socket's life write `#[on({name})]`, without quotes"),
-            false => "; choose another".to_owned(),
-        };
-        errors.at(&event, format!("Socket.IO keeps the name `{name}` for itself{hint}"));
->>>>>>> main
     } else if found.events.iter().any(|other| other.value() == name) {
         return errors.at(&event, format!("the event `{name}` is named twice here; once is enough"));
     }

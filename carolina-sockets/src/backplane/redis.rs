@@ -157,9 +157,10 @@ async fn dispatch(mut messages: tokio::sync::broadcast::Receiver<fred::types::Me
         };
         let handler = handlers.lock().expect("no panic happens under this lock").get(&channel).cloned();
         if let Some(handler) = handler
-            && handler.try_send((channel, bytes.to_vec())).is_err() {
-                lost(&"messages of other nodes came too fast");
-            }
+            && handler.try_send((channel, bytes.to_vec())).is_err()
+        {
+            lost(&"messages of other nodes came too fast");
+        }
     }
 }
 
