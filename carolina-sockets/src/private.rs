@@ -1,5 +1,7 @@
 //! All that the macros' expansions name. Not part of the public interface; it changes without notice.
 
+mod argument;
+
 use std::{any::Any, any::TypeId, future::Future, marker::PhantomData, pin::Pin, sync::Arc};
 
 pub use crate::{
@@ -8,6 +10,7 @@ pub use crate::{
     extract::{EventContext, FromEvent, FromInit, InitContext, Needs},
     registry::row::{Call, ChannelRow, HandlerRow, Location, On, Options, Rate},
 };
+pub use argument::{Readable, Unreadable, ViaReadable, ViaUnreadable, assert_extractor};
 pub use inventory;
 
 /// A channel whose type is known to its handlers only.
@@ -51,7 +54,7 @@ pub fn erase<C: Any + Send + Sync>(channel: C) -> ErasedChannel {
 /// Finds out at compile time whether a channel has `Default`:
 /// `{ use private::{DefaultBuilt as _, NotBuilt as _}; (&private::Probe::<C>::new()).build() }`.
 #[derive(Debug)]
-pub struct Probe<C>(PhantomData<C>);
+pub struct Probe<C>(PhantomData<fn() -> C>);
 
 impl<C> Probe<C> {
     /// A probe for `C`.
@@ -167,35 +170,6 @@ impl<C: Any + Send + Sync> InitOutput<C> for C {
 impl<C: Any + Send + Sync, E: Into<EventError>> InitOutput<C> for Result<C, E> {
     fn settle(self) -> Result<ErasedChannel, Error> {
         self.map(erase).map_err(|error| Error::init(error.into()))
-    }
-}
-
-/// Reads an argument. A function of its own, so that the compiler asks for [`FromEvent`] in one place.
-pub fn extract<T: FromEvent>(context: &mut EventContext) -> impl Future<Output = Result<T, EventError>> + Send {
-    T::from_event(context)
-}
-
-/// The argument is an extractor, so it can tell what it needs.
-pub trait Needing {
-    /// Tells it.
-    fn needs(&self, needs: &mut Needs);
-}
-
-impl<T: FromEvent> Needing for Probe<T> {
-    fn needs(&self, needs: &mut Needs) {
-        T::needs(needs);
-    }
-}
-
-/// The argument is no extractor, which [`extract`] tells the compiler.
-pub trait NotNeeding {
-    /// Tells nothing.
-    fn needs(&self, needs: &mut Needs);
-}
-
-impl<T> NotNeeding for &Probe<T> {
-    fn needs(&self, needs: &mut Needs) {
-        let _ = needs;
     }
 }
 

@@ -23,7 +23,12 @@ fn p(name: &str) -> TokenStream {
 
 /// A name inside the expansion. No constant of the caller's may be called the same, or it would be taken for a pattern.
 fn local(name: &str) -> Ident {
-    format_ident!("__carolina_{name}", span = Span::call_site())
+    local_at(Span::call_site(), name)
+}
+
+/// The same where something may be wrong with what it names, so that the compiler tells it there.
+fn local_at(place: Span, name: &str) -> Ident {
+    format_ident!("__carolina_{name}", span = place)
 }
 
 /// Before an item that stands for one of the user's: the lints that are the user's item's, not its.
@@ -183,17 +188,22 @@ impl Row<'_> {
         let (any, event_context, future, outcome, downcast) =
             (p("AnyChannel"), p("EventContext"), p("EventFuture"), p("Outcome"), p("downcast"));
         let (channel, context) = (local("channel"), local("context"));
-        let read = |place: Span, argument: &TokenStream| {
-            let extract = private(place, "extract");
-            // The bound has the span of the argument, so that a type that is no extractor is reported there.
-            let read = quote_spanned!(place=> #extract::<#argument>(#context));
-            quote!(#read.await)
-        };
+        let (probe, readable, unreadable) = (p("Probe"), p("ViaReadable"), p("ViaUnreadable"));
+        let read =
+            |_: Span, argument: &TokenStream| quote!((&#probe::<#argument>::new()).argument().read(#context).await);
         let refuse = |error: &Ident| quote!(#outcome::Failed(#error));
         let body = self.body(&quote!(#downcast::<Self>(#channel)), read, refuse, &self.settle(&context));
+        // The bound has the span of the argument, so that a type that is no extractor is reported there.
+        let checks = self.arguments().into_iter().map(|(place, argument)| {
+            let assert = private(place, "assert_extractor");
+            quote_spanned!(place=> #assert::<#argument>();)
+        });
         quote! {
             #[doc(hidden)]
             fn #name<'a>(#channel: &'a #any, #context: &'a mut #event_context) -> #future<'a> {
+                #[allow(unused_imports)]
+                use {#readable as _, #unreadable as _};
+                #(#checks)*
                 #body
             }
         }
@@ -208,7 +218,8 @@ impl Row<'_> {
             quote_spanned!(place=> <#argument as #from>::from_init(&#context))
         };
         let refuse = |error: &Ident| quote!(#result::Err(#error));
-        let (returned, place) = (local("returned"), self.handler.output_place());
+        let place = self.handler.output_place();
+        let returned = local_at(place, "returned");
         let output = private(place, "InitOutput");
         let settle = quote_spanned!(place=> #output::<Self>::settle(#returned));
         let body = self.body(&TokenStream::new(), read, refuse, &settle);
@@ -244,7 +255,7 @@ impl Row<'_> {
         let (method, returned) = (&signature.ident, local("returned"));
         let channel = matches!(self.handler.receiver(), Receiver::Shared).then(|| quote!(#channel,));
         let wait = signature.asyncness.map(|_| quote!(.await));
-        let fallible = self.fallible(&returned);
+        let fallible = self.fallible();
         // A future that cannot move between threads is the method's, so it is reported there.
         let place = method.span();
         let boxed = private(place, "boxed");
@@ -271,18 +282,17 @@ impl Row<'_> {
     }
 
     /// Turns a written `E` into the library's error, for a message that stands at `E` when it cannot be.
-    fn fallible(&self, returned: &Ident) -> Option<TokenStream> {
+    fn fallible(&self) -> Option<TokenStream> {
         let (_, error) = self.result()?;
         let place = error.span();
-        let fallible = private(place, "fallible");
-        let converted = quote_spanned!(place=> #fallible(#returned));
-        Some(quote!(let #returned = #converted;))
+        let (fallible, returned) = (private(place, "fallible"), local_at(place, "returned"));
+        Some(quote_spanned!(place=> let #returned = #fallible(#returned);))
     }
 
     fn settle(&self, context: &Ident) -> TokenStream {
-        let returned = local("returned");
         let place = self.handler.output_place();
         let by_trait = |name| {
+            let returned = local_at(place, "returned");
             let output = private(place, name);
             quote_spanned!(place=> #output::settle(#returned))
         };
@@ -292,7 +302,7 @@ impl Row<'_> {
             Target::Disconnect => by_trait("DisconnectOutput"),
             _ => {
                 let place = self.result().map_or(place, |(value, _)| value.span());
-                let kind = p("kind");
+                let (kind, returned) = (p("kind"), local_at(place, "returned"));
                 let settle =
                     quote_spanned!(place=> (&&&&#kind::Wrap::of(&#returned)).kind().settle(#returned, #context));
                 quote! {
@@ -313,16 +323,15 @@ impl Row<'_> {
                 let from = private(place, "FromInit");
                 return quote_spanned!(place=> <#argument as #from>::needs(#needs););
             }
-            // Asked only of a type that is an extractor, so that one that is not is reported once.
             let probe = p("Probe");
-            quote!((&#probe::<#argument>::new()).needs(#needs);)
+            quote!((&#probe::<#argument>::new()).argument().needs(#needs);)
         });
-        let (needing, not_needing) = (p("Needing"), p("NotNeeding"));
+        let (readable, unreadable) = (p("ViaReadable"), p("ViaUnreadable"));
         quote! {
             #[doc(hidden)]
             fn #name(#needs: &mut #all) {
                 #[allow(unused_imports)]
-                use {#needing as _, #not_needing as _};
+                use {#readable as _, #unreadable as _};
                 #(#each)*
             }
         }

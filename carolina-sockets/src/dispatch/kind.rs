@@ -128,6 +128,7 @@ pub trait Answer {
     fn never(self) -> Outcome;
 }
 
+#[diagnostic::do_not_recommend]
 impl Answer for Infallible {
     fn never(self) -> Outcome {
         match self {}

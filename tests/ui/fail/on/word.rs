@@ -27,16 +27,16 @@ impl Custom {
     #[on(connect, disconnect)]
     fn two(&self) {}
 
-    #[on(connect, connect)]
+    #[on(disconnect, disconnect)]
     fn twice(&self) {}
 
-    #[on(connect, "event")]
+    #[on(any, "event")]
     fn mixed(&self) {}
 
-    #[on(connect "event")]
+    #[on(authorize "event")]
     fn no_comma(&self) {}
 
-    #[on(connect())]
+    #[on("called"())]
     fn called(&self) {}
 }
 
