@@ -199,13 +199,11 @@ fn handlers(item: &mut ImplItem, errors: &mut Errors) -> Vec<Handler> {
     let mut unconditional = None;
     let mut handlers: Vec<Handler> = Vec::new();
     for TakenOn { attribute, conditions } in ons {
-        if conditions.is_empty() {
-            if let Some(first) = unconditional.replace(attribute.clone()) {
-                let both: Vec<String> = [&first, &attribute].map(arguments_text).to_vec();
-                let both = both.join(", ");
-                errors.at(&attribute, format!("one `#[on]` per method; write them together: `#[on({both})]`"));
-                continue;
-            }
+        let first = if conditions.is_empty() { unconditional.replace(attribute.clone()) } else { None };
+        if let Some(first) = first {
+            let both = [&first, &attribute].map(arguments_text).join(", ");
+            errors.at(&attribute, format!("one `#[on]` per method; write them together: `#[on({both})]`"));
+            continue;
         }
         let before = errors.count();
         let on = on::parse(&attribute, &attribute.meta, errors);

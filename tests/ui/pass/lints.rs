@@ -1,4 +1,4 @@
-//! The expansions give the compiler and clippy nothing to warn of, and leave the user's item as it is.
+//! The expansions give the compiler nothing to warn of, and leave the user's item as it is.
 
 #![deny(
     warnings,
@@ -15,10 +15,7 @@
     trivial_casts,
     trivial_numeric_casts,
     let_underscore_drop,
-    unsafe_code,
-    clippy::all,
-    clippy::pedantic,
-    clippy::nursery
+    unsafe_code
 )]
 
 use std::{borrow::Cow, fmt};
@@ -65,7 +62,7 @@ impl Custom {
     #[must_use]
     pub async fn patterns(
         &self,
-        #[allow(clippy::needless_pass_by_value)] Data((mut first, [second, ..])): Data<(u8, [u8; 2])>,
+        #[allow(unused_mut)] Data((mut first, [second, ..])): Data<(u8, [u8; 2])>,
         Args(rest): Args<Vec<u8>>,
         _: Socket,
     ) -> u8 {
@@ -82,7 +79,7 @@ impl Custom {
 
     /// Borrows from the channel, by a lifetime with a name.
     #[on("named")]
-    #[allow(clippy::needless_lifetimes, single_use_lifetimes)]
+    #[allow(single_use_lifetimes)]
     #[must_use]
     pub fn named<'mutex>(&'mutex self, Data(more): Data<Cow<'mutex, str>>) -> (&'mutex str, Cow<'mutex, str>) {
         (&self.name, more)
@@ -90,7 +87,6 @@ impl Custom {
 
     /// Takes the channel in the long spelling.
     #[on("typed")]
-    #[allow(clippy::needless_arbitrary_self_type)]
     #[must_use]
     pub fn typed(self: &Self) -> Option<u8> {
         None
