@@ -14,7 +14,7 @@ run: ## start the quickstart
 test: node-packages rust-test ## everything: rules, doctests, compile errors, official clients
 
 rust-test:
-	$(CARGO) build --package quickstart
+	$(CARGO) build --workspace --all-features
 	$(CARGO) test --workspace --all-features
 
 node-packages: $(NODE_FOLDERS:%=%/node_modules)

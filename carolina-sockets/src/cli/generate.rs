@@ -24,7 +24,16 @@ pub(super) fn channel(root: &Path, struct_name: &str, path: Option<&str>, privat
         .map_err(|error| Error::io(format!("cannot make `{}`", folder.display()), error))?;
     let file = folder.join(format!("{}.rs", name::split(struct_name, '_')));
     write_new(&file, &source(struct_name, &path, private))?;
+    touch(&root.join("src").join("main.rs"));
     Ok(file)
+}
+
+/// Has cargo compile a file anew: it does not notice a new file that a macro looks for.
+fn touch(file: &Path) {
+    // Where there is no such file, the application is built in a way of its own.
+    if let Ok(file) = std::fs::OpenOptions::new().append(true).open(file) {
+        let _ = file.set_modified(std::time::SystemTime::now());
+    }
 }
 
 fn check_path(path: &str) -> Result {

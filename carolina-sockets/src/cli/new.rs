@@ -23,6 +23,7 @@ pub(super) fn application(folder: &Path, library: Option<&Path>) -> Result {
         ("README.md", include_str!("templates/app/README.md.txt")),
         ("config/web_sockets.toml", include_str!("templates/app/web_sockets.toml.txt")),
         ("public/index.html", include_str!("templates/app/index.html.txt")),
+        ("build.rs", include_str!("templates/app/build.rs.txt")),
         ("src/main.rs", include_str!("templates/app/main.rs.txt")),
     ] {
         let file = folder.join(file);

@@ -1,0 +1,146 @@
+//! The generator: what it writes compiles, passes its tests, and serves.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Output, Stdio},
+    time::Duration,
+};
+
+use serde_json::Value;
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::Command,
+};
+
+fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// The program, built by `make test` beforehand.
+fn carolina() -> PathBuf {
+    let mut path = std::env::current_exe().unwrap();
+    while path.file_name().is_some_and(|name| name != "deps") {
+        path.pop();
+    }
+    path.pop();
+    let program = path.join("carolina");
+    assert!(program.exists(), "`cargo build -p carolina-sockets --features cli` comes first; `make test` does it");
+    program
+}
+
+async fn run(program: impl AsRef<std::ffi::OsStr>, arguments: &[&str], folder: &Path) -> Output {
+    let target = workspace().join("target").join("generated");
+    let ran = Command::new(program)
+        .args(arguments)
+        .current_dir(folder)
+        .env("CARGO_TARGET_DIR", target)
+        .env_remove("RUSTFLAGS")
+        .kill_on_drop(true)
+        .output();
+    tokio::time::timeout(Duration::from_secs(900), ran).await.expect("within a quarter of an hour").unwrap()
+}
+
+fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+#[tokio::test]
+async fn a_generated_application_is_built_tested_and_driven() {
+    let folder = std::env::temp_dir().join(format!("carolina-generated-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let library = workspace();
+    let made = run(carolina(), &["new", "my-app", "--library", library.to_str().unwrap()], &folder).await;
+    assert!(made.status.success(), "{}", text(&made));
+    let app = folder.join("my-app");
+    // The same versions as here, so that nothing is built or fetched twice.
+    std::fs::copy(library.join("Cargo.lock"), app.join("Cargo.lock")).unwrap();
+
+    let generated =
+        run(carolina(), &["generate", "channel", "MyCustomChannel", "--path", "/custom", "--private"], &app).await;
+    assert!(generated.status.success(), "{}", text(&generated));
+    // The same command inside the application, found with no other edit.
+    let generated = run("cargo", &["run", "--quiet", "--", "generate", "channel", "NewsChannel"], &app).await;
+    assert!(
+        generated.status.success() && text(&generated).contains("src/channels/news_channel.rs"),
+        "{}",
+        text(&generated)
+    );
+    let tested = run("cargo", &["test", "--quiet"], &app).await;
+    assert!(tested.status.success() && text(&tested).contains("3 passed"), "{}", text(&tested));
+    assert!(!text(&tested).contains("warning: unused"), "{}", text(&tested));
+
+    let listed = run("cargo", &["run", "--quiet", "--", "channels", "--json"], &app).await;
+    let listed: Value = serde_json::from_slice(&listed.stdout).expect("JSON");
+    let channels = listed["channels"].as_array().unwrap();
+    let paths: Vec<&str> = channels.iter().map(|channel| channel["path"].as_str().unwrap()).collect();
+    assert_eq!(paths, ["/", "/custom", "/hello", "/news"]);
+    assert_eq!(
+        (&channels[1]["private"], &channels[1]["driver"]),
+        (&Value::Bool(true), &Value::from("MyCustomChannel"))
+    );
+    assert!(channels[1]["declared"].as_str().unwrap().starts_with("src/channels/my_custom_channel.rs:"));
+    let table = run("cargo", &["run", "--quiet", "--", "channels"], &app).await;
+    assert!(text(&table).contains("/news  NewsChannel") && !text(&table).contains('\u{1b}'), "{}", text(&table));
+
+    let mut server = Command::new("cargo")
+        .args(["run", "--quiet"])
+        .current_dir(&app)
+        .env("CARGO_TARGET_DIR", workspace().join("target").join("generated"))
+        .env("CAROLINA_BIND", "127.0.0.1:0")
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(server.stdout.take().unwrap()).lines();
+    let first = lines.next_line().await.unwrap().unwrap();
+    let url = first.strip_prefix("listening on ").unwrap().to_owned();
+    let page =
+        carolina_sockets_tests::wire::exchange(&url, b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
+    assert!(page.starts_with("HTTP/1.1 200"), "{page}");
+    let script = r#"
+        import { io } from "socket.io-client";
+        const socket = io(process.env.URL + "/hello");
+        const answer = await socket.timeout(5000).emitWithAck("say", "hi");
+        if (answer !== "hi") throw new Error(JSON.stringify(answer));
+        socket.close();
+    "#;
+    let driven = Command::new("node")
+        .args(["--input-type=module", "--eval", script])
+        .env("URL", &url)
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("e2e"))
+        .output();
+    let driven = tokio::time::timeout(Duration::from_secs(30), driven).await.unwrap().unwrap();
+    assert!(driven.status.success(), "{}", text(&driven));
+    server.kill().await.unwrap();
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[tokio::test]
+async fn wrong_command_lines_are_told_what_is_wrong() {
+    let folder = std::env::temp_dir().join(format!("carolina-wrong-{}", std::process::id()));
+    std::fs::create_dir_all(folder.join("there")).unwrap();
+    std::fs::write(folder.join("Cargo.toml"), "").unwrap();
+    for (arguments, code, expected) in [
+        (vec!["generate", "channel", "my-channel"], 1, "`my-channel` is no Rust identifier; did you mean `MyChannel`?"),
+        (vec!["generate", "channel", "struct"], 1, "keeps for itself"),
+        (vec!["generate", "channel", "A", "--path", "a"], 1, "begins with `/`, as `/a`"),
+        (vec!["generate", "channel", "A", "--path", "/a b"], 1, "it has no ` ` in it"),
+        (vec!["generate", "chanel", "A"], 2, "channel"),
+        (vec!["generate", "channel"], 2, "<NAME>"),
+        (vec!["new", "there"], 1, "`there` is there already"),
+        (vec!["new", "7up"], 1, "cannot name a package"),
+        (vec!["new", "x", "--library", "/nowhere"], 1, "cannot find the library at `/nowhere`"),
+        (vec!["new", "x", "--library", "there"], 1, "is not the folder of carolina-sockets"),
+    ] {
+        let ran = run(carolina(), &arguments, &folder).await;
+        assert_eq!(ran.status.code(), Some(code), "{arguments:?}: {}", text(&ran));
+        assert!(text(&ran).contains(expected), "{arguments:?}: {}", text(&ran));
+        assert!(ran.stdout.is_empty(), "mistakes go to standard error");
+    }
+    let first = run(carolina(), &["generate", "channel", "TwiceChannel"], &folder).await;
+    assert!(first.status.success(), "{}", text(&first));
+    let second = run(carolina(), &["generate", "channel", "TwiceChannel"], &folder).await;
+    assert!(!second.status.success() && text(&second).contains("is there already"), "{}", text(&second));
+    assert!(!folder.join("x").exists());
+    std::fs::remove_dir_all(&folder).unwrap();
+}
