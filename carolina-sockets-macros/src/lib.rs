@@ -22,8 +22,6 @@ use proc_macro::TokenStream;
 /// | `"/path"` | where the driver is mounted unless the configuration says otherwise |
 /// | `private` | lets in only whom `#[on(authorize)]` accepts; without that hook, only sockets with a user |
 ///
-/// A channel is built once per mount: by its `#[on(init)]` function, otherwise by `Default`.
-///
 /// A path begins with `/` and has neither `,`, `?`, `#` nor white space in it. Two drivers of one name, and two channels
 /// at one path, are told at start-up, wherever they are linked from.
 ///

@@ -66,9 +66,8 @@ impl<T> Unreadable<T> {
     /// # Errors
     ///
     /// None.
-    pub fn read(self, _: &mut EventContext) -> impl Future<Output = Result<T, EventError>> + Send {
-        // Pending for no type in particular: whether `T` may move between threads is not asked here.
-        async { match pending::<Infallible>().await {} }
+    pub async fn read(self, _: &mut EventContext) -> Result<T, EventError> {
+        match pending::<Infallible>().await {}
     }
 
     /// Never called.
