@@ -1,0 +1,83 @@
+//! The load generator: does one workload to one server and prints what it found as a line of JSON.
+
+mod broadcast;
+mod client;
+mod connect;
+mod crowd;
+mod echo;
+mod flood;
+mod order;
+mod overload;
+mod paced;
+mod window;
+mod wire;
+
+use std::net::SocketAddr;
+
+use anyhow::Result;
+use carolina_bench::{Metrics, process::Process};
+use clap::{Parser, Subcommand};
+
+/// Does one workload to one server.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// Where the server listens
+    #[arg(long)]
+    server: SocketAddr,
+    /// The server's process, for its processor time and memory
+    #[arg(long)]
+    process: u32,
+    #[command(subcommand)]
+    workload: Workload,
+}
+
+#[derive(Debug, Subcommand)]
+enum Workload {
+    /// Events with acknowledgement, each client with a number of them in flight
+    Echo(echo::Settings),
+    /// Events with acknowledgement at a fixed rate
+    Paced(paced::Settings),
+    /// One client has events emitted to all, a number of them at a time
+    Broadcast(broadcast::Settings),
+    /// One client has events emitted to all at a fixed rate, however many arrive
+    Overload(overload::Settings),
+    /// Connections, one after the other and some at a time
+    Connect(connect::Connect),
+    /// Idle connections, coming and leaving in rounds
+    Memory(connect::Memory),
+    /// Numbered events of one client: are they handled in order?
+    Order(order::Order),
+    /// Many events of one client at once: are all answered?
+    Burst(order::Burst),
+    /// Paced clients, without and with one that sends all it can
+    Flood(flood::Settings),
+}
+
+/// A server under measurement.
+#[derive(Clone, Copy)]
+pub(crate) struct Target {
+    pub(crate) address: SocketAddr,
+    pub(crate) process: Process,
+}
+
+async fn run(arguments: Arguments) -> Result<Metrics> {
+    let target = Target { address: arguments.server, process: Process::new(arguments.process) };
+    match arguments.workload {
+        Workload::Echo(settings) => echo::run(target, settings).await,
+        Workload::Paced(settings) => paced::run(target, settings).await,
+        Workload::Broadcast(settings) => broadcast::run(target, settings).await,
+        Workload::Overload(settings) => overload::run(target, settings).await,
+        Workload::Connect(settings) => connect::rate(target, settings).await,
+        Workload::Memory(settings) => connect::memory(target, settings).await,
+        Workload::Order(settings) => order::order(target, settings).await,
+        Workload::Burst(settings) => order::burst(target, settings).await,
+        Workload::Flood(settings) => flood::run(target, settings).await,
+    }
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<()> {
+    let metrics = tokio::task::LocalSet::new().run_until(run(Arguments::parse())).await?;
+    println!("{}", serde_json::to_string(&metrics)?);
+    Ok(())
+}

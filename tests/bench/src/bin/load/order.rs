@@ -1,0 +1,149 @@
+//! One client with very many events in flight: are they handled in order, and are all answered?
+
+use std::{collections::HashSet, time::Duration};
+
+use anyhow::{Result, bail};
+use carolina_bench::Metrics;
+use clap::Args;
+use tokio::time::timeout;
+
+use crate::{Target, client::Client, crowd, echo::argument, wire};
+
+/// Silence after which an answer counts as lost.
+const SILENCE: Duration = Duration::from_millis(500);
+
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Order {
+    #[arg(long, default_value_t = 8)]
+    in_flight: usize,
+    /// How many events are sent
+    #[arg(long, default_value_t = 20_000)]
+    count: usize,
+}
+
+/// Sends numbered events; the server answers with the place at which it handled each.
+pub(crate) async fn order(target: Target, settings: Order) -> Result<Metrics> {
+    if settings.in_flight == 0 || settings.count == 0 {
+        bail!("--in-flight and --count have to be at least 1");
+    }
+    let mut client = crowd::ready(target, 1).await?.remove(0);
+    let mut places = vec![None; settings.count];
+    let (mut sent, mut in_flight, mut lost) = (0, 0, 0);
+    let (mut wrong, mut answers_out_of_order, mut last) = (0u64, 0u64, 0);
+    while sent < settings.count || in_flight > 0 {
+        while in_flight < settings.in_flight && sent < settings.count {
+            client.push(&[format!("42{sent}[\"numbered\",{sent}]").as_bytes()]);
+            sent += 1;
+            in_flight += 1;
+        }
+        match timeout(SILENCE, client.exchange()).await {
+            Ok(arrived) => arrived?,
+            Err(_) => {
+                lost += in_flight;
+                in_flight = 0;
+            }
+        }
+        while let Some(packet) = client.take()? {
+            let packet = client.packet(packet);
+            let answer = wire::acknowledgement(packet)
+                .and_then(|(id, answer)| Some((id, wire::number(answer.strip_prefix(b"[")?)?.0)));
+            let Some((id, place)) = answer else {
+                wrong += 1;
+                in_flight = in_flight.saturating_sub(1);
+                continue;
+            };
+            answers_out_of_order += u64::from(id < last);
+            last = last.max(id);
+            match places.get_mut(id as usize) {
+                Some(seen @ None) => *seen = Some(place),
+                _ => wrong += 1,
+            }
+            in_flight = in_flight.saturating_sub(1);
+        }
+    }
+    let mut handled: Vec<(u64, usize)> =
+        places.iter().enumerate().filter_map(|(number, place)| Some(((*place)?, number))).collect();
+    handled.sort_unstable();
+    let percent = 100.0 / settings.count as f64;
+    Ok(Metrics::from([
+        ("overtaken".into(), overtaken(handled.iter().map(|(_, number)| *number)) as f64),
+        ("overtaken_percent".into(), overtaken(handled.iter().map(|(_, number)| *number)) as f64 * percent),
+        ("answers_out_of_order_percent".into(), answers_out_of_order as f64 * percent),
+        ("lost_answers".into(), lost as f64),
+        ("wrong_answers".into(), wrong as f64),
+    ]))
+}
+
+/// How many numbers stand behind a higher one.
+fn overtaken(numbers: impl Iterator<Item = usize>) -> usize {
+    let mut highest = 0;
+    let behind = numbers.filter(|number| {
+        highest = highest.max(*number);
+        *number < highest
+    });
+    behind.count()
+}
+
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Burst {
+    /// Events sent at once
+    #[arg(long, default_value_t = 1000)]
+    in_flight: usize,
+    #[arg(long, default_value_t = 50)]
+    bursts: usize,
+}
+
+/// Sends bursts of events and counts their answers.
+pub(crate) async fn burst(target: Target, settings: Burst) -> Result<Metrics> {
+    let mut client = crowd::ready(target, 1).await?.remove(0);
+    let tail = format!("[\"echo\",{}]", argument(64));
+    let (mut lost, mut refused, mut twice) = (0, 0u64, 0u64);
+    for burst in 0..settings.bursts {
+        let ids = burst * settings.in_flight..(burst + 1) * settings.in_flight;
+        for id in ids.clone() {
+            client.push(&[b"42", id.to_string().as_bytes(), tail.as_bytes()]);
+        }
+        let mut waiting: HashSet<u64> = ids.map(|id| id as u64).collect();
+        while !waiting.is_empty() {
+            match timeout(SILENCE, client.exchange()).await {
+                Ok(arrived) => arrived?,
+                Err(_) => break,
+            }
+            take_answers(&mut client, &mut waiting, &mut refused, &mut twice)?;
+        }
+        lost += waiting.len();
+    }
+    let sent = (settings.in_flight * settings.bursts) as f64;
+    Ok(Metrics::from([
+        ("sent".into(), sent),
+        ("lost_answers".into(), lost as f64),
+        ("lost_percent".into(), lost as f64 * 100.0 / sent),
+        ("refused".into(), refused as f64),
+        ("answered_twice".into(), twice as f64),
+    ]))
+}
+
+fn take_answers(
+    client: &mut Client,
+    waiting: &mut HashSet<u64>,
+    refused: &mut u64,
+    twice: &mut u64,
+) -> std::io::Result<()> {
+    while let Some(packet) = client.take()? {
+        let Some((id, answer)) = wire::acknowledgement(client.packet(packet)) else { continue };
+        *refused += u64::from(wire::is_error(answer));
+        *twice += u64::from(!waiting.remove(&id));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn counts_what_was_overtaken() {
+        assert_eq!(super::overtaken([0, 1, 2, 3].into_iter()), 0);
+        assert_eq!(super::overtaken([1, 0, 3, 2].into_iter()), 2);
+        assert_eq!(super::overtaken([3, 0, 1, 2].into_iter()), 3);
+        assert_eq!(super::overtaken([1, 2, 3, 0].into_iter()), 1);
+    }
+}
