@@ -1,7 +1,7 @@
 //! Events with acknowledgement, a fixed number of them in flight for each client.
 
 use std::{
-    io,
+    io::{self, Write as _},
     rc::Rc,
     time::{Duration, Instant},
 };
@@ -64,46 +64,42 @@ async fn keep_sending(mut client: Client, settings: Settings, window: Rc<Window>
     let argument = argument(settings.bytes);
     let tail = format!("[\"echo\",{argument}]");
     let expected = format!("[{argument}]");
-    // An event's time of sending, by its id; ids of events in flight lie less than a window apart unless one is lost.
-    let slots = (settings.in_flight * 4).next_power_of_two();
-    let mut sent = vec![None; slots];
-    let mut next = 0;
-    let mut in_flight = 0;
-    let mut digits = String::new();
+    // A slot for each event in flight, with the id it has and when it was sent. Ids are a slot's number plus a multiple
+    // of how many there are, so that however far answers overtake one another, each finds its slot.
+    let mut slots: Vec<(u64, Instant)> = (0..settings.in_flight as u64).map(|slot| (slot, Instant::now())).collect();
+    let mut free: Vec<usize> = (0..settings.in_flight).collect();
+    let mut digits = Vec::new();
     loop {
-        let now = Instant::now();
-        while in_flight < settings.in_flight && !window.is_over() {
-            use std::fmt::Write as _;
-            digits.clear();
-            write!(digits, "{next}").expect("a String takes all");
-            client.push(&[b"42", digits.as_bytes(), tail.as_bytes()]);
-            sent[next as usize % slots] = Some((next, now));
-            next += 1;
-            in_flight += 1;
-        }
-        if in_flight == 0 {
+        if window.is_over() && free.len() == settings.in_flight {
             return Ok(0);
+        }
+        let now = Instant::now();
+        while let Some(slot) = free.pop_if(|_| !window.is_over()) {
+            slots[slot].1 = now;
+            digits.clear();
+            write!(digits, "{}", slots[slot].0)?;
+            client.push(&[b"42", &digits, tail.as_bytes()]);
         }
         match timeout_when(window.is_over(), client.exchange()).await {
             Some(arrived) => arrived?,
-            None => return Ok(in_flight),
+            None => return Ok(settings.in_flight - free.len()),
         }
         let now = Instant::now();
         while let Some(packet) = client.take()? {
-            match wire::acknowledgement(client.packet(packet)) {
-                Some((id, answer)) => {
-                    if answer != expected.as_bytes() {
-                        window.wrong();
-                    }
-                    match sent[id as usize % slots].take_if(|(sent, _)| *sent == id) {
-                        Some((_, at)) => {
-                            window.answered(now - at);
-                            in_flight -= 1;
-                        }
-                        None => window.wrong(),
-                    }
-                }
-                None => window.wrong(),
+            let Some((id, answer)) = wire::acknowledgement(client.packet(packet)) else {
+                window.wrong();
+                continue;
+            };
+            if answer != expected.as_bytes() {
+                window.wrong();
+            }
+            let slot = (id % settings.in_flight as u64) as usize;
+            if slots[slot].0 == id {
+                window.answered(now - slots[slot].1);
+                slots[slot].0 += settings.in_flight as u64;
+                free.push(slot);
+            } else {
+                window.wrong();
             }
         }
     }
