@@ -101,7 +101,7 @@ fn configured(
     mounts: &mut BTreeMap<String, MountPlan>,
     problems: &mut Vec<String>,
 ) {
-    let key = format!("{}: channels.\"{path}\"", entry.origin);
+    let key = format!("{}: channels.\"{path}\"", entry.place());
     if !path.starts_with('/') {
         return problems.push(format!("{key}: a channel's path begins with `/`"));
     }
