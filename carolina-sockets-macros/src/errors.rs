@@ -1,7 +1,8 @@
 //! Collects every error of a block, so that all are reported at once.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::TokenStream;
 use quote::ToTokens;
+use syn::Ident;
 
 /// The errors found so far. Looked at, or the compilation goes wrong silently: so it panics when it is dropped
 /// unseen.
@@ -17,23 +18,30 @@ impl Errors {
         self.found.push(syn::Error::new_spanned(tokens, message));
     }
 
-    /// Adds an error at a place.
-    pub(crate) fn here(&mut self, span: Span, message: impl std::fmt::Display) {
-        self.found.push(syn::Error::new(span, message));
-    }
-
+    /// Adds what the parser has found.
     pub(crate) fn push(&mut self, error: syn::Error) {
         self.found.push(error);
     }
 
-    /// Takes over what another collection has found.
-    pub(crate) fn absorb(&mut self, mut other: Self) {
-        other.seen = true;
-        self.found.append(&mut other.found);
+    /// An option or a word that has been given before.
+    pub(crate) fn twice(&mut self, name: &Ident) {
+        self.at(name, format!("`{name}` is given twice; once is enough"));
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.found.is_empty()
+    /// A name that is none of `known`. Where none of them is like it either, `otherwise` tells what there is.
+    pub(crate) fn unknown(&mut self, name: &Ident, known: &[&str], otherwise: &str) {
+        self.at(
+            name,
+            match nearest(&name.to_string(), known) {
+                Some(near) => format!("unknown option `{name}`; did you mean `{near}`?"),
+                None => format!("unknown option `{name}`; {otherwise}"),
+            },
+        );
+    }
+
+    /// How many there are by now.
+    pub(crate) fn count(&self) -> usize {
+        self.found.len()
     }
 
     /// The errors as the compiler is told of them; nothing when there are none.

@@ -22,24 +22,34 @@ use proc_macro::TokenStream;
 /// | `"/path"` | where the driver is mounted unless the configuration says otherwise |
 /// | `private` | lets in only whom `#[on(authorize)]` accepts; without that hook, only sockets with a user |
 ///
-/// A channel is built once per mount: by its `#[on(init)]` function, otherwise by `Default`.
+/// A path begins with `/` and has neither `,`, `?`, `#` nor white space in it. Two drivers of one name, and two channels
+/// at one path, are told at start-up, wherever they are linked from.
+///
+/// A channel is built once per mount: by its `#[on(init)]` function, otherwise by `Default`. It is shared by all its
+/// clients, so it is `Send + Sync`, and what changes in it is in a `Mutex` or an atomic.
 ///
 /// # On an impl block
 ///
-/// `#[channel]` makes the block's methods under `#[on(…)]` the channel's handlers. Several blocks add up, wherever they
-/// stand. `#[cfg]` on a handler is honoured.
+/// `#[channel]` makes the block's methods under [`#[on(…)]`](macro@on) the channel's handlers. The other methods stay what
+/// they are. Several blocks add up, wherever they stand.
 ///
 /// # What does not compile
 ///
-/// Generic channels; `&mut self` and `self`; a duplicate event; an unknown word or option; an option given twice; an
-/// argument that no extractor reads; a return value that cannot be an answer. Each is reported where it stands, all of
-/// a block at once, with what to write instead.
+/// All mistakes of a block are told at once, each where it stands, with what to write instead. The block itself is left
+/// in place, and so are its sound handlers; no other error follows from the ones that are told.
+///
+/// - On an item that is neither a struct nor an impl block, on an `impl Trait for`; a path or an option above an impl block.
+/// - A generic channel. It is found at link time, when nobody has chosen the type; wrap the one that is meant.
+/// - An unknown option, one that is given twice, a path that Socket.IO could not carry.
+/// - An impl block of a struct that is no channel itself.
+/// - Two handlers for one event, two for one word, such as `connect`. Handlers under `#[cfg]`, and those of different
+///   blocks, are compared at start-up instead.
 #[proc_macro_attribute]
 pub fn channel(arguments: TokenStream, item: TokenStream) -> TokenStream {
     channel::expand(arguments.into(), item.into()).into()
 }
 
-/// Makes a method a handler, inside an impl block under `#[channel]`.
+/// Makes a method a handler, inside an impl block under [`#[channel]`](macro@channel).
 ///
 /// | form | runs | may return |
 /// |---|---|---|
@@ -52,11 +62,32 @@ pub fn channel(arguments: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// | option | of | meaning |
 /// |---|---|---|
-/// | `concurrent` | events | the handler stands outside its socket's order |
-/// | `timeout = "5s"` | all but `init` | replaces `limits.handler_timeout` |
-/// | `rate = "20/s"` | events | at most so many of these events per socket; `/s`, `/m`, `/h` or any duration, as `5/500ms` |
+/// | `concurrent` | events, `any` | the handler stands outside its socket's order |
+/// | `timeout = "5s"` | all but `init` | replaces `limits.handler_timeout`; any duration, as `500ms` or `1m 30s` |
+/// | `rate = "20/s"` | events, `any` | at most so many of these events per socket; `/s`, `/m`, `/h` or any duration, as `5/500ms` |
 ///
-/// A handler may be `async` or not, and may leave `&self` out. Its arguments are extractors, in any order.
+/// # The method
+///
+/// It may be `async` or not, and may leave `&self` out. Its arguments are extractors, in any order and by any pattern;
+/// those of `init` are `State<T>` and `Sockets`. What it returns is the client's acknowledgement, so it may also be
+/// `impl Serialize`.
+///
+/// Visibility, documentation, `#[deprecated]` and every other attribute stay with the method. `#[cfg]` takes the handler
+/// away together with it, and `#[cfg_attr(condition, on("event"))]` makes the method a handler under the condition.
+///
+/// # What does not compile
+///
+/// - Outside an impl block under `#[channel]`, above anything but a method, two of them above one method.
+/// - An unknown word or option, an event's name without quotes, an option given twice or where it means nothing, a
+///   value that is no duration or rate.
+/// - An event named twice, without a name, or by one that Socket.IO (`connect`, `disconnecting`, …) or the library
+///   (`session_id`, `exception`) keeps; a name with `"`, `\` or a control character in it.
+/// - `&mut self` and `self`; `unsafe`, `extern` and generic methods; an argument that is `impl Trait`, a reference, or
+///   under `#[cfg]`.
+/// - An argument that is no extractor, or has nothing to read at that moment: an event's payload in `authorize`,
+///   `connect` and `disconnect`, `DisconnectReason` anywhere but in `disconnect`.
+/// - A return type that no answer can be made of, which is told at the type, at its `T` or at its `E`.
+/// - A future that cannot move between threads.
 #[proc_macro_attribute]
 pub fn on(arguments: TokenStream, item: TokenStream) -> TokenStream {
     on::alone(arguments.into(), item.into()).into()

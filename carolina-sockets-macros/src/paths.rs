@@ -16,20 +16,19 @@ pub(crate) fn core(path: &str) -> TokenStream {
     quote::quote!(::core #(:: #segments)*)
 }
 
-/// Where `span` stands: `Location::new(file!(), line, column)`. The line is taken here, since `line!()` would give
-/// that of the outermost attribute.
+/// Where `span` stands. It is taken from the span, since `file!()` and `line!()` would give the place of the outermost
+/// macro that the span comes from.
 pub(crate) fn location(span: Span) -> TokenStream {
     let location = private(Span::call_site(), "Location");
-    let file = core("file");
-    let (line, column) = position(span);
-    quote::quote!(#location::new(#file!(), #line, #column))
+    let (file, line, column) = position(span);
+    quote::quote!(#location::new(#file, #line, #column))
 }
 
-fn position(span: Span) -> (u32, u32) {
+fn position(span: Span) -> (String, u32, u32) {
     if !proc_macro::is_available() {
-        return (0, 0);
+        return (String::new(), 0, 0);
     }
     let span = span.unwrap();
     let number = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
-    (number(span.line()), number(span.column()))
+    (span.file(), number(span.line()), number(span.column()))
 }

@@ -28,221 +28,226 @@
 
 use std::{
     fmt,
+    future::Future,
+    pin::Pin,
     sync::Arc,
     task::{Context, Poll},
 };
 
 use cookie::{Cookie, SameSite};
-use http::{HeaderMap, HeaderValue, Request, Response, header};
+use http::{HeaderValue, Request, Response, StatusCode, header::SET_COOKIE};
 use ipnet::IpNet;
+use time::{Duration, OffsetDateTime};
 use tower_layer::Layer;
 use tower_service::Service;
+use tower_sessions::{Expiry, session::Id};
+
 pub use tower_sessions::Session;
-use tower_sessions::{Expiry, SessionManagerLayer, service::PrivateCookie};
 
 use crate::{
     config::SessionConfig,
+    extract::Cookies,
     guard,
-    identity::{CookieKeys, WatchedStore},
-    private::BoxFuture,
+    identity::{CookieKeys, LIFETIME_KEY, Presented, RequestScope, WatchedStore},
 };
 
-/// The session layer of a service; see [`Sockets::session_layer`](crate::Sockets::session_layer).
+/// The session layer: gives handlers their [`Session`], and browsers the cookie that belongs to it.
 ///
-/// The cookie is encrypted, HttpOnly, SameSite=Lax, for the whole site, and Secure when the request came by TLS or
-/// `session.secure` says so. A session lives for `session.ttl` after it was last used; handlers that read it late in its
-/// life prolong it. Cookies that were sealed with an older key of `session.secret` are replaced.
+/// `serve()` puts it over the application's router. Where the service is embedded, `Sockets::session_layer()` has it.
+///
+/// - The cookie holds nothing but the session's id, encrypted, with `HttpOnly`, `SameSite=Lax` and `Path=/`; with
+///   `Secure` when the request came by TLS, or as `session.secure` says.
+/// - A session exists, and a cookie is set, once a handler has put something into it.
+/// - `session.ttl` counts from the last use: a request whose handler reads the session prolongs it once a tenth of
+///   the time is over. `Session::set_expiry` gives one session a lifetime of its own, which it keeps.
+/// - A cookie that an older key of `session.secret` has sealed is accepted, and renewed when its session is used.
+/// - When the answer is a server error (5xx), changes to the session are dropped.
 #[derive(Clone)]
-pub struct SessionLayer {
-    store: WatchedStore,
-    settings: Arc<Settings>,
-}
+pub struct SessionLayer(Arc<Settings>);
 
 struct Settings {
-    keys: CookieKeys,
-    expiry: Expiry,
-    /// `None`: as the request came.
+    store: Arc<WatchedStore>,
+    keys: Arc<CookieKeys>,
+    /// Whether cookies are `Secure`; where nothing is said, those are that were asked for by TLS.
     secure: Option<bool>,
     trusted_proxies: Vec<IpNet>,
 }
 
 impl SessionLayer {
     pub(crate) fn new(
-        store: WatchedStore,
-        keys: CookieKeys,
+        store: Arc<WatchedStore>,
+        keys: Arc<CookieKeys>,
         config: &SessionConfig,
         trusted_proxies: &[IpNet],
     ) -> Self {
-        let ttl = time::Duration::try_from(config.ttl).unwrap_or(time::Duration::MAX);
-        let settings = Settings {
-            keys,
-            expiry: Expiry::OnInactivity(ttl),
-            secure: config.secure,
-            trusted_proxies: trusted_proxies.to_vec(),
-        };
-        Self { store, settings: Arc::new(settings) }
+        let trusted_proxies = trusted_proxies.to_vec();
+        Self(Arc::new(Settings { store, keys, secure: config.secure, trusted_proxies }))
     }
+}
 
-    fn manager(&self, secure: bool) -> SessionManagerLayer<WatchedStore, PrivateCookie> {
-        SessionManagerLayer::new(self.store.clone())
-            .with_name(self.settings.keys.name().to_owned())
-            .with_http_only(true)
-            .with_same_site(SameSite::Lax)
-            .with_path("/")
-            .with_secure(secure)
-            .with_expiry(self.settings.expiry)
-            .with_private(self.settings.keys.newest().clone())
+impl<S> Layer<S> for SessionLayer {
+    type Service = SessionService<S>;
+
+    fn layer(&self, inner: S) -> SessionService<S> {
+        SessionService { inner, settings: self.0.clone() }
     }
 }
 
 impl fmt::Debug for SessionLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SessionLayer")
+        f.debug_struct("SessionLayer").field("cookie", &self.0.keys.name()).finish_non_exhaustive()
     }
 }
 
-type Managed<S> = <SessionManagerLayer<WatchedStore, PrivateCookie> as Layer<Prolong<S>>>::Service;
-
-/// What [`SessionLayer`] makes of another service.
+/// What [`SessionLayer`] makes of a service.
 #[derive(Clone)]
 pub struct SessionService<S> {
-    layer: SessionLayer,
-    plain: Managed<S>,
-    secure: Managed<S>,
-}
-
-impl<S> fmt::Debug for SessionService<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SessionService")
-    }
-}
-
-impl<S: Clone> Layer<S> for SessionLayer {
-    type Service = SessionService<S>;
-
-    fn layer(&self, inner: S) -> SessionService<S> {
-        let inner = Prolong { inner, expiry: self.settings.expiry };
-        SessionService {
-            layer: self.clone(),
-            plain: self.manager(false).layer(inner.clone()),
-            secure: self.manager(true).layer(inner),
-        }
-    }
-}
-
-impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for SessionService<S>
-where
-    S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone + Send + 'static,
-    S::Future: Send,
-    S::Error: Send,
-    ReqBody: Send + 'static,
-    ResBody: Default + Send + 'static,
-{
-    type Response = Response<ResBody>;
-    type Error = S::Error;
-    type Future = BoxFuture<'static, Result<Response<ResBody>, S::Error>>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        match self.plain.poll_ready(context) {
-            Poll::Ready(Ok(())) => self.secure.poll_ready(context),
-            other => other,
-        }
-    }
-
-    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        let settings = self.layer.settings.clone();
-        let (mut parts, body) = request.into_parts();
-        let secure = settings.secure.unwrap_or_else(|| guard::is_secure(&parts, &settings.trusted_proxies));
-        let renewed = settings.renew(&mut parts.headers);
-        let request = Request::from_parts(parts, body);
-        let response = match secure {
-            true => self.secure.call(request),
-            false => self.plain.call(request),
-        };
-        let store = self.layer.store.clone();
-        Box::pin(async move {
-            let mut response = store.visited(response).await?;
-            if let Some(value) = renewed {
-                settings.replace(&value, secure, response.headers_mut());
-            }
-            Ok(response)
-        })
-    }
-}
-
-impl Settings {
-    /// Seals the cookie of a request with the newest key, if it was sealed with an older one, and returns its new
-    /// value.
-    fn renew(&self, headers: &mut HeaderMap) -> Option<String> {
-        let cookies = crate::extract::Cookies::of(headers);
-        let (id, old) = self.keys.open_with_key(cookies.get(self.keys.name())?)?;
-        if !old {
-            return None;
-        }
-        let value = self.keys.seal(id);
-        let others = cookies.iter().filter(|(name, _)| *name != self.keys.name());
-        let mut line: Vec<String> =
-            others.map(|(name, value)| Cookie::new(name.to_owned(), value.to_owned()).encoded().to_string()).collect();
-        line.push(Cookie::new(self.keys.name().to_owned(), value.clone()).encoded().to_string());
-        headers.insert(header::COOKIE, HeaderValue::from_str(&line.join("; ")).ok()?);
-        Some(value)
-    }
-
-    /// Sends the renewed cookie, unless the response sets it anyway.
-    fn replace(&self, value: &str, secure: bool, headers: &mut HeaderMap) {
-        let prefix = format!("{}=", self.keys.name());
-        let lines = headers.get_all(header::SET_COOKIE).into_iter();
-        if lines.filter_map(|line| line.to_str().ok()).any(|line| line.starts_with(&prefix)) {
-            return;
-        }
-        let mut cookie = Cookie::build((self.keys.name().to_owned(), value.to_owned()))
-            .http_only(true)
-            .same_site(SameSite::Lax)
-            .secure(secure)
-            .path("/");
-        if let Expiry::OnInactivity(ttl) = self.expiry {
-            cookie = cookie.max_age(ttl);
-        }
-        if let Ok(line) = HeaderValue::from_str(&cookie.build().encoded().to_string()) {
-            headers.append(header::SET_COOKIE, line);
-        }
-    }
-}
-
-/// Prolongs a session that a handler has read late in its life.
-#[derive(Clone, Debug)]
-pub struct Prolong<S> {
     inner: S,
-    expiry: Expiry,
+    settings: Arc<Settings>,
 }
 
-impl<S, ReqBody> Service<Request<ReqBody>> for Prolong<S>
+impl<S: fmt::Debug> fmt::Debug for SessionService<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionService").field("inner", &self.inner).finish_non_exhaustive()
+    }
+}
+
+impl<S, Body, Answer> Service<Request<Body>> for SessionService<S>
 where
-    S: Service<Request<ReqBody>> + Clone + Send + 'static,
+    S: Service<Request<Body>, Response = Response<Answer>> + Clone + Send + 'static,
     S::Future: Send,
-    S::Response: Send,
     S::Error: Send,
-    ReqBody: Send + 'static,
+    Body: Send + 'static,
+    Answer: Default + Send,
 {
-    type Response = S::Response;
+    type Response = Response<Answer>;
     type Error = S::Error;
-    type Future = BoxFuture<'static, Result<S::Response, S::Error>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, S::Error>> + Send>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        let session = request.extensions().get::<Session>().cloned();
-        let expiry = self.expiry;
-        let response = self.inner.call(request);
-        Box::pin(async move {
-            let response = response.await?;
-            if let Some(session) = session.filter(|session| session.id().is_some() && WatchedStore::is_stale()) {
-                // Which marks it as changed, so that it is saved.
-                session.set_expiry(Some(expiry));
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let clone = self.inner.clone();
+        // The one that was asked whether it is ready must be the one that is called.
+        let mut inner = std::mem::replace(&mut self.inner, clone);
+        let settings = self.settings.clone();
+        let (mut parts, body) = request.into_parts();
+        let presented = settings.keys.find(&Cookies::of(&parts.headers));
+        let secure = settings.secure.unwrap_or_else(|| guard::is_secure(&parts, &settings.trusted_proxies));
+        // Without `ConnectInfo` every client seems to have the same address, which says nothing.
+        let from = Some(guard::client_address(&parts, &settings.trusted_proxies)).filter(|from| !from.is_unspecified());
+        let id = match presented {
+            Presented::Valid(opened) => Some(opened.id),
+            Presented::Nothing | Presented::Invalid => None,
+        };
+        let session = settings.store.session(id);
+        parts.extensions.insert(session.clone());
+        let request = Request::from_parts(parts, body);
+        let scope = settings.store.request(from);
+        Box::pin(scope.clone().run(async move {
+            let mut response = inner.call(request).await?;
+            let visit = Visit { settings: &settings, session: &session, scope: &scope, presented, secure };
+            match visit.conclude(response.status()).await {
+                Ok(Some(cookie)) => {
+                    response.headers_mut().append(SET_COOKIE, cookie);
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    tracing::error!(%error, "a session could not be saved");
+                    response = Response::default();
+                    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+                }
             }
             Ok(response)
-        })
+        }))
     }
 }
+
+/// One request's session, once the handler is done with it.
+struct Visit<'a> {
+    settings: &'a Settings,
+    session: &'a Session,
+    scope: &'a RequestScope,
+    presented: Presented,
+    secure: bool,
+}
+
+impl Visit<'_> {
+    /// Saves the session if it was changed, or prolongs it if it was used. Returns the cookie to set, if any.
+    async fn conclude(&self, status: StatusCode) -> Result<Option<HeaderValue>, tower_sessions::session::Error> {
+        if self.session.is_empty().await {
+            // Logged out, or the session that the cookie names is no more.
+            return Ok(matches!(self.presented, Presented::Valid(_)).then(|| self.removal()));
+        }
+        if self.session.is_modified() {
+            return if status.is_server_error() { Ok(None) } else { self.save().await.map(Some) };
+        }
+        Ok(self.renew().await)
+    }
+
+    async fn save(&self) -> Result<HeaderValue, tower_sessions::session::Error> {
+        let lifetime = self.settings.store.lifetime();
+        let given = self.session.expiry().filter(|expiry| *expiry != lifetime.default_expiry());
+        if let Some(expiry) = given {
+            self.session.insert(LIFETIME_KEY, expiry).await?;
+        }
+        let expiry = match self.session.get(LIFETIME_KEY).await {
+            Ok(Some(kept)) => kept,
+            _ => lifetime.default_expiry(),
+        };
+        self.session.save().await?;
+        let id = self.session.id().expect("a session that was saved has an id");
+        Ok(self.cookie(id, expiry, lifetime.end(expiry)))
+    }
+
+    /// A session that was read and not changed is in use: it is prolonged when it is time, and its cookie renewed with
+    /// it, or when an older key had sealed it. Answers that have nothing to do with sessions carry no cookie, since
+    /// caches on the way may keep them.
+    async fn renew(&self) -> Option<HeaderValue> {
+        let Presented::Valid(opened) = self.presented else { return None };
+        let read = self.scope.loaded(opened.id)?;
+        if self.settings.store.lifetime().is_due(read.expiry, read.ends) {
+            match self.settings.store.prolong(&opened.id).await {
+                Ok(Some(ends)) => return Some(self.cookie(opened.id, read.expiry, ends)),
+                Ok(None) => return None,
+                Err(error) => tracing::warn!(%error, "a session in use could not be prolonged"),
+            }
+        }
+        opened.outdated.then(|| self.cookie(opened.id, read.expiry, read.ends))
+    }
+
+    fn cookie(&self, id: Id, expiry: Expiry, ends: OffsetDateTime) -> HeaderValue {
+        let mut cookie = self.blank(self.settings.keys.seal(id));
+        if expiry != Expiry::OnSessionEnd {
+            let left = ends - OffsetDateTime::now_utc();
+            // Rounded up, so that a whole `ttl` reads as one.
+            let seconds = left.whole_seconds() + i64::from(left.subsec_nanoseconds() > 0);
+            cookie.set_max_age(Duration::seconds(seconds.max(0)));
+        }
+        header(&cookie)
+    }
+
+    fn removal(&self) -> HeaderValue {
+        let mut cookie = self.blank(String::new());
+        cookie.make_removal();
+        header(&cookie)
+    }
+
+    fn blank(&self, value: String) -> Cookie<'_> {
+        Cookie::build((self.settings.keys.name(), value))
+            .http_only(true)
+            .same_site(SameSite::Lax)
+            .secure(self.secure)
+            .path("/")
+            .build()
+    }
+}
+
+fn header(cookie: &Cookie<'_>) -> HeaderValue {
+    HeaderValue::try_from(cookie.to_string()).expect("`CookieKeys` has checked the name, and base64 is plain ASCII")
+}
+
+#[cfg(test)]
+mod tests;

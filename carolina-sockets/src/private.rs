@@ -1,5 +1,7 @@
 //! All that the macros' expansions name. Not part of the public interface; it changes without notice.
 
+mod argument;
+
 use std::{any::Any, any::TypeId, future::Future, marker::PhantomData, pin::Pin, sync::Arc};
 
 pub use crate::{
@@ -8,6 +10,7 @@ pub use crate::{
     extract::{EventContext, FromEvent, FromInit, InitContext, Needs},
     registry::row::{Call, ChannelRow, HandlerRow, Location, On, Options, Rate},
 };
+pub use argument::{Readable, Unreadable, ViaReadable, ViaUnreadable, assert_extractor};
 pub use inventory;
 
 /// A channel whose type is known to its handlers only.
@@ -34,7 +37,7 @@ pub fn channel_type<C: Channel>() -> TypeId {
 }
 
 /// The channel a handler belongs to.
-pub fn downcast<C: Channel>(channel: &AnyChannel) -> &C {
+pub fn downcast<C: Any>(channel: &AnyChannel) -> &C {
     channel.downcast_ref().expect("a handler row is only called with a channel of the type the row names")
 }
 
@@ -44,14 +47,14 @@ pub fn boxed<'a, T>(future: impl Future<Output = T> + Send + 'a) -> BoxFuture<'a
 }
 
 /// Erases a channel's type.
-pub fn erase<C: Channel>(channel: C) -> ErasedChannel {
+pub fn erase<C: Any + Send + Sync>(channel: C) -> ErasedChannel {
     Arc::new(channel)
 }
 
 /// Finds out at compile time whether a channel has `Default`:
 /// `{ use private::{DefaultBuilt as _, NotBuilt as _}; (&private::Probe::<C>::new()).build() }`.
 #[derive(Debug)]
-pub struct Probe<C>(PhantomData<C>);
+pub struct Probe<C>(PhantomData<fn() -> C>);
 
 impl<C> Probe<C> {
     /// A probe for `C`.
@@ -158,38 +161,33 @@ pub trait InitOutput<C> {
     fn settle(self) -> Result<ErasedChannel, Error>;
 }
 
-impl<C: Channel> InitOutput<C> for C {
+impl<C: Any + Send + Sync> InitOutput<C> for C {
     fn settle(self) -> Result<ErasedChannel, Error> {
         Ok(erase(self))
     }
 }
 
-impl<C: Channel, E: Into<EventError>> InitOutput<C> for Result<C, E> {
+impl<C: Any + Send + Sync, E: Into<EventError>> InitOutput<C> for Result<C, E> {
     fn settle(self) -> Result<ErasedChannel, Error> {
         self.map(erase).map_err(|error| Error::init(error.into()))
     }
 }
 
-/// A value that can become an acknowledgement: checked on the return type of an event handler, so that the
-/// compiler's message stands there.
-#[diagnostic::on_unimplemented(
-    message = "an event handler cannot return `{Self}`",
-    label = "not `Serialize`, so it cannot become the client's acknowledgement",
-    note = "return `()`, a type that implements `serde::Serialize`, or `Result<_, E>` where `E: Into<EventError>`"
-)]
-pub trait AnswerValue {}
-impl<T: serde::Serialize + ?Sized> AnswerValue for T {}
-
-/// An error a handler may return: checked on the return type.
+/// An error that a handler may return.
 #[diagnostic::on_unimplemented(
     message = "a handler cannot fail with `{Self}`",
     label = "not convertible into `EventError`",
     note = "use `EventError`, any type that implements `std::error::Error`, or implement `From<{Self}> for EventError`"
 )]
-pub trait HandlerError {}
+pub trait HandlerError: Into<EventError> {}
 impl<E: Into<EventError>> HandlerError for E {}
 
-/// Asserts [`AnswerValue`].
-pub const fn assert_answer<T: AnswerValue + ?Sized>() {}
-/// Asserts [`HandlerError`].
-pub const fn assert_error<E: HandlerError>() {}
+/// Converts the error of a return type that is written as `Result<T, E>`, so that the compiler speaks of `E` where
+/// it cannot.
+///
+/// # Errors
+///
+/// The given one, converted.
+pub fn fallible<T, E: HandlerError>(returned: Result<T, E>) -> Result<T, EventError> {
+    returned.map_err(Into::into)
+}

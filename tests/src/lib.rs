@@ -1,5 +1,7 @@
 //! What the tests share.
 
+pub mod nodes;
+pub mod servers;
 pub mod wire;
 
 use std::{

@@ -5,7 +5,10 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpSocket, TcpStream},
 };
-use tokio_tungstenite::{WebSocketStream, tungstenite::Message};
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{Message, client::IntoClientRequest},
+};
 
 /// A WebSocket that reads only when it is told to.
 #[derive(Debug)]
@@ -14,25 +17,59 @@ pub struct RawSocket(WebSocketStream<TcpStream>);
 impl RawSocket {
     /// Opens one to a service that listens at `url`, with a small receive buffer.
     pub async fn open(url: &str) -> Self {
+        Self::open_with(url, None).await
+    }
+
+    /// The same with a cookie.
+    pub async fn open_with(url: &str, cookie: Option<&str>) -> Self {
         let host = url.trim_start_matches("http://");
         let socket = TcpSocket::new_v4().expect("a socket");
         socket.set_recv_buffer_size(4096).expect("a small buffer");
         let stream = socket.connect(host.parse().expect("an address")).await.expect("the service listens");
-        let request = format!("ws://{host}/socket.io/?EIO=4&transport=websocket");
+        let mut request =
+            format!("ws://{host}/socket.io/?EIO=4&transport=websocket").into_client_request().expect("a request");
+        if let Some(cookie) = cookie {
+            request.headers_mut().insert("cookie", cookie.parse().expect("a cookie"));
+        }
         let (socket, _) = tokio_tungstenite::client_async(request, stream).await.expect("an upgrade");
         Self(socket)
     }
 
     /// Opens one and joins a channel, up to the answer.
     pub async fn join(url: &str, channel: &str) -> Self {
-        let mut socket = Self::open(url).await;
-        socket.send(&format!("40{channel},")).await;
+        Self::join_with(url, channel, None).await
+    }
+
+    /// The same with a cookie.
+    pub async fn join_with(url: &str, channel: &str, cookie: Option<&str>) -> Self {
+        let mut socket = Self::open_with(url, cookie).await;
+        socket.also_join(channel).await;
+        socket
+    }
+
+    /// Joins a further channel.
+    pub async fn also_join(&mut self, channel: &str) {
+        self.send(&format!("40{channel},")).await;
         loop {
-            let text = socket.read().await.expect("the connection lives");
+            let text = self.read().await.expect("the connection lives");
             if text.starts_with("40") {
-                return socket;
+                return;
             }
+            assert!(!text.starts_with("44"), "{text}");
         }
+    }
+
+    /// Reads until a message begins like this, and returns it; others are dropped. Fails the test at its deadline.
+    pub async fn expect(&mut self, beginning: &str) -> String {
+        let found = tokio::time::timeout(crate::DEADLINE, async {
+            loop {
+                let text = self.read().await.unwrap_or_else(|| panic!("the connection ended before `{beginning}`"));
+                if text.starts_with(beginning) {
+                    return text;
+                }
+            }
+        });
+        found.await.unwrap_or_else(|_| panic!("`{beginning}` did not come"))
     }
 
     /// Sends a text message; `false` when the connection has ended.

@@ -1,8 +1,10 @@
-//! What does not compile, and what the compiler says.
+//! What the macros refuse, as the compiler says it, and what they accept.
+//!
+//! `TRYBUILD=overwrite cargo test -p carolina-sockets-tests --test compile_errors` writes the expected messages anew.
 
 #[test]
-fn mistakes_are_underlined_where_they_stand() {
+fn mistakes_are_told_where_they_stand() {
     let cases = trybuild::TestCases::new();
-    cases.pass("ui/pass/*.rs");
     cases.compile_fail("ui/fail/*/*.rs");
+    cases.pass("ui/pass/*.rs");
 }

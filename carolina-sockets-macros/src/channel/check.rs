@@ -2,127 +2,185 @@
 
 use std::collections::HashMap;
 
-use syn::{GenericArgument, PathArguments, ReturnType, Type, spanned::Spanned};
+use proc_macro2::{TokenStream, TokenTree};
+use quote::ToTokens;
+use syn::{FnArg, GenericArgument, GenericParam, PathArguments, Type};
 
 use super::model::{Block, Handler, Receiver};
 use crate::{errors::Errors, on::Target};
 
-pub(super) fn block(block: &Block, errors: &mut Errors) {
-    for handler in &block.handlers {
+/// Checks every handler. One that breaks a rule is no longer sound.
+pub(super) fn block(block: &mut Block, errors: &mut Errors) {
+    for handler in &mut block.handlers {
+        let before = errors.count();
         receiver(handler, errors);
+        signature(handler, errors);
         arguments(handler, errors);
         output(handler, errors);
+        handler.sound &= errors.count() == before;
     }
-    duplicates(block, errors);
+    duplicates(&mut block.handlers, errors);
 }
 
 fn receiver(handler: &Handler, errors: &mut Errors) {
-    match (&handler.receiver, &handler.on.target) {
-        (Receiver::Other(span, "&mut self"), _) => errors.here(
-            *span,
+    let place = handler.signature.receiver();
+    match handler.receiver() {
+        Receiver::Exclusive => errors.at(
+            place,
             "a channel is shared by all its clients: take `&self`, and keep what changes in a `Mutex` or an atomic",
         ),
-        (Receiver::Other(span, _), _) => errors.here(*span, "a handler takes its channel as `&self`, or not at all"),
-        (Receiver::Shared, Target::Init) => {
-            errors.here(handler.method.span(), "`#[on(init)]` builds the channel, so it takes no `&self`");
+        Receiver::Other => {
+            errors.at(place, "a channel is shared by all its clients, so a handler takes it as `&self`, or not at all")
+        }
+        Receiver::Shared if matches!(target(handler), Some(Target::Init)) => {
+            errors.at(place, "`#[on(init)]` builds the channel, so it takes no `&self`");
+        }
+        Receiver::Shared | Receiver::None => {}
+    }
+}
+
+/// What no handler can be.
+fn signature(handler: &Handler, errors: &mut Errors) {
+    let signature = &handler.signature;
+    if let syn::Safety::Unsafe(token) = &signature.safety {
+        errors.at(token, "a handler cannot be `unsafe`: whatever a client sends ends up in it");
+    }
+    if let Some(token) = &signature.abi {
+        errors.at(token, "a handler is an ordinary function; leave `extern` out");
+    }
+    for parameter in &signature.generics.params {
+        if !matches!(parameter, GenericParam::Lifetime(_)) {
+            errors.at(parameter, "a handler cannot be generic: nobody would choose the type; write the one you mean");
+        }
+    }
+    for input in &signature.inputs {
+        let FnArg::Typed(argument) = input else { continue };
+        for attribute in argument.attrs.iter().filter(|attribute| attribute.path().is_ident("cfg")) {
+            errors.at(attribute, "a handler's argument cannot be conditional; put `#[cfg]` on the method");
+        }
+    }
+}
+
+/// Types that no extractor can have, and extractors that have nothing to read at this moment.
+fn arguments(handler: &Handler, errors: &mut Errors) {
+    for argument in handler.arguments() {
+        if has_impl(argument.to_token_stream()) {
+            errors.at(argument, "a handler's argument cannot be `impl Trait`; write the type you mean");
+        } else if let Type::Reference(_) = bare(argument) {
+            errors.at(argument, "a handler owns its arguments; take the extractor by value, as `socket: Socket`");
+        } else if let (Some(name), Some(target)) = (library_name(argument), target(handler)) {
+            moment(argument, &name, target, errors);
+        }
+    }
+}
+
+fn moment(argument: &Type, name: &str, target: &Target, errors: &mut Errors) {
+    let of_event = ["Data", "TryData", "Args", "Ack", "Event"].contains(&name);
+    match target {
+        Target::Authorize | Target::Connect if of_event => errors.at(
+            argument,
+            format!("there is no event yet, so no `{name}`; for what the client sent along take `handshake: Handshake` and read `handshake.auth::<T>()`"),
+        ),
+        Target::Disconnect if of_event => {
+            errors.at(argument, format!("the client is gone: `{name}` has nothing left to read"));
+        }
+        Target::Disconnect | Target::Init => {}
+        _ if name == "DisconnectReason" => {
+            errors.at(argument, "`DisconnectReason` is known in `#[on(disconnect)]` alone");
         }
         _ => {}
     }
 }
 
-/// Extractors that have nothing to read at this moment.
-fn arguments(handler: &Handler, errors: &mut Errors) {
-    for argument in &handler.arguments {
-        let Some(name) = last_segment(argument) else { continue };
-        let of_event = ["Data", "TryData", "Args", "Ack"].contains(&name.as_str());
-        match &handler.on.target {
-            Target::Authorize | Target::Connect if of_event => errors.at(
-                argument,
-                format!("there is no event yet, so no `{name}`; for what the client sent along take `handshake: Handshake` and read `handshake.auth::<T>()`"),
-            ),
-            Target::Disconnect if of_event => {
-                errors.at(argument, format!("the client is gone: `{name}` has nothing left to read"));
-            }
-            Target::Disconnect | Target::Init => {}
-            _ if name == "DisconnectReason" => {
-                errors.at(argument, "`DisconnectReason` is known in `#[on(disconnect)]` alone");
-            }
-            _ => {}
-        }
-    }
-}
-
 fn output(handler: &Handler, errors: &mut Errors) {
-    if let (Target::Init, ReturnType::Default) = (&handler.on.target, &handler.output) {
-        errors.at(&handler.method, "`#[on(init)]` builds the channel: it returns `Self` or `Result<Self, E>`");
+    match (target(handler), handler.output()) {
+        (Some(Target::Init), None) => errors
+            .at(&handler.signature.ident, "`#[on(init)]` builds the channel: it returns `Self` or `Result<Self, E>`"),
+        (_, Some(never @ Type::Never(_))) => errors.at(
+            never,
+            "a handler ends, and its end is the client's answer; for work that goes on, `tokio::spawn` it and return",
+        ),
+        _ => {}
     }
 }
 
 /// One handler per event, one of each lifecycle word. Handlers under `#[cfg]` may exclude each other, so they are left
 /// to the check at start-up.
-fn duplicates(block: &Block, errors: &mut Errors) {
+fn duplicates(handlers: &mut [Handler], errors: &mut Errors) {
     let mut events = HashMap::new();
     let mut words = HashMap::new();
-    for handler in block.handlers.iter().filter(|handler| handler.cfgs.is_empty()) {
-        let word = match &handler.on.target {
-            Target::Events(names) => {
+    for handler in handlers.iter_mut().filter(|handler| handler.cfgs.is_empty()) {
+        let before = errors.count();
+        let method = handler.signature.ident.to_string();
+        let word = match handler.on.as_ref().map(|on| &on.target) {
+            None => continue,
+            Some(Target::Events(names)) => {
                 for name in names {
-                    if let Some(other) =
-                        events.insert(name.value(), &handler.method).filter(|other| **other != handler.method)
-                    {
-                        errors.at(
-                            name,
-                            format!("`{}` has a handler already, `{other}`; one event has one handler", name.value()),
-                        );
+                    let event = name.value();
+                    match events.get(&event) {
+                        Some(other) => errors
+                            .at(name, format!("`{event}` has a handler already, `{other}`; one event has one handler")),
+                        None => drop(events.insert(event, method.clone())),
                     }
                 }
-                continue;
+                None
             }
-            Target::Any => "any",
-            Target::Authorize => "authorize",
-            Target::Connect => "connect",
-            Target::Disconnect => "disconnect",
-            Target::Init => "init",
+            Some(Target::Any) => Some("any"),
+            Some(Target::Authorize) => Some("authorize"),
+            Some(Target::Connect) => Some("connect"),
+            Some(Target::Disconnect) => Some("disconnect"),
+            Some(Target::Init) => Some("init"),
         };
-        if let Some(other) = words.insert(word, &handler.method) {
-            errors.here(handler.on.span, format!("a channel has one `#[on({word})]`, and `{other}` is it"));
+        if let Some(word) = word {
+            match words.get(word) {
+                Some(other) => {
+                    errors.at(&handler.attribute, format!("a channel has one `#[on({word})]`, and `{other}` is it"));
+                }
+                None => drop(words.insert(word, method)),
+            }
         }
+        handler.sound &= errors.count() == before;
     }
 }
 
-/// The name of a type, without its path and arguments.
-fn last_segment(of: &Type) -> Option<String> {
+fn target(handler: &Handler) -> Option<&Target> {
+    handler.on.as_ref().map(|on| &on.target)
+}
+
+/// A type without the invisible groups that `macro_rules` puts around it, and without parentheses.
+pub(super) fn bare(of: &Type) -> &Type {
     match of {
-        Type::Path(path) => path.path.segments.last().map(|segment| segment.ident.to_string()),
-        _ => None,
+        Type::Group(group) => bare(&group.elem),
+        Type::Paren(paren) => bare(&paren.elem),
+        other => other,
     }
 }
 
-/// The parts of `Result<T, E>` as it is written: `T`, and `E` where it stands there.
-pub(super) fn result_parts(of: &Type) -> Option<(&Type, Option<&Type>)> {
-    let Type::Path(path) = of else { return None };
+/// The name of a type that is written as one of the library's: by its name alone, or by a path that begins with the
+/// library's name.
+fn library_name(of: &Type) -> Option<String> {
+    let Type::Path(path) = bare(of) else { return None };
+    let segments = &path.path.segments;
+    let ours = segments.len() == 1 || segments.first().is_some_and(|first| first.ident == "carolina_sockets");
+    segments.last().filter(|_| ours).map(|last| last.ident.to_string())
+}
+
+fn has_impl(tokens: TokenStream) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Ident(word) => word == "impl",
+        TokenTree::Group(group) => has_impl(group.stream()),
+        _ => false,
+    })
+}
+
+/// The parts of a `Result<T, E>` that is written with both.
+pub(super) fn result_parts(of: &Type) -> Option<(&Type, &Type)> {
+    let Type::Path(path) = bare(of) else { return None };
     let last = path.path.segments.last().filter(|segment| segment.ident == "Result")?;
     let PathArguments::AngleBracketed(arguments) = &last.arguments else { return None };
     let mut types = arguments.args.iter().filter_map(|argument| match argument {
         GenericArgument::Type(of) => Some(of),
         _ => None,
     });
-    Some((types.next()?, types.next()))
-}
-
-/// Whether a type is `()`, a bare `Result`, or one that is not spelled out.
-pub(super) fn is_unchecked(of: &Type) -> bool {
-    match of {
-        Type::Tuple(tuple) => tuple.elems.is_empty(),
-        Type::ImplTrait(_) | Type::Never(_) => true,
-        Type::Path(path) => {
-            path.path.segments.last().is_some_and(|last| last.ident == "Result" && last.arguments.is_none())
-        }
-        _ => false,
-    }
-}
-
-/// Where a type stands.
-pub(super) fn place(of: &Type) -> proc_macro2::Span {
-    of.span()
+    Some((types.next()?, types.next()?))
 }

@@ -4,15 +4,16 @@
 //! handler takes and returns is checked by bounds whose span is that of the argument or return type.
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{format_ident, quote, quote_spanned};
-use syn::{ReturnType, Type};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
+use syn::{Type, ext::IdentExt, spanned::Spanned};
 
 use super::{
-    check::{is_unchecked, place, result_parts},
+    attributes::without_lifetimes,
+    check::result_parts,
     model::{Block, Driver, Handler, Receiver},
 };
 use crate::{
-    on::Target,
+    on::{On, Target},
     paths::{core, location, private},
 };
 
@@ -20,25 +21,47 @@ fn p(name: &str) -> TokenStream {
     private(Span::call_site(), name)
 }
 
+/// A name inside the expansion. No constant of the caller's may be called the same, or it would be taken for a pattern.
+fn local(name: &str) -> Ident {
+    local_at(Span::call_site(), name)
+}
+
+/// The same where something may be wrong with what it names, so that the compiler tells it there.
+fn local_at(place: Span, name: &str) -> Ident {
+    format_ident!("__carolina_{name}", span = place)
+}
+
+/// Before an item that stands for one of the user's: the lints that are the user's item's, not its.
+fn quiet() -> TokenStream {
+    quote! {
+        #[allow(
+            deprecated, non_snake_case, unused_variables, unused_qualifications,
+            clippy::all, clippy::pedantic, clippy::nursery
+        )]
+    }
+}
+
 /// The row of a struct.
 pub(super) fn driver(driver: &Driver) -> TokenStream {
-    let Driver { name, path, private: is_private, cfgs } = driver;
+    let Driver { name, path, private: is_private, cfgs, .. } = driver;
     let (channel, row, inventory) = (p("Channel"), p("ChannelRow"), p("inventory"));
     let (channel_type, probe, built, not_built) = (p("channel_type"), p("Probe"), p("DefaultBuilt"), p("NotBuilt"));
     let (erased, option, text) = (p("ErasedChannel"), core("option::Option"), core("primitive::str"));
+    let (build, quiet) = (local("build"), quiet());
     let path = match path {
         Some(path) => quote!(#option::Some(#path)),
         None => quote!(#option::None),
     };
-    let driver = name.to_string();
+    let driver = name.unraw().to_string();
     let location = location(name.span());
     quote! {
         #(#cfgs)*
+        #quiet
         const _: () = {
             impl #channel for #name {
                 const DRIVER: &'static #text = #driver;
             }
-            fn build() -> #option<#erased> {
+            fn #build() -> #option<#erased> {
                 #[allow(unused_imports)]
                 use {#built as _, #not_built as _};
                 (&#probe::<#name>::new()).build()
@@ -49,7 +72,7 @@ pub(super) fn driver(driver: &Driver) -> TokenStream {
                     path: #path,
                     private: #is_private,
                     channel: #channel_type::<#name>,
-                    default: build,
+                    default: #build,
                     location: #location,
                 }
             }
@@ -57,222 +80,260 @@ pub(super) fn driver(driver: &Driver) -> TokenStream {
     }
 }
 
-/// The rows of an impl block.
+/// The rows of an impl block. A handler that is refused has none; the sound ones keep theirs, so that the compiler goes
+/// on with them.
 pub(super) fn block(block: &Block) -> TokenStream {
-    let rows = block.handlers.iter().map(|handler| row(block, handler));
+    let rows = block.handlers.iter().enumerate().filter_map(|(number, handler)| {
+        let on = handler.on.as_ref().filter(|_| block.sound && handler.sound)?;
+        Some(Row { block, handler, on, number }.expand())
+    });
     // `#[on]` is taken away before the compiler resolves it; this counts its import as used.
     let used = block.handlers.first().map(|handler| {
-        let (attribute, used) = (&handler.attribute, Ident::new(crate::on::USED, Span::call_site()));
+        let (attribute, used) = (handler.attribute.path(), Ident::new(crate::on::USED, Span::call_site()));
         quote!(#[#attribute(#used)] const _: () = ();)
     });
     rows.chain(used).collect()
 }
 
-fn row(block: &Block, handler: &Handler) -> TokenStream {
-    let Block { channel, driver, cfgs: block_cfgs, .. } = block;
-    let cfgs = &handler.cfgs;
-    let (row, call, channel_type, inventory) = (p("HandlerRow"), p("Call"), p("channel_type"), p("inventory"));
-    let method = handler.method.to_string();
-    let on = on(&handler.on.target);
-    let options = options(handler);
-    let (run_name, needs_name) = (
-        format_ident!("__carolina_run_{}", handler.method, span = Span::call_site()),
-        format_ident!("__carolina_needs_{}", handler.method, span = Span::call_site()),
-    );
-    let is_init = matches!(handler.on.target, Target::Init);
-    let (run, variant) = match is_init {
-        true => (init(handler, &run_name), quote!(Init)),
-        false => (run(handler, &run_name), quote!(Event)),
-    };
-    let needs = needs(handler, &needs_name, if is_init { "FromInit" } else { "FromEvent" });
-    let location = location(handler.on.span);
-    // The type is named where it stands, so that an error about it is shown there.
-    let channel_type = quote_spanned!(place(channel)=> #channel_type::<#channel>);
-    quote! {
-        #(#block_cfgs)*
-        #(#cfgs)*
-        const _: () = {
-            #[automatically_derived]
-            #[allow(deprecated, non_snake_case, unused_variables, unused_mut, unreachable_code, clippy::all, clippy::pedantic, clippy::nursery)]
-            impl #channel {
-                #run
-                #needs
+/// A handler on its way to its row.
+struct Row<'a> {
+    block: &'a Block,
+    handler: &'a Handler,
+    on: &'a On,
+    /// Of the handlers of its block.
+    number: usize,
+}
+
+impl Row<'_> {
+    fn expand(&self) -> TokenStream {
+        let Block { channel, driver, cfgs: block_cfgs, .. } = self.block;
+        let cfgs = &self.handler.cfgs;
+        let (row, call, inventory) = (p("HandlerRow"), p("Call"), p("inventory"));
+        let method = self.handler.signature.ident.unraw();
+        let run_name = local(&format!("run_{method}_{}", self.number));
+        let needs_name = local(&format!("needs_{method}_{}", self.number));
+        let method = method.to_string();
+        let (on, options, quiet) = (self.target(), self.options(), quiet());
+        let (run, variant) = match self.on.target {
+            Target::Init => (self.init(&run_name), quote!(Init)),
+            _ => (self.run(&run_name), quote!(Event)),
+        };
+        let needs = self.needs(&needs_name);
+        let location = location(self.handler.attribute.pound_token.span());
+        // The type is named where it stands, so that an error about it is shown there.
+        let place = channel.span();
+        let channel_type = private(place, "channel_type");
+        let channel_type = quote_spanned!(place=> #channel_type::<#channel>);
+        quote! {
+            #(#block_cfgs)*
+            #(#cfgs)*
+            #quiet
+            const _: () = {
+                impl #channel {
+                    #run
+                    #needs
+                }
+                #inventory::submit! {
+                    #row {
+                        channel: #channel_type,
+                        driver: #driver,
+                        method: #method,
+                        on: #on,
+                        options: #options,
+                        needs: <#channel>::#needs_name,
+                        call: #call::#variant(<#channel>::#run_name),
+                        location: #location,
+                    }
+                }
+            };
+        }
+    }
+
+    fn target(&self) -> TokenStream {
+        let on = p("On");
+        match &self.on.target {
+            Target::Events(names) => quote!(#on::Events(&[#(#names),*])),
+            Target::Any => quote!(#on::Any),
+            Target::Authorize => quote!(#on::Authorize),
+            Target::Connect => quote!(#on::Connect),
+            Target::Disconnect => quote!(#on::Disconnect),
+            Target::Init => quote!(#on::Init),
+        }
+    }
+
+    fn options(&self) -> TokenStream {
+        let (options, rate, option, duration) =
+            (p("Options"), p("Rate"), core("option::Option"), core("time::Duration"));
+        let length = |of: std::time::Duration| {
+            let (seconds, nanos) = (of.as_secs(), of.subsec_nanos());
+            quote!(#duration::new(#seconds, #nanos))
+        };
+        let timeout = match self.on.timeout.map(length) {
+            Some(timeout) => quote!(#option::Some(#timeout)),
+            None => quote!(#option::None),
+        };
+        let rate = match self.on.rate {
+            Some((count, per)) => {
+                let per = length(per);
+                quote!(#option::Some(#rate { count: #count, per: #per }))
             }
-            #inventory::submit! {
-                #row {
-                    channel: #channel_type,
-                    driver: #driver,
-                    method: #method,
-                    on: #on,
-                    options: #options,
-                    needs: <#channel>::#needs_name,
-                    call: #call::#variant(<#channel>::#run_name),
-                    location: #location,
+            None => quote!(#option::None),
+        };
+        let concurrent = self.on.concurrent;
+        quote!(#options { concurrent: #concurrent, timeout: #timeout, rate: #rate })
+    }
+
+    /// The function that extracts the arguments, calls the method and settles what it returns.
+    fn run(&self, name: &Ident) -> TokenStream {
+        let (any, event_context, future, outcome, downcast) =
+            (p("AnyChannel"), p("EventContext"), p("EventFuture"), p("Outcome"), p("downcast"));
+        let (channel, context) = (local("channel"), local("context"));
+        let (probe, readable, unreadable) = (p("Probe"), p("ViaReadable"), p("ViaUnreadable"));
+        let read =
+            |_: Span, argument: &TokenStream| quote!((&#probe::<#argument>::new()).argument().read(#context).await);
+        let refuse = |error: &Ident| quote!(#outcome::Failed(#error));
+        let body = self.body(&quote!(#downcast::<Self>(#channel)), read, refuse, &self.settle(&context));
+        // The bound has the span of the argument, so that a type that is no extractor is reported there.
+        let checks = self.arguments().into_iter().map(|(place, argument)| {
+            let assert = private(place, "assert_extractor");
+            quote_spanned!(place=> #assert::<#argument>();)
+        });
+        quote! {
+            #[doc(hidden)]
+            fn #name<'a>(#channel: &'a #any, #context: &'a mut #event_context) -> #future<'a> {
+                #[allow(unused_imports)]
+                use {#readable as _, #unreadable as _};
+                #(#checks)*
+                #body
+            }
+        }
+    }
+
+    /// The function that builds a channel.
+    fn init(&self, name: &Ident) -> TokenStream {
+        let (init_context, future, erased, error) = (p("InitContext"), p("BoxFuture"), p("ErasedChannel"), p("Error"));
+        let (result, context) = (core("result::Result"), local("context"));
+        let read = |place: Span, argument: &TokenStream| {
+            let from = private(place, "FromInit");
+            quote_spanned!(place=> <#argument as #from>::from_init(&#context))
+        };
+        let refuse = |error: &Ident| quote!(#result::Err(#error));
+        let place = self.handler.output_place();
+        let returned = local_at(place, "returned");
+        let output = private(place, "InitOutput");
+        let settle = quote_spanned!(place=> #output::<Self>::settle(#returned));
+        let body = self.body(&TokenStream::new(), read, refuse, &settle);
+        quote! {
+            #[doc(hidden)]
+            fn #name(#context: #init_context) -> #future<'static, #result<#erased, #error>> {
+                #body
+            }
+        }
+    }
+
+    /// What both have in common: `read` reads an argument into a result, `refuse` tells that one could not be read.
+    fn body(
+        &self,
+        channel: &TokenStream,
+        read: impl Fn(Span, &TokenStream) -> TokenStream,
+        refuse: impl Fn(&Ident) -> TokenStream,
+        settle: &TokenStream,
+    ) -> TokenStream {
+        let signature = &self.handler.signature;
+        let (result, value, error) = (core("result::Result"), local("value"), local("error"));
+        let arguments = self.arguments();
+        let names: Vec<Ident> = (0..arguments.len()).map(|number| local(&format!("argument_{number}"))).collect();
+        let extract = arguments.iter().zip(&names).map(|((place, argument), name)| {
+            let (read, refuse) = (read(*place, argument), refuse(&error));
+            quote! {
+                let #name = match #read {
+                    #result::Ok(#value) => #value,
+                    #result::Err(#error) => return #refuse,
+                };
+            }
+        });
+        let (method, returned) = (&signature.ident, local("returned"));
+        let channel = matches!(self.handler.receiver(), Receiver::Shared).then(|| quote!(#channel,));
+        let wait = signature.asyncness.map(|_| quote!(.await));
+        let fallible = self.fallible();
+        // A future that cannot move between threads is the method's, so it is reported there.
+        let place = method.span();
+        let boxed = private(place, "boxed");
+        let body = quote! {{
+            #(#extract)*
+            let #returned = Self::#method(#channel #(#names),*)#wait;
+            #fallible
+            #settle
+        }};
+        quote_spanned!(place=> #boxed(async move #body))
+    }
+
+    /// The arguments' types, each with its place.
+    fn arguments(&self) -> Vec<(Span, TokenStream)> {
+        let lifetimes: Vec<String> =
+            self.handler.signature.generics.lifetimes().map(|known| known.lifetime.ident.to_string()).collect();
+        let types = self.handler.arguments();
+        types.map(|of| (of.span(), without_lifetimes(of.to_token_stream(), &lifetimes))).collect()
+    }
+
+    /// The return type, where it is a `Result<T, E>` that may be one.
+    fn result(&self) -> Option<(&Type, &Type)> {
+        self.handler.output().and_then(result_parts).filter(|_| !matches!(self.on.target, Target::Disconnect))
+    }
+
+    /// Turns a written `E` into the library's error, for a message that stands at `E` when it cannot be.
+    fn fallible(&self) -> Option<TokenStream> {
+        let (_, error) = self.result()?;
+        let place = error.span();
+        let (fallible, returned) = (private(place, "fallible"), local_at(place, "returned"));
+        Some(quote_spanned!(place=> let #returned = #fallible(#returned);))
+    }
+
+    fn settle(&self, context: &Ident) -> TokenStream {
+        let place = self.handler.output_place();
+        let by_trait = |name| {
+            let returned = local_at(place, "returned");
+            let output = private(place, name);
+            quote_spanned!(place=> #output::settle(#returned))
+        };
+        match self.on.target {
+            Target::Authorize => by_trait("AuthorizeOutput"),
+            Target::Connect => by_trait("ConnectOutput"),
+            Target::Disconnect => by_trait("DisconnectOutput"),
+            _ => {
+                let place = self.result().map_or(place, |(value, _)| value.span());
+                let (kind, returned) = (p("kind"), local_at(place, "returned"));
+                let settle =
+                    quote_spanned!(place=> (&&&&#kind::Wrap::of(&#returned)).kind().settle(#returned, #context));
+                quote! {
+                    #[allow(unused_imports)]
+                    use #kind::{ViaNothing as _, ViaResult as _, ViaUnit as _, ViaUnitResult as _, ViaValue as _};
+                    #settle
                 }
             }
-        };
-    }
-}
-
-fn on(target: &Target) -> TokenStream {
-    let on = p("On");
-    match target {
-        Target::Events(names) => quote!(#on::Events(&[#(#names),*])),
-        Target::Any => quote!(#on::Any),
-        Target::Authorize => quote!(#on::Authorize),
-        Target::Connect => quote!(#on::Connect),
-        Target::Disconnect => quote!(#on::Disconnect),
-        Target::Init => quote!(#on::Init),
-    }
-}
-
-fn options(handler: &Handler) -> TokenStream {
-    let (options, rate, option, duration) = (p("Options"), p("Rate"), core("option::Option"), core("time::Duration"));
-    let length = |of: std::time::Duration| {
-        let (seconds, nanos) = (of.as_secs(), of.subsec_nanos());
-        quote!(#duration::new(#seconds, #nanos))
-    };
-    let timeout = match handler.on.timeout.map(length) {
-        Some(timeout) => quote!(#option::Some(#timeout)),
-        None => quote!(#option::None),
-    };
-    let rate = match handler.on.rate {
-        Some((count, per)) => {
-            let per = length(per);
-            quote!(#option::Some(#rate { count: #count, per: #per }))
-        }
-        None => quote!(#option::None),
-    };
-    let concurrent = handler.on.concurrent;
-    quote!(#options { concurrent: #concurrent, timeout: #timeout, rate: #rate })
-}
-
-/// The function that extracts the arguments, calls the method and settles what it returns.
-fn run(handler: &Handler, name: &Ident) -> TokenStream {
-    let (any, context, future, boxed, outcome, downcast) =
-        (p("AnyChannel"), p("EventContext"), p("EventFuture"), p("boxed"), p("Outcome"), p("downcast"));
-    let result = core("result::Result");
-    let names: Vec<Ident> =
-        (0..handler.arguments.len()).map(|n| format_ident!("argument_{n}", span = Span::call_site())).collect();
-    let extract = handler.arguments.iter().zip(&names).map(|(argument, name)| {
-        let from = private(place(argument), "FromEvent");
-        // The bound has the span of the argument, so that a type that is no extractor is reported there.
-        let read = quote_spanned!(place(argument)=> <#argument as #from>::from_event(context));
-        quote! {
-            let #name = match #read.await {
-                #result::Ok(value) => value,
-                #result::Err(error) => return #outcome::Failed(error),
-            };
-        }
-    });
-    let call = call(handler, &names, &quote!(#downcast::<Self>(channel)));
-    let settle = settle(handler);
-    let checks = checks(handler);
-    quote! {
-        #[doc(hidden)]
-        fn #name<'a>(channel: &'a #any, context: &'a mut #context) -> #future<'a> {
-            #boxed(async move {
-                #(#extract)*
-                let returned = #call;
-                #checks
-                #settle
-            })
         }
     }
-}
 
-fn call(handler: &Handler, arguments: &[Ident], channel: &TokenStream) -> TokenStream {
-    let method = &handler.method;
-    let receiver = matches!(handler.receiver, Receiver::Shared).then(|| quote!(#channel,));
-    let wait = handler.is_async.then(|| quote!(.await));
-    quote!(Self::#method(#receiver #(#arguments),*)#wait)
-}
-
-fn settle(handler: &Handler) -> TokenStream {
-    let span = handler.output_span;
-    let by_trait = |name| {
-        let output = private(span, name);
-        quote_spanned!(span=> #output::settle(returned))
-    };
-    match handler.on.target {
-        Target::Events(_) | Target::Any => {
-            let kind = private(Span::call_site(), "kind");
-            let spanned = quote_spanned!(span=> (&&&#kind::Wrap::of(&returned)).kind());
-            quote! {
-                #[allow(unused_imports)]
-                use #kind::{ViaResult as _, ViaUnit as _, ViaUnitResult as _, ViaValue as _};
-                #spanned.settle(returned, context)
+    /// The function that tells what start-up has to provide.
+    fn needs(&self, name: &Ident) -> TokenStream {
+        let (needs, all) = (local("needs"), p("Needs"));
+        let is_init = matches!(self.on.target, Target::Init);
+        let each = self.arguments().into_iter().map(|(place, argument)| {
+            if is_init {
+                let from = private(place, "FromInit");
+                return quote_spanned!(place=> <#argument as #from>::needs(#needs););
             }
-        }
-        Target::Authorize => by_trait("AuthorizeOutput"),
-        Target::Connect => by_trait("ConnectOutput"),
-        Target::Disconnect => by_trait("DisconnectOutput"),
-        Target::Init => TokenStream::new(),
-    }
-}
-
-/// Bounds on the return type, for a message that speaks of it.
-fn checks(handler: &Handler) -> TokenStream {
-    let (Target::Events(_) | Target::Any, ReturnType::Type(_, output)) = (&handler.on.target, &handler.output) else {
-        return TokenStream::new();
-    };
-    let check = |name: &str, of: &Type| {
-        let assert = private(place(of), name);
-        quote_spanned!(place(of)=> #assert::<#of>();)
-    };
-    match result_parts(output) {
-        Some((value, error)) => {
-            let value = (!is_unchecked(value)).then(|| check("assert_answer", value));
-            let error = error.map(|error| check("assert_error", error));
-            quote!(#value #error)
-        }
-        None if is_unchecked(output) => TokenStream::new(),
-        None => check("assert_answer", output),
-    }
-}
-
-fn needs(handler: &Handler, name: &Ident, from: &str) -> TokenStream {
-    let needs = p("Needs");
-    let each = handler.arguments.iter().map(|argument| {
-        let from = private(place(argument), from);
-        quote_spanned!(place(argument)=> <#argument as #from>::needs(needs);)
-    });
-    quote! {
-        #[doc(hidden)]
-        fn #name(needs: &mut #needs) {
-            #(#each)*
-        }
-    }
-}
-
-/// The function that builds a channel.
-fn init(handler: &Handler, name: &Ident) -> TokenStream {
-    let (context, future, erased, error, boxed) =
-        (p("InitContext"), p("BoxFuture"), p("ErasedChannel"), p("Error"), p("boxed"));
-    let result = core("result::Result");
-    let names: Vec<Ident> =
-        (0..handler.arguments.len()).map(|n| format_ident!("argument_{n}", span = Span::call_site())).collect();
-    let extract = handler.arguments.iter().zip(&names).map(|(argument, name)| {
-        let from = private(place(argument), "FromInit");
-        let read = quote_spanned!(place(argument)=> <#argument as #from>::from_init(&context));
+            let probe = p("Probe");
+            quote!((&#probe::<#argument>::new()).argument().needs(#needs);)
+        });
+        let (readable, unreadable) = (p("ViaReadable"), p("ViaUnreadable"));
         quote! {
-            let #name = match #read {
-                #result::Ok(value) => value,
-                #result::Err(error) => return #result::Err(error),
-            };
-        }
-    });
-    let call = call(handler, &names, &TokenStream::new());
-    let output = private(handler.output_span, "InitOutput");
-    let settle = quote_spanned!(handler.output_span=> #output::<Self>::settle(returned));
-    quote! {
-        #[doc(hidden)]
-        fn #name(context: #context) -> #future<'static, #result<#erased, #error>> {
-            #boxed(async move {
-                #(#extract)*
-                let returned = #call;
-                #settle
-            })
+            #[doc(hidden)]
+            fn #name(#needs: &mut #all) {
+                #[allow(unused_imports)]
+                use {#readable as _, #unreadable as _};
+                #(#each)*
+            }
         }
     }
 }

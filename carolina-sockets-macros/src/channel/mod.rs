@@ -1,6 +1,7 @@
 //! `#[channel]`: tokens are parsed into a model, the model is checked, and what is sound is expanded. The user's item is
 //! emitted in any case, so that one mistake does not make a second wave of errors.
 
+mod attributes;
 mod check;
 mod expand;
 mod model;
@@ -24,15 +25,13 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let (item, rows) = match item {
         Item::Struct(item) => {
             let driver = parse::driver(arguments, &item, &mut errors);
-            let rows = driver.map(|driver| expand::driver(&driver));
+            let rows = driver.sound.then(|| expand::driver(&driver));
             (quote!(#item), rows)
         }
         Item::Impl(mut item) => {
-            let block = parse::block(arguments, &mut item, &mut errors);
-            check::block(&block, &mut errors);
-            // A handler that is refused is left out; the sound ones stay, so that the compiler goes on with them.
-            let rows = errors.is_empty().then(|| expand::block(&block));
-            (quote!(#item), rows)
+            let mut block = parse::block(&arguments, &mut item, &mut errors);
+            check::block(&mut block, &mut errors);
+            (quote!(#item), Some(expand::block(&block)))
         }
         item => {
             errors.at(parse::head(&item), "`#[channel]` stands above a struct, and above its impl blocks");
@@ -64,9 +63,16 @@ mod tests {
             #[on("a", "b", concurrent, timeout = "5s", rate = "20/s")]
             async fn event(&self, Data((mut a, b)): Data<(u8, u8)>) -> Result<u8, EventError> { Ok(a) }
             #[on(any)] fn any(event: Event) {}
+            #[on("long")] fn long(self: &Self) -> impl Serialize { 1 }
+            #[on("named")] fn named<'a>(&'a self, data: Data<Cow<'a, str>>) -> &'a str { "" }
+            #[cfg(a)] #[on("either")] fn either(&self) {}
+            #[cfg(not(a))] #[on("either")] fn other(&self) {}
+            #[cfg_attr(a, on("one"))] #[cfg_attr(not(a), on("two"))] fn conditional(&self) {}
             fn helper(&mut self) {}
         }"#;
         assert_eq!(messages("", block), "");
+        // A type of the user's own that happens to be called like one of the library's.
+        assert_eq!(messages("", "impl A { #[on(connect)] fn a(&self, data: mine::Data<u8>) {} }"), "");
     }
 
     #[test]
@@ -78,11 +84,18 @@ mod tests {
             ("privat", "struct A;", "did you mean `private`?"),
             ("private, private", "struct A;", "given twice"),
             ("7", "struct A;", "is a string"),
+            ("/a", "struct A;", "stands in quotes"),
+            ("a", "struct A;", "write `\\\"/a\\\"`"),
+            ("path = \"/a\"", "struct A;", "stands by itself"),
+            ("private = true", "struct A;", "takes no value"),
+            ("\"/a\" private", "struct A;", "expected `,`"),
             ("", "struct A<T>(T);", "cannot be generic"),
             ("", "enum A { B }", "stands above a struct"),
             ("", "fn a() {}", "stands above a struct"),
             ("\"/a\"", "impl A {}", "the path stands above the struct"),
             ("", "impl<T> A<T> {}", "cannot be generic"),
+            ("", "impl A<'_> {}", "generic over a lifetime"),
+            ("", "impl A<u8> {}", "cannot be generic"),
             ("", "impl Clone for A {}", "its own methods"),
             ("", "impl A { #[on(\"a\")] const B: u8 = 1; }", "a method"),
             ("", "impl A { #[on(\"a\")] fn a(&mut self) {} }", "Mutex"),
@@ -90,6 +103,11 @@ mod tests {
             ("", "impl A { #[on(\"a\")] fn a(self: Arc<Self>) {} }", "`&self`"),
             ("", "impl A { #[on(\"a\")] fn a<T>(&self, a: T) {} }", "generic"),
             ("", "impl A { #[on(\"a\")] fn a(&self, a: impl Copy) {} }", "`impl Trait`"),
+            ("", "impl A { #[on(\"a\")] fn a(&self, a: Option<impl Copy>) {} }", "`impl Trait`"),
+            ("", "impl A { #[on(\"a\")] fn a(&self, a: &Socket) {} }", "by value"),
+            ("", "impl A { #[on(\"a\")] fn a(&self, #[cfg(b)] a: Socket) {} }", "on the method"),
+            ("", "impl A { #[on(\"a\")] fn a(&self) -> ! { loop {} } }", "a handler ends"),
+            ("", "impl A { #[on(\"a\")] extern \"C\" fn a(&self) {} }", "leave `extern` out"),
             ("", "impl A { #[on(\"a\")] unsafe fn a(&self) {} }", "`unsafe`"),
             ("", "impl A { #[on(\"a\")] #[on(\"b\")] fn a(&self) {} }", "#[on(\\\"a\\\", \\\"b\\\")]"),
             ("", "impl A { #[on(\"a\")] fn a(&self) {} #[on(\"a\")] fn b(&self) {} }", "`a` has a handler already"),
@@ -97,7 +115,13 @@ mod tests {
             ("", "impl A { #[on(init)] fn a(&self) -> Self { A } }", "no `&self`"),
             ("", "impl A { #[on(init)] fn a() {} }", "returns `Self`"),
             ("", "impl A { #[on(connect)] fn a(&self, data: Data<u8>) {} }", "auth::<T>()"),
+            ("", "impl A { #[on(authorize)] fn a(&self, event: Event) -> bool { true } }", "no event yet"),
             ("", "impl A { #[on(disconnect)] fn a(&self, ack: Ack) {} }", "nothing left to read"),
+            (
+                "",
+                "impl A { #[on(disconnect)] fn a(&self, args: carolina_sockets::Args<Vec<u8>>) {} }",
+                "nothing left to read",
+            ),
             ("", "impl A { #[on(\"a\")] fn a(&self, reason: DisconnectReason) {} }", "`#[on(disconnect)]` alone"),
             ("", "impl A { #[on] fn a(&self) {} }", "needs an event's name"),
         ] {
@@ -111,6 +135,24 @@ mod tests {
         let expanded = expand("".parse().unwrap(), "impl A { #[on(nonsense)] fn a(&self) {} }".parse().unwrap());
         let expanded = expanded.to_string();
         assert!(expanded.contains("fn a (& self)"), "{expanded}");
-        assert!(!expanded.contains("# [on"), "{expanded}");
+        assert!(!expanded.contains("# [on (nonsense"), "{expanded}");
+    }
+
+    #[test]
+    fn a_mistake_in_one_handler_takes_no_row_from_another() {
+        let block = r#"impl A { #[on("a")] fn a(&mut self) {} #[on("b")] fn b(&self) {} }"#;
+        let expanded = expand(TokenStream::new(), block.parse().unwrap()).to_string();
+        assert_eq!(expanded.matches("HandlerRow").count(), 1, "{expanded}");
+        let driver = expand("\"a\"".parse().unwrap(), "struct A;".parse().unwrap()).to_string();
+        assert_eq!(driver.matches("ChannelRow").count(), 1, "{driver}");
+    }
+
+    #[test]
+    fn every_mistake_of_a_handler_is_told() {
+        let block = r#"impl A { #[on("", rate = "20")] unsafe fn a(&mut self, a: impl Copy) -> ! {} }"#;
+        let found = messages("", block);
+        for expected in ["needs a name", "no rate", "`unsafe`", "Mutex", "`impl Trait`", "a handler ends"] {
+            assert!(found.contains(expected), "{expected}: {found}");
+        }
     }
 }

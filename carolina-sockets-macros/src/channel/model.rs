@@ -1,7 +1,8 @@
 //! What the attributes say, in types.
 
 use proc_macro2::Span;
-use syn::{Attribute, Ident, LitStr, Path, ReturnType, Type};
+use quote::ToTokens;
+use syn::{Attribute, FnArg, Ident, LitStr, ReceiverKind, ReturnType, Signature, Type, spanned::Spanned};
 
 use crate::on::On;
 
@@ -12,6 +13,8 @@ pub(super) struct Driver {
     pub(super) private: bool,
     /// `#[cfg]`s of the struct.
     pub(super) cfgs: Vec<Attribute>,
+    /// Whether nothing was wrong enough to leave the struct without its row.
+    pub(super) sound: bool,
 }
 
 /// An impl block under `#[channel]`.
@@ -23,28 +26,67 @@ pub(super) struct Block {
     /// `#[cfg]`s of the block.
     pub(super) cfgs: Vec<Attribute>,
     pub(super) handlers: Vec<Handler>,
+    /// Whether nothing was wrong with the block itself; its handlers may be wrong each for itself.
+    pub(super) sound: bool,
 }
 
 /// A method under `#[on]`.
 pub(super) struct Handler {
-    /// The attribute's path as it was written, to count as used.
-    pub(super) attribute: Path,
-    pub(super) on: On,
-    pub(super) method: Ident,
+    pub(super) attribute: Attribute,
+    /// `None` where the attribute does not tell what the handler is for.
+    pub(super) on: Option<On>,
     /// `#[cfg]`s of the method, to be put on its row too.
     pub(super) cfgs: Vec<Attribute>,
-    pub(super) receiver: Receiver,
-    pub(super) is_async: bool,
-    pub(super) arguments: Vec<Type>,
-    pub(super) output: ReturnType,
-    /// Where the return type stands, or the name where there is none.
-    pub(super) output_span: Span,
+    pub(super) signature: Signature,
+    /// Whether nothing was wrong with it, so that it gets a row.
+    pub(super) sound: bool,
 }
 
 /// How a method takes its channel.
 pub(super) enum Receiver {
+    /// Not at all.
     None,
+    /// `&self`.
     Shared,
-    /// `&mut self`, `self` and the like, with the place.
-    Other(Span, &'static str),
+    /// `&mut self`.
+    Exclusive,
+    /// `self`, and whatever else there is.
+    Other,
+}
+
+impl Handler {
+    pub(super) fn receiver(&self) -> Receiver {
+        let Some(receiver) = self.signature.receiver() else { return Receiver::None };
+        match &receiver.kind {
+            ReceiverKind::Reference(_, _, None) => Receiver::Shared,
+            ReceiverKind::Reference(_, _, Some(_)) => Receiver::Exclusive,
+            ReceiverKind::Typed(_, of) => match of.to_token_stream().to_string().as_str() {
+                "& Self" | "&Self" => Receiver::Shared,
+                "& mut Self" | "&mut Self" => Receiver::Exclusive,
+                _ => Receiver::Other,
+            },
+            _ => Receiver::Other,
+        }
+    }
+
+    /// The types of the arguments, without the channel.
+    pub(super) fn arguments(&self) -> impl Iterator<Item = &Type> {
+        self.signature.inputs.iter().filter_map(|input| match input {
+            FnArg::Typed(argument) => Some(&*argument.ty),
+            FnArg::Receiver(_) => None,
+        })
+    }
+
+    /// The return type, where one is written.
+    pub(super) fn output(&self) -> Option<&Type> {
+        match &self.signature.output {
+            ReturnType::Default => None,
+            ReturnType::Type(_, output) => Some(output),
+        }
+    }
+
+    /// Where the return type stands, or the name where there is none.
+    pub(super) fn output_place(&self) -> Span {
+        self.output().map_or_else(|| self.signature.ident.span(), Spanned::span)
+    }
 }

@@ -1,217 +1,221 @@
 //! From tokens to the model. What is wrong with the grammar is found here; what is wrong with the meaning, in `check`.
 
-use proc_macro2::{Span, TokenStream};
-use quote::{ToTokens, quote};
+use proc_macro2::{Span, TokenStream, TokenTree};
+use quote::ToTokens;
 use syn::{
-    Attribute, FnArg, GenericParam, Generics, Ident, ImplItem, Item, ItemImpl, ItemStruct, Lit, LitStr, Meta,
-    ReturnType, Signature, Token, Type,
+    GenericArgument, GenericParam, Generics, Ident, ImplItem, Item, ItemImpl, ItemStruct, Lit, LitStr, PathArguments,
+    Token, Type,
     parse::{ParseStream, Parser},
-    spanned::Spanned,
 };
 
-use super::model::{Block, Driver, Handler, Receiver};
+use super::{
+    attributes::{TakenOn, cfgs, take_ons},
+    model::{Block, Driver, Handler},
+};
 use crate::{
     errors::{Errors, nearest},
     on,
 };
 
 /// `#[channel(…)]` on a struct.
-pub(super) fn driver(arguments: TokenStream, item: &ItemStruct, errors: &mut Errors) -> Option<Driver> {
-    let mut path: Option<LitStr> = None;
-    let mut private: Option<Ident> = None;
-    let mut found = Errors::default();
-    let parser = |input: ParseStream<'_>| {
+pub(super) fn driver(arguments: TokenStream, item: &ItemStruct, errors: &mut Errors) -> Driver {
+    let mut found = Arguments::default();
+    let parser = |input: ParseStream<'_>| found.read(input, errors);
+    if let Err(error) = parser.parse2(arguments) {
+        errors.push(error);
+    }
+    let before = errors.count();
+    refuse_generics(&item.generics, errors);
+    Driver {
+        name: item.ident.clone(),
+        path: found.path,
+        private: found.private,
+        cfgs: cfgs(&item.attrs),
+        sound: errors.count() == before,
+    }
+}
+
+#[derive(Default)]
+struct Arguments {
+    path: Option<LitStr>,
+    private: bool,
+}
+
+const WHAT_THERE_IS: &str = "`#[channel]` takes a path in quotes, and `private`";
+
+impl Arguments {
+    fn read(&mut self, input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<()> {
         while !input.is_empty() {
             if input.peek(Lit) {
                 match input.parse()? {
-                    Lit::Str(text) => {
-                        if path.is_some() {
-                            found.at(
-                                &text,
-                                "a struct declares one path; mount it at others by the configuration's [channels]",
-                            );
-                        }
-                        check_path(&text, &mut found);
-                        path = Some(text);
-                    }
-                    other => found.at(other, "a channel's path is a string: `#[channel(\"/path\")]`"),
+                    Lit::Str(path) => self.take_path(path, errors),
+                    other => errors.at(other, "a channel's path is a string: `#[channel(\"/path\")]`"),
                 }
+            } else if input.peek(Token![/]) {
+                let slash: Token![/] = input.parse()?;
+                return Err(syn::Error::new_spanned(
+                    slash,
+                    "a channel's path stands in quotes: `#[channel(\"/path\")]`",
+                ));
             } else {
                 let word: Ident = syn::ext::IdentExt::parse_any(input)?;
-                match word.to_string().as_str() {
-                    "private" if private.is_some() => found.at(&word, "`private` is given twice; once is enough"),
-                    "private" => private = Some(word),
-                    unknown => found.at(
-                        &word,
-                        match nearest(unknown, &["private"]) {
-                            Some(near) => format!("unknown option `{unknown}`; did you mean `{near}`?"),
-                            None => format!(
-                                "unknown option `{unknown}`; `#[channel]` takes a path in quotes, and `private`"
-                            ),
-                        },
-                    ),
-                }
+                let value = match input.parse::<Option<Token![=]>>()? {
+                    Some(_) => Some(input.parse::<Lit>()?),
+                    None => None,
+                };
+                self.take_word(&word, value, errors);
             }
             if !input.is_empty() {
                 input.parse::<Token![,]>()?;
             }
         }
         Ok(())
-    };
-    if let Err(error) = parser.parse2(arguments) {
-        found.push(error);
     }
-    refuse_generics(&item.generics, &mut found);
-    let sound = found.is_empty();
-    errors.absorb(found);
-    sound.then(|| Driver { name: item.ident.clone(), path, private: private.is_some(), cfgs: cfgs(&item.attrs) })
+
+    fn take_path(&mut self, path: LitStr, errors: &mut Errors) {
+        if self.path.is_some() {
+            errors.at(&path, "a struct declares one path; mount it at others by the configuration's [channels]");
+        }
+        check_path(&path, errors);
+        self.path = Some(path);
+    }
+
+    fn take_word(&mut self, word: &Ident, value: Option<Lit>, errors: &mut Errors) {
+        match (word.to_string().as_str(), value) {
+            ("private", None) if self.private => errors.twice(word),
+            ("private", None) => self.private = true,
+            ("private", Some(_)) => errors.at(word, "`private` takes no value"),
+            ("path", Some(Lit::Str(path))) => {
+                let text = path.to_token_stream();
+                errors.at(word, format!("the path stands by itself: `#[channel({text})]`"));
+                self.path = Some(path);
+            }
+            (text, None) if nearest(text, &["private"]).is_none() => {
+                errors.unknown(word, &[], &format!("{WHAT_THERE_IS}; if it is the path, write `\"/{text}\"`"));
+            }
+            _ => errors.unknown(word, &["private"], WHAT_THERE_IS),
+        }
+    }
 }
 
 fn check_path(path: &LitStr, errors: &mut Errors) {
     let text = path.value();
-    if !text.starts_with('/') {
-        return errors.at(path, format!("a channel's path begins with `/`: `\"/{}\"`", text.trim_start_matches('.')));
-    }
-    if let Some(bad) = text.chars().find(|character| matches!(character, ',' | '?' | '#') || character.is_whitespace())
-    {
-        errors
-            .at(path, format!("a channel's path has no `{}` in it: Socket.IO could not carry it", bad.escape_debug()));
+    let bad = |character: &char| matches!(character, ',' | '?' | '#') || character.is_whitespace();
+    if let Some(bad) = text.chars().find(bad) {
+        let bad = bad.escape_debug();
+        errors.at(path, format!("a channel's path has no `{bad}` in it: Socket.IO could not carry it"));
+    } else if !text.starts_with('/') {
+        errors.at(path, format!("a channel's path begins with `/`: `\"/{text}\"`"));
     }
 }
 
 fn refuse_generics(generics: &Generics, errors: &mut Errors) {
     for parameter in &generics.params {
-        let what = match parameter {
-            GenericParam::Lifetime(_) => {
-                "a channel lives as long as the service, so it cannot be generic over a lifetime; own the data, or keep it in an `Arc`"
-            }
-            _ => {
-                "a channel cannot be generic: it is found at link time, when nobody has chosen the type; wrap the one you mean, as in `struct Orders(Generic<Order>);`"
-            }
-        };
-        errors.at(parameter, what);
+        match parameter {
+            GenericParam::Lifetime(_) => refuse_lifetime(parameter, errors),
+            _ => refuse_generic(parameter, errors),
+        }
     }
 }
 
+fn refuse_lifetime(place: impl ToTokens, errors: &mut Errors) {
+    errors.at(
+        place,
+        "a channel lives as long as the service, so it cannot be generic over a lifetime; own the data, or keep it in an `Arc`",
+    );
+}
+
+fn refuse_generic(place: impl ToTokens, errors: &mut Errors) {
+    errors.at(
+        place,
+        "a channel cannot be generic: it is found at link time, when nobody has chosen the type; wrap the one you mean, as in `struct Orders(Generic<Order>);`",
+    );
+}
+
 /// An impl block. The `#[on]` attributes are taken out of it.
-pub(super) fn block(arguments: TokenStream, item: &mut ItemImpl, errors: &mut Errors) -> Block {
+pub(super) fn block(arguments: &TokenStream, item: &mut ItemImpl, errors: &mut Errors) -> Block {
     if !arguments.is_empty() {
-        errors.at(&arguments, "above an impl block `#[channel]` stands alone; the path stands above the struct");
+        errors.at(arguments, "above an impl block `#[channel]` stands alone; the path stands above the struct");
     }
+    let before = errors.count();
     if let Some((path, _)) = &item.trait_ {
         errors.at(path, "a channel's handlers are its own methods; put them into an `impl` without a trait");
     }
     refuse_generics(&item.generics, errors);
-    let handlers = item.items.iter_mut().filter_map(|item| handler(item, errors)).collect();
-    Block { channel: (*item.self_ty).clone(), driver: driver_name(&item.self_ty), cfgs: cfgs(&item.attrs), handlers }
+    if item.generics.params.is_empty() {
+        refuse_arguments(&item.self_ty, errors);
+    }
+    let sound = errors.count() == before;
+    let handlers = item.items.iter_mut().flat_map(|item| handlers(item, errors)).collect();
+    Block {
+        channel: (*item.self_ty).clone(),
+        driver: driver_name(&item.self_ty),
+        cfgs: cfgs(&item.attrs),
+        handlers,
+        sound,
+    }
+}
+
+/// `impl Custom<'_>` and `impl Custom<u8>`, which only a generic channel could have.
+fn refuse_arguments(channel: &Type, errors: &mut Errors) {
+    let Type::Path(path) = super::check::bare(channel) else { return };
+    let Some(PathArguments::AngleBracketed(list)) = path.path.segments.last().map(|last| &last.arguments) else {
+        return;
+    };
+    for argument in &list.args {
+        match argument {
+            GenericArgument::Lifetime(_) => refuse_lifetime(argument, errors),
+            _ => refuse_generic(argument, errors),
+        }
+    }
 }
 
 fn driver_name(channel: &Type) -> String {
-    match channel {
-        Type::Path(path) => path.path.segments.last().map(|segment| segment.ident.to_string()).unwrap_or_default(),
+    match super::check::bare(channel) {
+        Type::Path(path) => {
+            path.path.segments.last().map(|last| syn::ext::IdentExt::unraw(&last.ident).to_string()).unwrap_or_default()
+        }
         other => other.to_token_stream().to_string(),
     }
 }
 
-fn handler(item: &mut ImplItem, errors: &mut Errors) -> Option<Handler> {
+/// What an item of the block is a handler for. Several conditions may each bring an `#[on]` of their own.
+fn handlers(item: &mut ImplItem, errors: &mut Errors) -> Vec<Handler> {
     let attributes = match item {
         ImplItem::Fn(method) => &mut method.attrs,
         ImplItem::Const(item) => &mut item.attrs,
         ImplItem::Type(item) => &mut item.attrs,
         ImplItem::Macro(item) => &mut item.attrs,
-        _ => return None,
+        _ => return Vec::new(),
     };
     let ons = take_ons(attributes);
-    let mut ons = ons.into_iter();
-    let first = ons.next()?;
     let ImplItem::Fn(method) = item else {
-        errors.at(&first, "`#[on]` stands above a method");
-        return None;
-    };
-    for second in ons {
-        let both: Vec<String> = [&first, &second].iter().map(|on| tokens_of(on).to_string()).collect();
-        errors.at(&second, format!("one `#[on]` per method; write them together: `#[on({})]`", both.join(", ")));
-    }
-    let on = on::parse(tokens_of(&first), first.span(), errors)?;
-    Some(Handler {
-        attribute: first.path().clone(),
-        on,
-        method: method.sig.ident.clone(),
-        cfgs: cfgs(&method.attrs),
-        receiver: receiver(&method.sig),
-        is_async: method.sig.asyncness.is_some(),
-        arguments: arguments_of(&method.sig, errors),
-        output: method.sig.output.clone(),
-        output_span: match &method.sig.output {
-            ReturnType::Default => method.sig.ident.span(),
-            ReturnType::Type(_, output) => output.span(),
-        },
-    })
-}
-
-fn take_ons(attributes: &mut Vec<Attribute>) -> Vec<Attribute> {
-    let is_on = |attribute: &Attribute| attribute.path().segments.last().is_some_and(|segment| segment.ident == "on");
-    let (ons, others) = std::mem::take(attributes).into_iter().partition(is_on);
-    *attributes = others;
-    ons
-}
-
-fn tokens_of(attribute: &Attribute) -> TokenStream {
-    match &attribute.meta {
-        Meta::List(list) => list.tokens.clone(),
-        Meta::Path(_) => TokenStream::new(),
-        Meta::NameValue(value) => value.value.to_token_stream(),
-    }
-}
-
-fn receiver(signature: &Signature) -> Receiver {
-    let Some(FnArg::Receiver(receiver)) = signature.inputs.first() else { return Receiver::None };
-    let typed = receiver.to_token_stream().to_string().contains(':');
-    let text = receiver.to_token_stream().to_string();
-    match (typed, text.starts_with('&'), text.contains("mut")) {
-        (false, true, false) => Receiver::Shared,
-        (false, true, true) => Receiver::Other(receiver.span(), "&mut self"),
-        (true, ..) => Receiver::Other(receiver.span(), "self: …"),
-        (false, false, _) => Receiver::Other(receiver.span(), "self"),
-    }
-}
-
-/// The types of the arguments. What no handler can be is told here, as it concerns the signature.
-fn arguments_of(signature: &Signature, errors: &mut Errors) -> Vec<Type> {
-    if let syn::Safety::Unsafe(token) = &signature.safety {
-        errors.at(token, "a handler cannot be `unsafe`: whatever a client sends ends up in it");
-    }
-    if let Some(token) = &signature.abi {
-        errors.at(token, "a handler is an ordinary function; leave `extern` out");
-    }
-    for parameter in &signature.generics.params {
-        if !matches!(parameter, GenericParam::Lifetime(_)) {
-            errors.at(parameter, "a handler cannot be generic: nobody would choose the type; write the one you mean");
+        for TakenOn { attribute, .. } in &ons {
+            errors.at(attribute, "`#[on]` stands above a method");
         }
-    }
-    let mut types = Vec::new();
-    for input in &signature.inputs {
-        let FnArg::Typed(argument) = input else { continue };
-        match &*argument.ty {
-            Type::ImplTrait(generic) => {
-                errors.at(generic, "a handler's argument cannot be `impl Trait`; write the type you mean");
-            }
-            Type::Reference(reference) => {
-                errors.at(reference, "a handler owns its arguments; take the extractor by value, as `socket: Socket`");
-            }
-            sound => types.push(sound.clone()),
+        return Vec::new();
+    };
+    let cfgs = cfgs(&method.attrs);
+    let mut unconditional = None;
+    let mut handlers: Vec<Handler> = Vec::new();
+    for TakenOn { attribute, conditions } in ons {
+        let first = if conditions.is_empty() { unconditional.replace(attribute.clone()) } else { None };
+        if let Some(first) = first {
+            let both = [&first, &attribute].map(arguments_text).join(", ");
+            errors.at(&attribute, format!("one `#[on]` per method; write them together: `#[on({both})]`"));
+            continue;
         }
+        let before = errors.count();
+        let on = on::parse(&attribute, &attribute.meta, errors);
+        let cfgs = conditions.into_iter().chain(cfgs.iter().cloned()).collect();
+        let sound = errors.count() == before;
+        handlers.push(Handler { attribute, on, cfgs, signature: method.sig.clone(), sound });
     }
-    types
+    handlers
 }
 
-/// `#[cfg]`, and `#[cfg_attr]`s that bring one.
-fn cfgs(attributes: &[Attribute]) -> Vec<Attribute> {
-    let brings_cfg = |attribute: &&Attribute| {
-        attribute.path().is_ident("cfg")
-            || attribute.path().is_ident("cfg_attr") && tokens_of(attribute).to_string().contains("cfg (")
-    };
-    attributes.iter().filter(brings_cfg).cloned().collect()
+fn arguments_text(attribute: &syn::Attribute) -> String {
+    attribute.meta.require_list().map(|list| list.tokens.to_string()).unwrap_or_default()
 }
 
 /// The beginning of an item, to be underlined.
@@ -223,10 +227,12 @@ pub(super) fn head(item: &Item) -> TokenStream {
         Item::Fn(item) => item.sig.fn_token.to_token_stream(),
         Item::Mod(item) => item.mod_token.to_token_stream(),
         Item::Type(item) => item.type_token.to_token_stream(),
+        Item::Const(item) => item.const_token.to_token_stream(),
+        Item::Static(item) => item.static_token.to_token_stream(),
         other => other.to_token_stream(),
     };
     match keyword.is_empty() {
-        true => proc_macro2::TokenTree::from(Ident::new("item", Span::call_site())).into(),
-        false => quote!(#keyword),
+        true => TokenTree::from(Ident::new("item", Span::call_site())).into(),
+        false => keyword,
     }
 }

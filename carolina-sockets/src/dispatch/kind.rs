@@ -1,9 +1,9 @@
 //! Tells apart, at compile time, what a handler returned.
 //!
 //! `serde` implements `Serialize` for `()` and for `Result`, so blanket implementations would overlap. The method
-//! that needs fewest references to be added wins: `(&&&Wrap::of(&value)).kind().settle(value, context)`.
+//! that needs fewest references to be added wins: `(&&&&Wrap::of(&value)).kind().settle(value, context)`.
 
-use std::marker::PhantomData;
+use std::{convert::Infallible, marker::PhantomData};
 
 use serde::Serialize;
 
@@ -34,6 +34,10 @@ pub struct ValueResult;
 #[derive(Debug)]
 pub struct PlainValue;
 
+/// Something that no answer can be made of. It does not compile, and says why.
+#[derive(Debug)]
+pub struct NoAnswer;
+
 /// Chooses [`Unit`].
 pub trait ViaUnit {
     /// The kind.
@@ -41,7 +45,7 @@ pub trait ViaUnit {
         Unit
     }
 }
-impl ViaUnit for &&Wrap<()> {}
+impl ViaUnit for &&&Wrap<()> {}
 
 /// Chooses [`UnitResult`].
 pub trait ViaUnitResult {
@@ -50,7 +54,7 @@ pub trait ViaUnitResult {
         UnitResult
     }
 }
-impl<E: Into<EventError>> ViaUnitResult for &&Wrap<Result<(), E>> {}
+impl<E: Into<EventError>> ViaUnitResult for &&&Wrap<Result<(), E>> {}
 
 /// Chooses [`ValueResult`].
 pub trait ViaResult {
@@ -59,7 +63,7 @@ pub trait ViaResult {
         ValueResult
     }
 }
-impl<T: Serialize, E: Into<EventError>> ViaResult for &Wrap<Result<T, E>> {}
+impl<T: Serialize, E: Into<EventError>> ViaResult for &&Wrap<Result<T, E>> {}
 
 /// Chooses [`PlainValue`].
 pub trait ViaValue {
@@ -68,7 +72,16 @@ pub trait ViaValue {
         PlainValue
     }
 }
-impl<T: Serialize> ViaValue for Wrap<T> {}
+impl<T: Serialize> ViaValue for &Wrap<T> {}
+
+/// Chooses [`NoAnswer`], when nothing else fits.
+pub trait ViaNothing {
+    /// The kind.
+    fn kind(&self) -> NoAnswer {
+        NoAnswer
+    }
+}
+impl<T> ViaNothing for Wrap<T> {}
 
 impl Unit {
     /// Acknowledges with no argument.
@@ -101,5 +114,30 @@ impl PlainValue {
     /// Acknowledges with the value.
     pub fn settle<T: Serialize>(self, value: T, context: &mut EventContext) -> Outcome {
         context.answer(&value)
+    }
+}
+
+/// What may be returned where nothing else fits: nothing. It is here for the compiler's message.
+#[diagnostic::on_unimplemented(
+    message = "an event handler cannot return `{Self}`",
+    label = "no acknowledgement can be made of it",
+    note = "return `()`, a type that implements `serde::Serialize`, or `Result<_, E>` of these where `E: Into<EventError>`"
+)]
+pub trait Answer {
+    /// Never called.
+    fn never(self) -> Outcome;
+}
+
+#[diagnostic::do_not_recommend]
+impl Answer for Infallible {
+    fn never(self) -> Outcome {
+        match self {}
+    }
+}
+
+impl NoAnswer {
+    /// Never called.
+    pub fn settle<T: Answer>(self, value: T, _: &mut EventContext) -> Outcome {
+        value.never()
     }
 }

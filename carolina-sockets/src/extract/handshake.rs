@@ -104,9 +104,11 @@ pub struct Cookies(Vec<(String, String)>);
 
 impl Cookies {
     pub(crate) fn of(headers: &HeaderMap) -> Self {
-        let values = headers.get_all(http::header::COOKIE).into_iter().filter_map(|value| value.to_str().ok());
+        let values = headers.get_all(http::header::COOKIE).into_iter();
         let cookies = values.flat_map(|value| {
-            cookie::Cookie::split_parse_encoded(value.to_owned()).filter_map(|cookie| {
+            // Another application's cookie with letters of its own must not hide the rest of the line.
+            let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+            cookie::Cookie::split_parse_encoded(value).filter_map(|cookie| {
                 let cookie = cookie.ok()?;
                 Some((cookie.name().to_owned(), cookie.value().to_owned()))
             })

@@ -26,7 +26,7 @@ pub(super) fn is_from_proxy(parts: &Parts, trusted: &[IpNet]) -> bool {
 }
 
 /// The client's address: from the right, the first that is no trusted proxy.
-pub(super) fn of(parts: &Parts, trusted: &[IpNet]) -> IpAddr {
+pub(crate) fn of(parts: &Parts, trusted: &[IpNet]) -> IpAddr {
     let mut address = next_hop(parts);
     for hop in list(&parts.headers, "x-forwarded-for").into_iter().rev() {
         if !is_trusted(address, trusted) {

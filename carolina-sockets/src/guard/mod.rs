@@ -11,7 +11,7 @@ use std::{net::IpAddr, sync::Arc};
 
 use http::{StatusCode, request::Parts};
 
-pub(crate) use address::is_secure;
+pub(crate) use address::{is_secure, of as client_address};
 pub(crate) use peer::Peer;
 pub(crate) use refusal::{Cause, refused};
 

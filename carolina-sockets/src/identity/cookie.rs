@@ -1,31 +1,52 @@
-//! The session cookie's value: the session's id, encrypted and authenticated, so that it cannot be guessed or made up.
+//! The session cookie's value: the session's id, encrypted, as `tower-sessions` writes its private cookies.
 
 use cookie::{Cookie, CookieJar, Key};
 use tower_sessions::session::Id;
 
-/// Values longer than this are refused unread. A sealed id has 68 characters.
+use crate::extract::Cookies;
+
+/// A sealed id in base64: 12 bytes of nonce, 22 of id, 16 of tag.
+const SEALED: usize = 68;
+/// The longest value that is looked at: a sealed id of which every byte is percent-encoded, and some.
 const LONGEST: usize = 256;
 
-/// The keys that seal and open the cookie. The first one seals; all open, so that keys can be rotated.
-#[derive(Clone)]
+/// Seals and opens session cookies, with the newest of `session.secret`'s keys and with any of them.
+///
+/// A value is bound to the cookie's name, so that no other encrypted cookie of the application can stand in for it.
 pub(crate) struct CookieKeys {
     name: String,
+    /// The newest first; never empty.
     keys: Vec<Key>,
 }
 
+/// A session's id that came out of a cookie which one of the keys had sealed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Opened {
+    pub(crate) id: Id,
+    /// Whether an older key than the newest opened it.
+    pub(crate) outdated: bool,
+}
+
+/// What a request or handshake brought by way of a session.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Presented {
+    Nothing,
+    /// A value that no key has sealed.
+    Invalid,
+    Valid(Opened),
+}
+
 impl CookieKeys {
-    /// Derives the keys from `session.secret`. Without one, a random key is made: sessions end with the process, and
-    /// no other node can open them.
+    /// Derives keys from `session.secret`, the newest first. Without a secret one is made: sessions end with the
+    /// process, and no other node can open them. The configuration has checked that secrets are long enough.
     pub(crate) fn new(name: &str, secrets: &[String]) -> Self {
-        let keys = match secrets {
-            [] => {
-                tracing::warn!(
-                    "session.secret is not set: a random one is used, so sessions end with this process and hold on this node alone; make one with `openssl rand -base64 48`"
-                );
-                vec![Key::generate()]
-            }
-            secrets => secrets.iter().map(|secret| Key::derive_from(secret.as_bytes())).collect(),
-        };
+        let mut keys: Vec<_> = secrets.iter().map(|secret| Key::derive_from(secret.as_bytes())).collect();
+        if keys.is_empty() {
+            tracing::warn!(
+                "session.secret is not set: a random one is used, so sessions end with this process and hold on this node alone; make one with `openssl rand -base64 48`"
+            );
+            keys.push(Key::generate());
+        }
         Self { name: name.to_owned(), keys }
     }
 
@@ -34,40 +55,44 @@ impl CookieKeys {
         &self.name
     }
 
-    /// The key that seals.
-    pub(crate) fn newest(&self) -> &Key {
-        &self.keys[0]
-    }
-
-    /// The session's id in a cookie's value, as the browser sends it or as a script reads it. `None` for whatever was
-    /// not sealed with one of the keys for a cookie of this name.
-    pub(crate) fn open(&self, value: &str) -> Option<Id> {
-        self.open_with_key(value).map(|(id, _)| id)
-    }
-
-    /// The same, with whether it was sealed with an older key.
-    pub(crate) fn open_with_key(&self, value: &str) -> Option<(Id, bool)> {
-        if value.len() > LONGEST {
-            return None;
-        }
-        let cookie = Cookie::parse_encoded(format!("{}={value}", self.name)).ok()?.into_owned();
-        self.keys.iter().enumerate().find_map(|(number, key)| {
-            let opened = CookieJar::new().private(key).decrypt(cookie.clone())?;
-            Some((opened.value().parse().ok()?, number > 0))
-        })
-    }
-
-    /// A value for a session's id, sealed with the newest key.
+    /// The cookie's value for a session, sealed with the newest key.
     pub(crate) fn seal(&self, id: Id) -> String {
         let mut jar = CookieJar::new();
-        jar.private_mut(self.newest()).add(Cookie::new(self.name.clone(), id.to_string()));
-        jar.get(&self.name).map(|cookie| cookie.value().to_owned()).unwrap_or_default()
+        jar.private_mut(&self.keys[0]).add(Cookie::new(self.name.clone(), id.to_string()));
+        jar.get(&self.name).map(|sealed| sealed.value().to_owned()).unwrap_or_default()
     }
-}
 
-impl std::fmt::Debug for CookieKeys {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "CookieKeys({}, {} keys)", self.name, self.keys.len())
+    /// The session behind a cookie's value, percent-encoded or not. `None` for whatever no key has sealed under this
+    /// cookie's name; what is too long or has foreign characters costs no cryptography.
+    pub(crate) fn open(&self, value: &str) -> Option<Opened> {
+        if value.len() > LONGEST || !value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/=%".contains(&byte)) {
+            return None;
+        }
+        let sealed = Cookie::parse_encoded(format!("{}={value}", self.name)).ok()?;
+        if sealed.value().len() != SEALED {
+            return None;
+        }
+        let jar = CookieJar::new();
+        let opened = self
+            .keys
+            .iter()
+            .enumerate()
+            .find_map(|(age, key)| jar.private(key).decrypt(sealed.clone()).map(|opened| (age, opened)));
+        let (age, opened) = opened?;
+        Some(Opened { id: opened.value().parse().ok()?, outdated: age > 0 })
+    }
+
+    /// The session that a request's cookies name. Of several cookies with the name (a page of a sister domain may
+    /// have set one as well) the first that opens counts.
+    pub(crate) fn find(&self, cookies: &Cookies) -> Presented {
+        let mut found = Presented::Nothing;
+        for (_, value) in cookies.iter().filter(|(name, _)| *name == self.name) {
+            match self.open(value) {
+                Some(opened) => return Presented::Valid(opened),
+                None => found = Presented::Invalid,
+            }
+        }
+        found
     }
 }
 
@@ -75,48 +100,89 @@ impl std::fmt::Debug for CookieKeys {
 mod tests {
     use super::*;
 
-    fn keys(secrets: &[&str]) -> CookieKeys {
-        let secrets: Vec<String> = secrets.iter().map(|secret| secret.repeat(8)).collect();
-        CookieKeys::new("carolina.sid", &secrets)
+    const OLD: &str = "an old secret that has been in use for years";
+    const NEW: &str = "a new secret that nobody has seen up to now!";
+
+    fn keys(name: &str, secrets: &[&str]) -> CookieKeys {
+        CookieKeys::new(name, &secrets.iter().map(|secret| (*secret).to_owned()).collect::<Vec<_>>())
+    }
+
+    fn id_of(keys: &CookieKeys, value: &str) -> Option<Id> {
+        keys.open(value).map(|opened| opened.id)
     }
 
     #[test]
-    fn r10_a_sealed_id_opens_with_its_key_and_older_keys() {
+    fn r10_a_sealed_id_opens_as_it_is_and_percent_encoded() {
+        let keys = keys("sid", &[NEW]);
         let id = Id::default();
-        let old = keys(&["old-key-"]).seal(id);
-        let rotated = keys(&["new-key-", "old-key-"]);
-        assert_eq!(rotated.open_with_key(&old), Some((id, true)));
-        assert_eq!(rotated.open_with_key(&rotated.seal(id)), Some((id, false)));
-        assert_eq!(rotated.open(&old.replace('+', "%2B").replace('/', "%2F").replace('=', "%3D")), Some(id));
-        assert_eq!(keys(&["new-key-"]).open(&old), None);
+        let sealed = keys.seal(id);
+        assert_eq!(sealed.len(), SEALED);
+        assert!(!sealed.contains(&id.to_string()));
+        assert_eq!(id_of(&keys, &sealed), Some(id));
+        let encoded: String = sealed.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        assert_eq!(id_of(&keys, &encoded), Some(id));
+        let cookie = Cookie::new("sid", sealed).encoded().to_string();
+        assert_eq!(id_of(&keys, cookie.strip_prefix("sid=").unwrap()), Some(id));
     }
 
     #[test]
-    fn r10_no_other_value_opens() {
-        let keys = keys(&["the-key-"]);
-        let sealed = keys.seal(Id(7));
-        let other_name = CookieKeys { name: "other".to_owned(), keys: keys.keys.clone() };
-        assert_eq!(other_name.open(&sealed), None);
-        for forged in [
+    fn r10_a_value_opens_with_any_key_until_the_key_is_retired() {
+        let id = Id::default();
+        let sealed = keys("sid", &[OLD]).seal(id);
+        assert!(keys("sid", &[OLD]).open(&sealed) == Some(Opened { id, outdated: false }));
+        assert!(keys("sid", &[NEW, OLD]).open(&sealed) == Some(Opened { id, outdated: true }));
+        assert!(keys("sid", &[NEW]).open(&sealed).is_none());
+    }
+
+    #[test]
+    fn r15_nothing_but_a_sealed_id_opens() {
+        let keys = keys("sid", &[NEW]);
+        let sealed = keys.seal(Id::default());
+        let mut forged = sealed.clone().into_bytes();
+        forged[20] = if forged[20] == b'A' { b'B' } else { b'A' };
+        let forged = String::from_utf8(forged).unwrap();
+        let mut jar = CookieJar::new();
+        jar.private_mut(&Key::derive_from(NEW.as_bytes())).add(Cookie::new("sid", "x".repeat(22)));
+        let no_id = jar.get("sid").unwrap().value();
+        let other_name = self::keys("other", &[NEW]).seal(Id::default());
+        let plain = Id::default().to_string();
+        let refused = [
             "",
-            "x",
-            "7",
-            &Id(7).to_string(),
-            &sealed[..sealed.len() - 4],
-            &"A".repeat(68),
-            &"A".repeat(100_000),
-            "%00%ff",
-            "é",
-        ] {
-            assert_eq!(keys.open(forged), None, "{forged}");
+            "%",
+            "%%%",
+            "=",
+            "a",
+            "\u{1F980}",
+            "x; Path=/",
+            &forged,
+            &sealed[1..],
+            &sealed[..SEALED - 4],
+            &other_name,
+            &plain,
+            &"A".repeat(SEALED),
+            &"A".repeat(1_000_000),
+            &format!("{sealed}; Path=/"),
+            &format!("{sealed}AAAA"),
+        ];
+        for value in refused {
+            assert!(keys.open(value).is_none(), "{value:.80} was opened");
         }
-        for position in 0..sealed.len() {
-            let mut forged = sealed.clone().into_bytes();
-            forged[position] = if forged[position] == b'A' { b'B' } else { b'A' };
-            let forged = String::from_utf8(forged).unwrap();
-            if forged != sealed {
-                assert!(keys.open(&forged).is_none_or(|id| id == Id(7)), "{forged}");
-            }
-        }
+        // Sealed with the right key, and still no id: 22 characters whose last cannot end 16 bytes.
+        assert_eq!(no_id.len(), SEALED);
+        assert!(keys.open(no_id).is_none());
+    }
+
+    #[test]
+    fn r10_the_cookie_that_opens_counts() {
+        let keys = keys("sid", &[NEW]);
+        let id = Id::default();
+        let found = |header: String| {
+            let headers = http::HeaderMap::from_iter([(http::header::COOKIE, header.parse().unwrap())]);
+            keys.find(&Cookies::of(&headers))
+        };
+        assert!(found("a=b".into()) == Presented::Nothing);
+        assert!(found("sid=forged".into()) == Presented::Invalid);
+        let sealed = keys.seal(id);
+        assert!(found(format!("sid=forged; a=b; sid={sealed}")) == Presented::Valid(Opened { id, outdated: false }));
     }
 }

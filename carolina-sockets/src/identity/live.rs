@@ -3,29 +3,22 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use serde_json::Value as Json;
 use socketioxide_core::Value;
 use tokio_util::sync::CancellationToken;
-use tower_sessions::{
-    SessionStore,
-    session::{Id, Record},
-};
+use tower_sessions::session::Id;
 
-use super::{Change, CookieKeys, Identify, Identity, SharedStore, WatchedStore};
+use super::{Change, CookieKeys, Identify, Identity, SessionIdentify, SharedStore, Version, WatchedStore};
 use crate::{
     backplane::RawSocket,
     config::Config,
     connection::Connection,
     error::{Error, EventError, Result},
     extract::{Handshake, from_text},
-    guard::{Cause, refused},
     http::{Session, SessionLayer},
     service::Sockets,
 };
@@ -37,14 +30,9 @@ const TICK: Duration = Duration::from_secs(1);
 pub(crate) struct Identities {
     /// The application's own way, in place of the session.
     custom: Option<Arc<dyn Identify>>,
-    keys: CookieKeys,
-    store: WatchedStore,
+    sessions: SessionIdentify,
     layer: SessionLayer,
-    user_key: String,
     recheck: Duration,
-    ttl: Duration,
-    /// Counts changes, so that a client that is on its way in can tell whether it missed one.
-    generation: AtomicU64,
 }
 
 impl Identities {
@@ -54,27 +42,21 @@ impl Identities {
         store: Option<SharedStore>,
         stop: &CancellationToken,
     ) -> Result<Self> {
+        let session = &config.session;
         let store = match store {
             Some(store) => store,
-            None => super::open::open(&config.session.store, stop).await?,
+            None => SharedStore::open(&session.store, stop).await?,
         };
-        let keys = CookieKeys::new(&config.session.cookie, &config.session.secret);
-        let store = WatchedStore::new(store, config.session.ttl);
-        let layer = SessionLayer::new(store.clone(), keys.clone(), &config.session, &config.trusted_proxies);
-        Ok(Self {
-            custom,
-            keys,
-            store,
-            layer,
-            user_key: config.session.user_key.clone(),
-            recheck: config.session.recheck,
-            ttl: config.session.ttl,
-            generation: AtomicU64::new(0),
-        })
+        let keys = Arc::new(CookieKeys::new(&session.cookie, &session.secret));
+        let store = Arc::new(WatchedStore::new(store, session.ttl));
+        let layer = SessionLayer::new(store.clone(), keys.clone(), session, &config.trusted_proxies);
+        let sessions = SessionIdentify::new(store, keys, &session.user_key);
+        Ok(Self { custom, sessions, layer, recheck: session.recheck })
     }
 
+    /// Counts changes, so that a client that is on its way in can tell whether it missed one.
     pub(crate) fn generation(&self) -> u64 {
-        self.generation.load(Ordering::SeqCst)
+        self.sessions.store().generation()
     }
 
     pub(crate) fn layer(&self) -> SessionLayer {
@@ -83,90 +65,24 @@ impl Identities {
 
     /// A session as HTTP handlers know it.
     pub(crate) fn session(&self, id: &str) -> Option<Session> {
-        let id = id.parse().ok()?;
-        let ttl = time::Duration::try_from(self.ttl).unwrap_or(time::Duration::MAX);
-        Some(Session::new(Some(id), Arc::new(self.store.clone()), Some(tower_sessions::Expiry::OnInactivity(ttl))))
+        self.sessions.session(id)
     }
 
     /// Who a client is, by its handshake (rule R10).
     pub(crate) async fn identify(&self, handshake: &Handshake) -> Result<Identity, EventError> {
-        if let Some(custom) = &self.custom {
-            return custom.identify(handshake).await;
-        }
-        #[derive(serde::Deserialize)]
-        struct Auth {
-            #[serde(rename = "sessionId")]
-            session_id: Option<String>,
-        }
-        let cookies = handshake.cookies();
-        if let Some(identity) = self.resolve_known(cookies.get(self.keys.name())).await? {
-            return Ok(identity);
-        }
-        // An `auth` payload of another form is the application's own business.
-        let sent = handshake.auth::<Auth>().ok().and_then(|auth| auth.session_id);
-        Ok(self.resolve_known(sent.as_deref()).await?.unwrap_or_default())
-    }
-
-    async fn resolve_known(&self, value: Option<&str>) -> Result<Option<Identity>, EventError> {
-        match value {
-            Some(value) => self.resolve(value).await,
-            None => Ok(None),
+        match &self.custom {
+            Some(custom) => custom.identify(handshake).await,
+            None => self.sessions.identify(handshake).await,
         }
     }
 
-    /// The identity behind a cookie's value; `None` for one that was not made here, or whose session is no more.
-    async fn resolve(&self, value: &str) -> Result<Option<Identity>, EventError> {
-        let Some(id) = self.keys.open(value) else {
-            refused(Cause::InvalidSession, "a session value that was not sealed here");
-            return Ok(None);
-        };
-        self.load(id).await
-    }
-
-    async fn load(&self, id: Id) -> Result<Option<Identity>, EventError> {
-        let record = self.store.load(&id).await.map_err(|error| {
-            metrics::counter!("carolina_sockets_store_failures_total").increment(1);
-            EventError::internal(format!("the session store failed: {error}"))
-        })?;
-        Ok(record.map(|record| self.identity_of(&record)))
-    }
-
-    /// Who a session's record says it is. A user of any form but text or whole number is none: nobody becomes somebody
-    /// by an accident of types.
-    fn identity_of(&self, record: &Record) -> Identity {
-        let user = match record.data.get(&self.user_key) {
-            Some(Json::String(text)) => Some(text.clone()),
-            Some(Json::Number(number)) if number.is_i64() || number.is_u64() => Some(number.to_string()),
-            None | Some(Json::Null) => None,
-            Some(_) => {
-                tracing::warn!(key = %self.user_key, "a session's user is neither text nor a whole number, and is taken for none");
-                None
-            }
-        };
-        let identity = Identity::anonymous()
-            .with_session(record.id.to_string())
-            .with_data(record.data.clone().into_iter().collect())
-            .with_expiry(record.expiry_date.into());
-        match user {
-            Some(user) => identity.with_user(user),
-            None => identity,
-        }
-    }
-
-    /// Who a socket is now, by what it came with.
+    /// Who a socket is now, by what it came with, where the application has its own way.
     async fn again(&self, connection: &Connection, raw: &Arc<RawSocket>) -> Result<Identity, EventError> {
-        let identity = connection.identity();
-        if self.custom.is_some() {
-            let handshake = Handshake::new(raw.clone(), connection.peer.clone(), connection.auth.clone());
-            return match self.identify(&handshake).await {
-                // A token that has expired, say: whoever had it is nobody now.
-                Err(error) if !error.is_hidden() => Ok(Identity::anonymous()),
-                identified => identified,
-            };
-        }
-        match identity.session_id().and_then(|id| id.parse().ok()) {
-            Some(id) => Ok(self.load(id).await?.unwrap_or_default()),
-            None => Ok(identity),
+        let handshake = Handshake::new(raw.clone(), connection.peer.clone(), connection.auth.clone());
+        match self.identify(&handshake).await {
+            // A token that has expired, say: whoever had it is nobody now.
+            Err(error) if !error.is_hidden() => Ok(Identity::anonymous()),
+            identified => identified,
         }
     }
 }
@@ -180,7 +96,15 @@ impl std::fmt::Debug for Identities {
 /// Begins to watch: the store's changes from here on, and whatever changes behind its back.
 pub(crate) fn start(sockets: &Sockets) {
     let inner = sockets.inner();
-    inner.identities.store.watch(inner);
+    let service = Arc::downgrade(inner);
+    inner.identities.sessions.store().watch(Arc::new(move |change, version| {
+        let service = service.upgrade();
+        Box::pin(async move {
+            if let Some(service) = service {
+                apply(&Sockets::from(service), change, version).await;
+            }
+        })
+    }));
     let (weak, stop) = (Arc::downgrade(inner), inner.stop.clone());
     let recheck = inner.identities.recheck;
     tokio::spawn(async move {
@@ -222,12 +146,9 @@ async fn sweep(sockets: &Sockets, all: bool) {
     // One look into the store per session, however many sockets it has.
     for (id, connections) in sessions {
         let Ok(id) = id.parse::<Id>() else { continue };
-        match sockets.identities().load(id).await {
-            Ok(identity) => become_all(&connections, &identity.unwrap_or_default()).await,
-            Err(error) => {
-                tracing::warn!(error = %error.internal_text(), "sessions could not be checked; they stay as they are");
-                return;
-            }
+        if let Err(error) = reload(sockets, &id, &connections).await {
+            tracing::warn!(error = %error.internal_text(), "sessions could not be checked; they stay as they are");
+            return;
         }
     }
     for connection in others {
@@ -238,18 +159,29 @@ async fn sweep(sockets: &Sockets, all: bool) {
 }
 
 /// A change of the store, on this node and on others.
-pub(crate) async fn apply(sockets: &Sockets, change: Change) {
+async fn apply(sockets: &Sockets, change: Change, version: Version) {
     let identities = sockets.identities();
-    identities.generation.fetch_add(1, Ordering::SeqCst);
     if identities.custom.is_some() {
         return;
     }
-    let (id, identity, target) = match &change {
-        Change::Saved(record) => (record.id, identities.identity_of(record), None),
-        Change::Ended(id) => (*id, Identity::anonymous(), None),
-        Change::Moved { from, to } => (*from, identities.identity_of(to), Some(to.id.to_string())),
+    let id = change.id();
+    let mut connections = of_session(sockets, &id.to_string());
+    let mut target = None;
+    let identity = match change {
+        Change::Saved(record) => identities.sessions.identity(record),
+        Change::Ended(_) => Identity::anonymous(),
+        Change::Moved { to, by, .. } => {
+            target = Some(to.id.to_string());
+            let (follow, others) =
+                connections.into_iter().partition(|connection| by == Some(connection.peer.address()));
+            connections = follow;
+            cut(&others);
+            identities.sessions.identity(to)
+        }
     };
-    become_all(&of_session(sockets, &id.to_string()), &identity).await;
+    if let Err(error) = settle(sockets, &id, &connections, identity, version).await {
+        tracing::warn!(error = %error.internal_text(), "a session could not be read again; its sockets are brought up to date within session.recheck");
+    }
     if let Err(error) = sockets.inner().tell_others_of_session(&id.to_string(), target.as_deref()).await {
         tracing::warn!(%error, "other nodes could not be told of a session's change; they notice within session.recheck");
     }
@@ -261,38 +193,44 @@ pub(crate) async fn refresh(sockets: &Sockets, id: &str) -> Result {
     sockets.inner().tell_others_of_session(id, None).await
 }
 
-/// Reads a session anew and brings this node's sockets up to date; those of a session that has moved become the other
-/// one's.
+/// Reads a session anew and brings this node's sockets up to date. Those of a session that has moved to another id come
+/// back by themselves, with the cookie that their browser has then.
 pub(crate) async fn refresh_here(sockets: &Sockets, id: &str, moved_to: Option<&str>) -> Result {
     let identities = sockets.identities();
-    identities.generation.fetch_add(1, Ordering::SeqCst);
     let connections = of_session(sockets, id);
-    if identities.custom.is_some() {
+    let own = id.parse::<Id>().ok().filter(|_| identities.custom.is_none());
+    identities.sessions.store().note_change(own.as_ref());
+    let Some(id) = own else {
         for connection in connections {
             if let Some(raw) = connection.raw() {
                 recheck(sockets, &connection, &raw).await;
             }
         }
         return Ok(());
-    }
-    if connections.is_empty() {
+    };
+    if moved_to.is_some() {
+        cut(&connections);
         return Ok(());
     }
-    let identity = match moved_to.unwrap_or(id).parse() {
-        Ok(id) => identities.load(id).await.map_err(|error| Error::Store(error.internal_text()))?,
-        Err(_) => None,
-    };
-    become_all(&connections, &identity.unwrap_or_default()).await;
-    Ok(())
+    reload(sockets, &id, &connections).await.map_err(|error| Error::Store(error.internal_text()))
 }
 
 /// Finds out anew who one socket is. If that fails, it stays who it is until the next look.
 pub(crate) async fn recheck(sockets: &Sockets, connection: &Arc<Connection>, raw: &Arc<RawSocket>) {
-    match sockets.identities().again(connection, raw).await {
-        Ok(identity) => become_one(connection, raw, identity).await,
-        Err(error) => {
-            tracing::warn!(socket = %connection.sid, error = %error.internal_text(), "an identity could not be checked");
-        }
+    let identities = sockets.identities();
+    let checked = match connection.identity().session_id().and_then(|id| id.parse().ok()) {
+        _ if identities.custom.is_some() => match identities.again(connection, raw).await {
+            Ok(identity) => {
+                become_one(connection, raw, identity).await;
+                Ok(())
+            }
+            Err(error) => Err(error),
+        },
+        Some(id) => reload(sockets, &id, std::slice::from_ref(connection)).await,
+        None => Ok(()),
+    };
+    if let Err(error) = checked {
+        tracing::warn!(socket = %connection.sid, error = %error.internal_text(), "an identity could not be checked");
     }
 }
 
@@ -317,7 +255,7 @@ pub(crate) async fn session_event(
         return Err(EventError::forbidden());
     }
     let seen = identities.generation();
-    let Some(identity) = identities.resolve(&value).await? else {
+    let Some(identity) = identities.sessions.resolve(&value).await? else {
         return Err(EventError::unauthenticated());
     };
     become_one(connection, raw, identity).await;
@@ -359,22 +297,81 @@ fn of_session(sockets: &Sockets, id: &str) -> Vec<Arc<Connection>> {
     found
 }
 
-async fn become_all(connections: &[Arc<Connection>], identity: &Identity) {
+/// Brings sockets of a session up to what the store says of it now.
+async fn reload(sockets: &Sockets, id: &Id, connections: &[Arc<Connection>]) -> Result<(), EventError> {
+    if connections.is_empty() {
+        return Ok(());
+    }
+    let sessions = &sockets.identities().sessions;
+    let version = sessions.store().version(id);
+    let identity = sessions.load(id).await?.unwrap_or_default();
+    settle(sockets, id, connections, identity, version).await
+}
+
+/// Gives the sockets of a session the identity it had at a version, and then what it has become since: of two changes
+/// that overtake each other on the way here, the later one must win.
+async fn settle(
+    sockets: &Sockets,
+    id: &Id,
+    connections: &[Arc<Connection>],
+    mut identity: Identity,
+    mut version: Version,
+) -> Result<(), EventError> {
+    let sessions = &sockets.identities().sessions;
+    let name = id.to_string();
+    loop {
+        // All of them first: what a socket runs next on one channel must not depend on how long another channel takes to
+        // decide.
+        let mut changed = Vec::new();
+        for connection in connections {
+            // One that has become somebody else's meanwhile is none of this session's business.
+            let raw = connection.raw().filter(|_| connection.identity().session_id() == Some(&name));
+            if let Some(raw) = raw
+                && change(connection, &raw, identity.clone())
+            {
+                changed.push((connection, raw));
+            }
+        }
+        for (connection, raw) in changed {
+            stay_or_leave(connection, &raw).await;
+        }
+        let now = sessions.store().version(id);
+        if now == version {
+            return Ok(());
+        }
+        version = now;
+        identity = sessions.load(id).await?.unwrap_or_default();
+    }
+}
+
+/// Makes sockets nobody's and cuts their connections, so that their clients connect anew by themselves and are
+/// identified by the cookie they have then. Somebody who holds no more than the old cookie is left with nothing.
+fn cut(connections: &[Arc<Connection>]) {
     for connection in connections {
         if let Some(raw) = connection.raw() {
-            become_one(connection, &raw, identity.clone()).await;
+            connection.set_identity(&raw, Identity::anonymous());
         }
+        connection.peer.kill();
     }
 }
 
 /// Gives a socket its identity. One that is thereby no longer allowed where it is leaves the channel.
 async fn become_one(connection: &Arc<Connection>, raw: &Arc<RawSocket>, identity: Identity) {
+    if change(connection, raw, identity) {
+        stay_or_leave(connection, raw).await;
+    }
+}
+
+/// Gives a socket its identity; whether that is another one than before.
+fn change(connection: &Connection, raw: &RawSocket, identity: Identity) -> bool {
     let before = connection.set_identity(raw, identity);
     let after = connection.identity();
-    let same = before.user_id() == after.user_id()
-        && before.session_id() == after.session_id()
-        && before.data() == after.data();
-    if same || !connection.mount.is_guarded() || connection.mailbox.is_closed() {
+    before.user_id() != after.user_id() || before.session_id() != after.session_id() || before.data() != after.data()
+}
+
+/// Asks the channel whether a socket may stay.
+async fn stay_or_leave(connection: &Arc<Connection>, raw: &Arc<RawSocket>) {
+    if !connection.mount.is_guarded() || connection.mailbox.is_closed() {
         return;
     }
     if let Err(error) = connection.mount.check(connection, raw).await {

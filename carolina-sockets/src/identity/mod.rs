@@ -1,9 +1,11 @@
 //! Who a socket belongs to: its [`Identity`], how it is found out ([`Identify`]) and the rooms that follow from it.
 
 mod cookie;
+#[cfg(feature = "jwt")]
+mod jwt;
 pub(crate) mod live;
-mod open;
 mod room;
+mod session;
 mod store;
 mod user_key;
 
@@ -12,9 +14,13 @@ use std::{fmt, sync::Arc, time::SystemTime};
 pub use async_trait::async_trait;
 use serde_json::{Map, Value};
 
-pub(crate) use cookie::CookieKeys;
+pub(crate) use cookie::{CookieKeys, Presented};
+#[cfg(feature = "jwt")]
+#[cfg_attr(docsrs, doc(cfg(feature = "jwt")))]
+pub use jwt::{JwtBuilder, JwtIdentify, JwtKeys};
 pub(crate) use room::{mask_room, session_room, user_of_room, user_room};
-pub(crate) use store::{Change, SharedStore, WatchedStore};
+pub(crate) use session::SessionIdentify;
+pub(crate) use store::{Change, LIFETIME_KEY, RequestScope, SharedStore, Version, WatchedStore};
 pub use user_key::UserKey;
 
 use crate::{error::EventError, extract::Handshake};
@@ -22,8 +28,9 @@ use crate::{error::EventError, extract::Handshake};
 /// Who a socket belongs to (rules R10 and R11): the session it came with, the user that session or token names,
 /// and the data that came along.
 ///
-/// Cheap to clone. `Debug` masks the session id, since whoever knows it may act as its owner.
-#[derive(Clone, Default, PartialEq)]
+/// Cheap to clone. Two identities are equal when they are the same session and the same user, whatever data came
+/// along and whenever they end. `Debug` masks the session id, since whoever knows it can address its owner's sockets.
+#[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct Identity {
     session_id: Option<Arc<str>>,
@@ -94,17 +101,25 @@ impl Identity {
         self.expires_at
     }
 
-    /// The rooms that follow from it (rule R11).
-    pub(crate) fn rooms(&self) -> Vec<String> {
-        let session = self.session_id().map(session_room);
-        session.into_iter().chain(self.user_id().map(user_room)).collect()
-    }
-
     /// Whether there is neither a session nor a user.
     pub fn is_anonymous(&self) -> bool {
         self.session_id.is_none() && self.user_id.is_none()
     }
+
+    /// The rooms a socket is in by this identity (rule R11): `session.{id}` and `user.{user_id}`, as far as there are
+    /// a session and a user. Do not log the first.
+    pub fn rooms(&self) -> Vec<String> {
+        self.session_id().map(session_room).into_iter().chain(self.user_id().map(user_room)).collect()
+    }
 }
+
+impl PartialEq for Identity {
+    fn eq(&self, other: &Self) -> bool {
+        self.session_id == other.session_id && self.user_id == other.user_id
+    }
+}
+
+impl Eq for Identity {}
 
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -147,6 +162,11 @@ pub trait Identify: Send + Sync + 'static {
     async fn identify(&self, handshake: &Handshake) -> Result<Identity, EventError>;
 }
 
+/// Keeps the chapter's examples true.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/identity.md")]
+struct Chapter;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -157,6 +177,20 @@ mod tests {
         assert_eq!((identity.user_id(), identity.session_id()), (Some("7"), Some("c2VjcmV0LXNlc3Npb24")));
         let printed = format!("{identity:?}");
         assert!(!printed.contains("c2VjcmV0") && printed.contains("***"), "{printed}");
+    }
+
+    #[test]
+    fn r11_an_identity_gives_the_rooms_of_its_session_and_its_user() {
+        assert!(Identity::anonymous().rooms().is_empty());
+        assert_eq!(Identity::user(7).with_session("abc").rooms(), ["session.abc", "user.7"]);
+    }
+
+    #[test]
+    fn r11_identities_are_equal_by_who_they_are() {
+        let ada = Identity::user("ada").with_session("abc");
+        assert_eq!(ada, ada.clone().with_expiry(SystemTime::now()).with_data(Map::from_iter([("a".into(), 1.into())])));
+        assert_ne!(ada, ada.clone().with_user("bob"));
+        assert_ne!(ada, ada.clone().with_session("xyz"));
     }
 
     #[test]

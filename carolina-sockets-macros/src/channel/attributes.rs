@@ -1,0 +1,149 @@
+//! Finds `#[on]` and `#[cfg]` among an item's attributes, also where `#[cfg_attr]` brings them.
+
+use proc_macro2::{Punct, Spacing, TokenStream, TokenTree};
+use quote::quote;
+use syn::{Attribute, Meta, Token, parse::Parser, parse_quote, punctuated::Punctuated};
+
+/// An `#[on]` that was taken out.
+pub(super) struct TakenOn {
+    pub(super) attribute: Attribute,
+    /// The predicates of the `#[cfg_attr]`s that it stood in, as `#[cfg]`s.
+    pub(super) conditions: Vec<Attribute>,
+}
+
+/// Takes every `#[on]` out of the attributes.
+pub(super) fn take_ons(attributes: &mut Vec<Attribute>) -> Vec<TakenOn> {
+    let mut taken = Vec::new();
+    let kept = std::mem::take(attributes).into_iter().filter_map(|attribute| {
+        let meta = without_ons(&attribute, attribute.meta.clone(), &[], &mut taken)?;
+        Some(Attribute { meta, ..attribute })
+    });
+    *attributes = kept.collect();
+    taken
+}
+
+/// What is left of `meta`.
+fn without_ons(whole: &Attribute, meta: Meta, conditions: &[Attribute], taken: &mut Vec<TakenOn>) -> Option<Meta> {
+    if meta.path().segments.last().is_some_and(|segment| segment.ident == "on") {
+        taken.push(TakenOn { attribute: Attribute { meta, ..whole.clone() }, conditions: conditions.to_vec() });
+        return None;
+    }
+    let Some((predicate, inner)) = conditional(&meta) else { return Some(meta) };
+    let conditions: Vec<Attribute> = conditions.iter().cloned().chain([parse_quote!(#[cfg(#predicate)])]).collect();
+    let before = taken.len();
+    let kept: Vec<Meta> = inner.into_iter().filter_map(|meta| without_ons(whole, meta, &conditions, taken)).collect();
+    match (taken.len() == before, kept.is_empty()) {
+        (true, _) => Some(meta),
+        (false, true) => None,
+        (false, false) => Some(parse_quote!(cfg_attr(#predicate, #(#kept),*))),
+    }
+}
+
+/// `#[cfg]`, and of every `#[cfg_attr]` the part that brings one.
+pub(super) fn cfgs(attributes: &[Attribute]) -> Vec<Attribute> {
+    let with = |attribute: &Attribute| Some(Attribute { meta: cfg_of(&attribute.meta)?, ..attribute.clone() });
+    attributes.iter().filter_map(with).collect()
+}
+
+fn cfg_of(meta: &Meta) -> Option<Meta> {
+    if meta.path().is_ident("cfg") {
+        return Some(meta.clone());
+    }
+    let (predicate, inner) = conditional(meta)?;
+    let cfgs: Vec<Meta> = inner.iter().filter_map(cfg_of).collect();
+    (!cfgs.is_empty()).then(|| parse_quote!(cfg_attr(#predicate, #(#cfgs),*)))
+}
+
+/// The predicate of a `cfg_attr(…)`, and what it brings. What cannot be read is the compiler's to complain of.
+fn conditional(meta: &Meta) -> Option<(TokenStream, Vec<Meta>)> {
+    let list = meta.require_list().ok().filter(|list| list.path.is_ident("cfg_attr"))?;
+    let is_comma = |token: &TokenTree| matches!(token, TokenTree::Punct(punct) if punct.as_char() == ',');
+    let mut tokens = list.tokens.clone().into_iter();
+    let predicate = tokens.by_ref().take_while(|token| !is_comma(token)).collect();
+    let inner = Punctuated::<Meta, Token![,]>::parse_terminated.parse2(tokens.collect()).ok()?;
+    Some((predicate, inner.into_iter().collect()))
+}
+
+/// The tokens of a type with `'_` for the lifetimes that only its method knows.
+pub(super) fn without_lifetimes(tokens: TokenStream, known: &[String]) -> TokenStream {
+    let mut tokens = tokens.into_iter().peekable();
+    let mut result = TokenStream::new();
+    while let Some(token) = tokens.next() {
+        let token = match token {
+            TokenTree::Group(group) => {
+                let inner = without_lifetimes(group.stream(), known);
+                let mut copy = proc_macro2::Group::new(group.delimiter(), inner);
+                copy.set_span(group.span());
+                TokenTree::Group(copy)
+            }
+            TokenTree::Punct(quote) if quote.as_char() == '\'' => {
+                match tokens.next_if(|next| matches!(next, TokenTree::Ident(name) if known.contains(&name.to_string())))
+                {
+                    Some(name) => {
+                        let span = name.span();
+                        let mut apostrophe = Punct::new('\'', Spacing::Joint);
+                        apostrophe.set_span(span);
+                        let name = proc_macro2::Ident::new("_", span);
+                        result.extend(quote!(#apostrophe #name));
+                        continue;
+                    }
+                    None => TokenTree::Punct(quote),
+                }
+            }
+            other => other,
+        };
+        result.extend([token]);
+    }
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use quote::ToTokens;
+
+    use super::*;
+
+    fn texts(attributes: &[Attribute]) -> Vec<String> {
+        attributes.iter().map(|attribute| attribute.to_token_stream().to_string()).collect()
+    }
+
+    #[test]
+    fn what_a_condition_brings_is_taken_with_the_condition() {
+        let mut attributes: Vec<Attribute> = vec![
+            parse_quote!(#[doc = "kept"]),
+            parse_quote!(#[carolina_sockets::on("a")]),
+            parse_quote!(#[cfg_attr(all(x, y), on("b"), must_use, cfg_attr(z, on("c")))]),
+            parse_quote!(#[cfg_attr(x, on("d"))]),
+            parse_quote!(#[cfg_attr(x, must_use)]),
+        ];
+        let ons = take_ons(&mut attributes);
+        assert_eq!(
+            texts(&attributes),
+            ["# [doc = \"kept\"]", "# [cfg_attr (all (x , y) , must_use)]", "# [cfg_attr (x , must_use)]"]
+        );
+        let ons: Vec<_> =
+            ons.iter().map(|on| (on.attribute.to_token_stream().to_string(), texts(&on.conditions))).collect();
+        assert_eq!(ons[0], ("# [carolina_sockets :: on (\"a\")]".to_owned(), vec![]));
+        assert_eq!(ons[1], ("# [on (\"b\")]".to_owned(), vec!["# [cfg (all (x , y))]".to_owned()]));
+        assert_eq!(ons[2].1, ["# [cfg (all (x , y))]", "# [cfg (z)]"]);
+        assert_eq!(ons[3].1, ["# [cfg (x)]"]);
+    }
+
+    #[test]
+    fn cfgs_are_told_from_other_attributes() {
+        let attributes: Vec<Attribute> = vec![
+            parse_quote!(#[cfg(x)]),
+            parse_quote!(#[doc = "cfg (y)"]),
+            parse_quote!(#[cfg_attr(z, doc = "cfg (y)")]),
+            parse_quote!(#[cfg_attr(z, must_use, cfg(y))]),
+        ];
+        assert_eq!(texts(&cfgs(&attributes)), ["# [cfg (x)]", "# [cfg_attr (z , cfg (y))]"]);
+    }
+
+    #[test]
+    fn a_methods_own_lifetimes_are_left_to_inference() {
+        let tokens = quote!(Data<(Cow<'a, str>, &'static str, for<'b> fn(&'b u8, &'a u8))>);
+        let text = without_lifetimes(tokens, &["a".to_owned()]).to_string();
+        assert_eq!(text, quote!(Data<(Cow<'_, str>, &'static str, for<'b> fn(&'b u8, &'_ u8))>).to_string());
+    }
+}

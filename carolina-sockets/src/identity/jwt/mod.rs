@@ -1,0 +1,313 @@
+//! Who a client is by a JSON Web Token.
+
+mod keys;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+use http::{HeaderMap, header::AUTHORIZATION};
+use jsonwebtoken::{Validation, crypto::rust_crypto, decode, decode_header, errors::ErrorKind};
+use serde_json::{Map, Value, json};
+
+pub use keys::JwtKeys;
+
+use super::{Identify, Identity};
+use crate::{
+    error::{Error, EventError, Result},
+    extract::Handshake,
+};
+
+/// Longer tokens are refused unread.
+const LONGEST: usize = 16 * 1024;
+/// Clocks that differ by more than this are wrong.
+const MOST_LEEWAY: Duration = Duration::from_secs(3600);
+
+/// Identifies clients by a JSON Web Token, from `auth: { token }` or from the header `Authorization: Bearer …` (rule
+/// R13).
+///
+/// A client without a token is anonymous. A token that does not hold refuses the client with `unauthenticated` and a
+/// reason. A token must say when it expires; sockets that are still connected then become anonymous and leave private
+/// channels.
+///
+/// ```
+/// use carolina_sockets::{Sockets, identity::{JwtIdentify, JwtKeys}};
+///
+/// # fn identify(jwks: &str) -> carolina_sockets::Result {
+/// let identify = JwtIdentify::builder(JwtKeys::new().jwks(jwks)?)
+///     .issuer("https://login.example")
+///     .audience("chat")
+///     .build()?;
+/// let builder = Sockets::builder().identify(identify.clone());
+/// // When the provider has published new keys:
+/// identify.replace_keys(JwtKeys::new().jwks(jwks)?)?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Cheap to clone; clones share their keys.
+#[derive(Clone)]
+pub struct JwtIdentify(Arc<Inner>);
+
+struct Inner {
+    keys: ArcSwap<JwtKeys>,
+    rules: JwtBuilder,
+}
+
+/// Makes a [`JwtIdentify`].
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct JwtBuilder {
+    keys: JwtKeys,
+    issuers: Vec<String>,
+    audiences: Vec<String>,
+    leeway: Duration,
+    user_claim: String,
+}
+
+impl JwtBuilder {
+    /// Who must have made the token (`iss`). Given several times, any of them. Without, anybody with a key.
+    pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
+        self.issuers.push(issuer.into());
+        self
+    }
+
+    /// Whom the token must be for (`aud`). Given several times, any of them. Without, only tokens that are for nobody
+    /// in particular.
+    pub fn audience(mut self, audience: impl Into<String>) -> Self {
+        self.audiences.push(audience.into());
+        self
+    }
+
+    /// How far clocks may differ: so much later a token still holds (`exp`), and so much earlier it does already
+    /// (`nbf`). By default 30 s, at most an hour.
+    pub fn leeway(mut self, leeway: Duration) -> Self {
+        self.leeway = leeway;
+        self
+    }
+
+    /// The claim that names the user: a text or an integer. By default `sub`.
+    pub fn user_claim(mut self, claim: impl Into<String>) -> Self {
+        self.user_claim = claim.into();
+        self
+    }
+
+    /// Checks the settings.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] with every fault: no key, too much leeway, an empty issuer, audience or claim.
+    pub fn build(mut self) -> Result<JwtIdentify> {
+        let mut faults = Vec::new();
+        if self.leeway > MOST_LEEWAY {
+            faults.push(format!("JWT: a leeway of {:?} is more than {MOST_LEEWAY:?}", self.leeway));
+        }
+        if self.issuers.iter().chain(&self.audiences).chain([&self.user_claim]).any(String::is_empty) {
+            faults.push("JWT: an issuer, audience or claim is empty".to_owned());
+        }
+        if self.keys.is_empty() {
+            faults.push(NO_KEY.to_owned());
+        }
+        if !faults.is_empty() {
+            return Err(Error::Config(faults));
+        }
+        // With two providers compiled in, `jsonwebtoken` would panic at the first token. The application's choice
+        // stands if it has made one.
+        let _ = rust_crypto::DEFAULT_PROVIDER.install_default();
+        let keys = ArcSwap::from_pointee(std::mem::take(&mut self.keys));
+        Ok(JwtIdentify(Arc::new(Inner { keys, rules: self })))
+    }
+}
+
+const NO_KEY: &str = "JWT: there is no key to check tokens with";
+
+impl JwtIdentify {
+    /// Begins with the keys.
+    pub fn builder(keys: JwtKeys) -> JwtBuilder {
+        JwtBuilder {
+            keys,
+            issuers: Vec::new(),
+            audiences: Vec::new(),
+            leeway: Duration::from_secs(30),
+            user_claim: "sub".to_owned(),
+        }
+    }
+
+    /// Checks tokens with these keys from now on. Sockets that are connected stay until their tokens expire.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] when there is none among them; the keys before stay.
+    pub fn replace_keys(&self, keys: JwtKeys) -> Result {
+        if keys.is_empty() {
+            return Err(Error::Config(vec![NO_KEY.to_owned()]));
+        }
+        self.0.keys.store(Arc::new(keys));
+        Ok(())
+    }
+
+    /// Who a token says its bearer is. For tokens that come another way than by `auth` or header.
+    ///
+    /// # Errors
+    ///
+    /// `unauthenticated` with the reason, also as `details.reason`.
+    pub fn verify(&self, token: &str) -> Result<Identity, EventError> {
+        self.check(token).map_err(Refusal::into_error)
+    }
+
+    fn check(&self, token: &str) -> Result<Identity, Refusal> {
+        if token.len() > LONGEST {
+            return Err(Refusal::Malformed);
+        }
+        let header = decode_header(token).map_err(|_| Refusal::Malformed)?;
+        // What must be understood (`crit`) is not, whatever it is.
+        if header.crit.is_some() {
+            return Err(Refusal::Malformed);
+        }
+        let keys = self.0.keys.load();
+        let mut refusal = Refusal::UnknownKey;
+        for key in keys.candidates(header.kid.as_deref(), header.alg) {
+            match decode::<Map<String, Value>>(token, &key.key, &self.0.rules.validation(&key.algorithms)) {
+                Ok(token) => return self.0.rules.identity(token.claims),
+                Err(error) => {
+                    let reason = Refusal::from(error.kind());
+                    // Of several keys, the one that has signed it tells most.
+                    if refusal == Refusal::UnknownKey || reason != Refusal::Signature {
+                        refusal = reason;
+                    }
+                }
+            }
+        }
+        Err(refusal)
+    }
+
+    /// The token that a client brings, if any.
+    fn token(auth: Option<&Value>, headers: &HeaderMap) -> Result<Option<String>, Refusal> {
+        match auth.and_then(|auth| auth.get("token")) {
+            Some(Value::String(token)) => return Ok(Some(token.clone())),
+            None | Some(Value::Null) => {}
+            Some(_) => return Err(Refusal::Malformed),
+        }
+        let Some(header) = headers.get(AUTHORIZATION) else { return Ok(None) };
+        let header = header.to_str().map_err(|_| Refusal::Malformed)?;
+        Ok(match header.split_once(' ') {
+            Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Some(token.trim().to_owned()),
+            // Basic, say, which is somebody else's business.
+            _ => None,
+        })
+    }
+}
+
+#[async_trait]
+impl Identify for JwtIdentify {
+    async fn identify(&self, handshake: &Handshake) -> Result<Identity, EventError> {
+        // Any JSON may be in `auth`; what is no object has no token.
+        let auth = handshake.auth::<Value>().ok();
+        let token = Self::token(auth.as_ref(), handshake.headers()).map_err(Refusal::into_error)?;
+        token.map_or_else(|| Ok(Identity::anonymous()), |token| self.verify(&token))
+    }
+}
+
+impl fmt::Debug for JwtIdentify {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JwtIdentify").field("keys", &self.0.keys.load()).finish_non_exhaustive()
+    }
+}
+
+impl JwtBuilder {
+    fn validation(&self, algorithms: &[jsonwebtoken::Algorithm]) -> Validation {
+        let mut validation = Validation {
+            algorithms: algorithms.to_vec(),
+            leeway: self.leeway.as_secs(),
+            validate_nbf: true,
+            ..Validation::default()
+        };
+        let mut required = vec!["exp"];
+        if !self.issuers.is_empty() {
+            validation.set_issuer(&self.issuers);
+            required.push("iss");
+        }
+        if !self.audiences.is_empty() {
+            validation.set_audience(&self.audiences);
+            required.push("aud");
+        }
+        validation.set_required_spec_claims(&required);
+        validation
+    }
+
+    fn identity(&self, claims: Map<String, Value>) -> Result<Identity, Refusal> {
+        let user = match claims.get(&self.user_claim) {
+            Some(Value::String(user)) if !user.is_empty() => user.clone(),
+            Some(Value::Number(user)) if user.is_i64() || user.is_u64() => user.to_string(),
+            _ => return Err(Refusal::NoUser),
+        };
+        let seconds = claims.get("exp").and_then(Value::as_f64).filter(|seconds| seconds.is_finite());
+        let ends = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        let ends = ends.and_then(|ends| SystemTime::UNIX_EPOCH.checked_add(ends)?.checked_add(self.leeway));
+        let identity = Identity::user(user).with_data(claims);
+        Ok(match ends {
+            Some(ends) => identity.with_expiry(ends),
+            // Beyond all dates.
+            None => identity,
+        })
+    }
+}
+
+/// Why a token does not hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Refusal {
+    Malformed,
+    UnknownKey,
+    Signature,
+    Expired,
+    NotYet,
+    NoExpiry,
+    Issuer,
+    Audience,
+    NoUser,
+}
+
+impl From<&ErrorKind> for Refusal {
+    fn from(kind: &ErrorKind) -> Self {
+        match kind {
+            ErrorKind::InvalidSignature => Self::Signature,
+            ErrorKind::ExpiredSignature => Self::Expired,
+            ErrorKind::ImmatureSignature => Self::NotYet,
+            ErrorKind::InvalidIssuer => Self::Issuer,
+            ErrorKind::InvalidAudience => Self::Audience,
+            ErrorKind::MissingRequiredClaim(claim) | ErrorKind::InvalidClaimFormat(claim) => match claim.as_str() {
+                "exp" => Self::NoExpiry,
+                "iss" => Self::Issuer,
+                "aud" => Self::Audience,
+                _ => Self::Malformed,
+            },
+            _ => Self::Malformed,
+        }
+    }
+}
+
+impl Refusal {
+    fn into_error(self) -> EventError {
+        let (reason, message) = match self {
+            Self::Malformed => ("malformed", "the token is no JSON Web Token that is understood here"),
+            Self::UnknownKey => {
+                ("unknown_key", "the token is signed with a key or algorithm that is not accepted here")
+            }
+            Self::Signature => ("signature", "the token's signature does not hold"),
+            Self::Expired => ("expired", "the token has expired; get a new one"),
+            Self::NotYet => ("not_yet_valid", "the token is not valid yet (`nbf`); compare the clocks"),
+            Self::NoExpiry => ("no_expiry", "the token does not say when it expires (`exp`)"),
+            Self::Issuer => ("issuer", "the token is from another issuer (`iss`)"),
+            Self::Audience => ("audience", "the token is for another audience (`aud`)"),
+            Self::NoUser => ("no_user", "the token names no user by a text or an integer"),
+        };
+        metrics::counter!("carolina_sockets_tokens_refused_total", "reason" => reason).increment(1);
+        EventError::new("unauthenticated", message).details(json!({ "reason": reason }))
+    }
+}

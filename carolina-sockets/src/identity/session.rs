@@ -1,0 +1,249 @@
+//! Who a client is by its session: the way in unless the application has its own.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+use serde_json::Value;
+use tower_sessions::{
+    Session, SessionStore,
+    session::{Id, Record},
+};
+
+use super::{CookieKeys, Identify, Identity, Presented, WatchedStore, store::LIFETIME_KEY};
+use crate::{
+    error::EventError,
+    extract::{Cookies, Handshake},
+    guard::{Cause, refused},
+};
+
+/// Identifies clients by the session cookie, or by its value in `auth: { sessionId }` (rule R10).
+#[derive(Clone)]
+pub(crate) struct SessionIdentify {
+    store: Arc<WatchedStore>,
+    keys: Arc<CookieKeys>,
+    /// Where a session's data names its user: `session.user_key`.
+    user_key: Arc<str>,
+    /// Whether the log has been told that sessions name their user by something that cannot.
+    warned: Arc<AtomicBool>,
+}
+
+impl SessionIdentify {
+    pub(crate) fn new(store: Arc<WatchedStore>, keys: Arc<CookieKeys>, user_key: &str) -> Self {
+        Self { store, keys, user_key: user_key.into(), warned: Arc::default() }
+    }
+
+    pub(crate) fn store(&self) -> &Arc<WatchedStore> {
+        &self.store
+    }
+
+    /// Who a session cookie's value belongs to. `None` for a value that was not sealed here, and for a session that is
+    /// no more: the client learns no difference.
+    ///
+    /// # Errors
+    ///
+    /// `internal` when the store fails.
+    pub(crate) async fn resolve(&self, value: &str) -> Result<Option<Identity>, EventError> {
+        match self.keys.open(value) {
+            Some(opened) => self.load(&opened.id).await,
+            None => {
+                refuse();
+                Ok(None)
+            }
+        }
+    }
+
+    /// What the store says of a session now; `None` when it is no more.
+    ///
+    /// # Errors
+    ///
+    /// `internal` when the store fails. The session may live.
+    pub(crate) async fn load(&self, id: &Id) -> Result<Option<Identity>, EventError> {
+        match self.store.load(id).await {
+            Ok(record) => Ok(record.map(|record| self.identity(record))),
+            Err(error) => {
+                metrics::counter!("carolina_sockets_session_store_errors_total").increment(1);
+                Err(EventError::internal(format!("the session store failed: {error}")))
+            }
+        }
+    }
+
+    /// The session itself, as HTTP handlers have it; `None` for what cannot be a session's id.
+    pub(crate) fn session(&self, id: &str) -> Option<Session> {
+        id.parse().ok().map(|id| self.store.session(Some(id)))
+    }
+
+    /// The identity that a handshake claims: by `auth` if that holds, which a script has chosen, else by the cookie,
+    /// which the browser adds by itself.
+    async fn claimed(&self, auth: Option<&Value>, cookies: &Cookies) -> Result<Identity, EventError> {
+        let claimed = match auth.and_then(|auth| auth.get("sessionId")) {
+            // A script that found no cookie to read sends one of these.
+            None | Some(Value::Null) => None,
+            Some(Value::String(value)) if value.is_empty() => None,
+            Some(Value::String(value)) => self.resolve(value).await?,
+            Some(_) => {
+                refuse();
+                None
+            }
+        };
+        if let Some(identity) = claimed {
+            return Ok(identity);
+        }
+        match self.keys.find(cookies) {
+            Presented::Nothing => Ok(Identity::anonymous()),
+            Presented::Invalid => {
+                refuse();
+                Ok(Identity::anonymous())
+            }
+            Presented::Valid(opened) => Ok(self.load(&opened.id).await?.unwrap_or_default()),
+        }
+    }
+
+    /// Who a session's record says it is.
+    pub(crate) fn identity(&self, record: Record) -> Identity {
+        let identity = Identity::anonymous().with_session(record.id.to_string()).with_expiry(record.expiry_date.into());
+        let identity = match self.user(&record.data) {
+            Some(user) => identity.with_user(user),
+            None => identity,
+        };
+        identity.with_data(record.data.into_iter().filter(|(key, _)| key != LIFETIME_KEY).collect())
+    }
+
+    /// The user that a session names: a text or an integer. Anything else is nobody, because what is made up of it
+    /// might be somebody else's key.
+    fn user(&self, data: &HashMap<String, Value>) -> Option<String> {
+        let found = match data.get(&*self.user_key)? {
+            Value::String(user) => return Some(user.clone()),
+            Value::Number(user) if user.is_i64() || user.is_u64() => return Some(user.to_string()),
+            Value::Null => return None,
+            Value::Number(_) => "a fraction",
+            Value::Bool(_) => "a boolean",
+            Value::Array(_) => "an array",
+            Value::Object(_) => "an object",
+        };
+        if !self.warned.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                key = %self.user_key, found,
+                "sessions name their user by what is neither a text nor an integer: they count as having none",
+            );
+        }
+        None
+    }
+}
+
+#[async_trait]
+impl Identify for SessionIdentify {
+    async fn identify(&self, handshake: &Handshake) -> Result<Identity, EventError> {
+        // Any JSON may be in `auth`; what is no object claims no session.
+        let auth = handshake.auth::<Value>().ok();
+        self.claimed(auth.as_ref(), &handshake.cookies()).await
+    }
+}
+
+fn refuse() {
+    refused(Cause::InvalidSession, "a session value that this service has not sealed, or no longer knows the key of");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::identity::SharedStore;
+
+    const SECRET: &str = "a secret that nobody has seen up to now!";
+
+    fn service() -> (SessionIdentify, Arc<WatchedStore>, Arc<CookieKeys>) {
+        let store = SharedStore::new(tower_sessions::MemoryStore::default());
+        let store = Arc::new(WatchedStore::new(store, Duration::from_secs(100)));
+        let keys = Arc::new(CookieKeys::new("sid", &[SECRET.to_owned()]));
+        (SessionIdentify::new(store.clone(), keys.clone(), "user_id"), store, keys)
+    }
+
+    async fn log_in(store: &Arc<WatchedStore>, user: Value) -> Id {
+        let session = store.session(None);
+        session.insert_value("user_id", user).await.unwrap();
+        session.save().await.unwrap();
+        session.id().unwrap()
+    }
+
+    fn cookies(value: &str) -> Cookies {
+        Cookies::of(&http::HeaderMap::from_iter([(http::header::COOKIE, format!("a=b; sid={value}").parse().unwrap())]))
+    }
+
+    #[tokio::test]
+    async fn r10_a_client_is_known_by_its_cookie_or_by_auth() {
+        let (identify, store, keys) = service();
+        let (ada, bob) = (log_in(&store, json!("ada")).await, log_in(&store, json!(7)).await);
+        let none = Cookies::default();
+        let by_cookie = identify.claimed(None, &cookies(&keys.seal(ada))).await.unwrap();
+        assert_eq!(by_cookie, Identity::user("ada").with_session(ada.to_string()));
+        assert!(by_cookie.expires_at().is_some());
+        assert_eq!(by_cookie.data().get("user_id"), Some(&json!("ada")));
+        let auth = json!({ "sessionId": keys.seal(bob) });
+        let by_auth = Identity::user(7).with_session(bob.to_string());
+        assert_eq!(identify.claimed(Some(&auth), &none).await.unwrap(), by_auth);
+        assert_eq!(identify.claimed(Some(&auth), &cookies(&keys.seal(ada))).await.unwrap(), by_auth);
+        for absent in [json!({}), json!({ "sessionId": null }), json!({ "sessionId": "" }), json!("text"), json!([1])] {
+            assert_eq!(identify.claimed(Some(&absent), &none).await.unwrap(), Identity::anonymous());
+            assert_eq!(identify.claimed(Some(&absent), &cookies(&keys.seal(ada))).await.unwrap(), by_cookie);
+        }
+        assert_eq!(identify.resolve(&keys.seal(bob)).await.unwrap(), Some(by_auth));
+    }
+
+    #[tokio::test]
+    async fn r10_by_no_way_in_anybody_becomes_somebody_else() {
+        let (identify, store, keys) = service();
+        let ada = log_in(&store, json!("ada")).await;
+        let sealed = keys.seal(ada);
+        let ended = log_in(&store, json!("bob")).await;
+        store.delete(&ended).await.unwrap();
+        let foreign = CookieKeys::new("sid", &["another secret, of another application".to_owned()]);
+        let values = [
+            ada.to_string(),
+            keys.seal(ended),
+            keys.seal(Id::default()),
+            foreign.seal(ada),
+            sealed[..40].to_owned(),
+            format!("{sealed}{sealed}"),
+            sealed.repeat(10_000),
+            "ada".to_owned(),
+        ];
+        for value in values {
+            let auth = json!({ "sessionId": value });
+            let none = Identity::anonymous();
+            assert_eq!(identify.claimed(None, &cookies(&value)).await.unwrap(), none, "{value:.80}");
+            assert_eq!(identify.claimed(Some(&auth), &Cookies::default()).await.unwrap(), none, "{value:.80}");
+            assert_eq!(identify.resolve(&value).await.unwrap(), None, "{value:.80}");
+        }
+        for value in [json!(7), json!(true), json!(["a"]), json!({ "id": ada.to_string() }), json!([sealed])] {
+            let auth = json!({ "sessionId": value });
+            assert_eq!(identify.claimed(Some(&auth), &Cookies::default()).await.unwrap(), Identity::anonymous());
+        }
+    }
+
+    #[tokio::test]
+    async fn r10_only_texts_and_integers_name_a_user() {
+        let (identify, store, _) = service();
+        let user = async |value: Value| {
+            let id = log_in(&store, value).await;
+            identify.load(&id).await.unwrap().unwrap().user_id().map(str::to_owned)
+        };
+        assert_eq!(user(json!("ada")).await.as_deref(), Some("ada"));
+        assert_eq!(user(json!(7)).await.as_deref(), Some("7"));
+        assert_eq!(user(json!(-7)).await.as_deref(), Some("-7"));
+        assert_eq!(user(json!(u64::MAX)).await.as_deref(), Some("18446744073709551615"));
+        for nobody in
+            [json!(null), json!(""), json!(1.0), json!(1e300), json!(true), json!(["ada"]), json!({ "id": 7 })]
+        {
+            assert_eq!(user(nobody.clone()).await, None, "{nobody}");
+        }
+    }
+}

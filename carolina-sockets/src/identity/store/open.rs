@@ -1,0 +1,155 @@
+//! Opens the store that `session.store` names.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio_util::sync::CancellationToken;
+use tower_sessions::session_store::ExpiredDeletion;
+
+use super::{SharedStore, memory::MemoryStore};
+use crate::{
+    config::without_password,
+    error::{Error, Result},
+};
+
+/// How long a server may take to be reached at start-up.
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// How often expired sessions are deleted. They count as ended from their very second; this is to free their room.
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
+
+impl SharedStore {
+    /// Opens the store that `session.store` names, and tries whether it answers. What it needs beside itself ends
+    /// with `stop`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`] with the URL, its password hidden: one that names no store, or one that is not compiled in, or
+    /// cannot be opened or reached.
+    pub(crate) async fn open(url: &str, stop: &CancellationToken) -> Result<Self> {
+        match url.split_once("://").map_or(url, |(scheme, _)| scheme) {
+            "memory" => Ok(swept(MemoryStore::default(), stop)),
+            "sqlite" => sqlite(url, stop).await,
+            "postgres" | "postgresql" => postgres(url, stop).await,
+            "redis" | "rediss" => redis(url).await,
+            _ => Err(failed(url, "there are memory, sqlite://…, redis://… and postgres://…")),
+        }
+    }
+}
+
+fn failed(url: &str, reason: impl std::fmt::Display) -> Error {
+    Error::Store(format!("`{}`: {reason}", without_password(url)))
+}
+
+#[cfg(not(all(feature = "sqlite", feature = "postgres", feature = "redis")))]
+fn without_feature(url: &str, feature: &str) -> Error {
+    failed(url, format!("this program was built without it; enable the feature `{feature}` of carolina-sockets"))
+}
+
+#[cfg(not(feature = "sqlite"))]
+async fn sqlite(url: &str, _stop: &CancellationToken) -> Result<SharedStore> {
+    Err(without_feature(url, "sqlite"))
+}
+
+#[cfg(not(feature = "postgres"))]
+async fn postgres(url: &str, _stop: &CancellationToken) -> Result<SharedStore> {
+    Err(without_feature(url, "postgres"))
+}
+
+#[cfg(not(feature = "redis"))]
+async fn redis(url: &str) -> Result<SharedStore> {
+    Err(without_feature(url, "redis"))
+}
+
+#[cfg(feature = "sqlite")]
+async fn sqlite(url: &str, stop: &CancellationToken) -> Result<SharedStore> {
+    use std::str::FromStr;
+
+    use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
+    use tower_sessions_sqlx_store::SqliteStore;
+
+    let options = SqliteConnectOptions::from_str(url).map_err(|error| failed(url, error))?;
+    let options = options.create_if_missing(true).journal_mode(SqliteJournalMode::Wal);
+    let pool = SqlitePoolOptions::new().acquire_timeout(CONNECT).connect_with(options).await;
+    let store = SqliteStore::new(pool.map_err(|error| failed(url, error))?);
+    store.migrate().await.map_err(|error| failed(url, error))?;
+    Ok(swept(store, stop))
+}
+
+#[cfg(feature = "postgres")]
+async fn postgres(url: &str, stop: &CancellationToken) -> Result<SharedStore> {
+    use std::str::FromStr;
+
+    use sqlx::{
+        ConnectOptions, Connection,
+        postgres::{PgConnectOptions, PgPoolOptions},
+    };
+    use tower_sessions_sqlx_store::PostgresStore;
+
+    let options = PgConnectOptions::from_str(url).map_err(|error| failed(url, error))?;
+    // A pool would try again until its time is up, and then no longer tell why.
+    match tokio::time::timeout(CONNECT, options.connect()).await {
+        Ok(Ok(connection)) => connection.close().await.map_err(|error| failed(url, error))?,
+        Ok(Err(error)) => return Err(failed(url, error)),
+        Err(_) => return Err(failed(url, format!("no answer within {CONNECT:?}"))),
+    }
+    let store = PostgresStore::new(PgPoolOptions::new().acquire_timeout(CONNECT).connect_lazy_with(options));
+    // Several nodes may come up at once, and PostgreSQL's `IF NOT EXISTS` is no lock. A migration that meets another's
+    // schema leaves the table to that one, so the second makes sure of it.
+    let mut migrated = 0;
+    for attempt in 1.. {
+        match store.migrate().await {
+            Ok(()) if migrated == 1 => break,
+            Ok(()) => migrated += 1,
+            Err(error) if attempt > 5 => return Err(failed(url, error)),
+            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+        }
+    }
+    Ok(swept(store, stop))
+}
+
+/// A store whose expired sessions are deleted from time to time, until the service stops.
+fn swept(store: impl ExpiredDeletion, stop: &CancellationToken) -> SharedStore {
+    let store = Arc::new(store);
+    let (swept, stop) = (store.clone(), stop.clone());
+    tokio::spawn(async move {
+        let mut every = tokio::time::interval(SWEEP_EVERY);
+        every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        while stop.run_until_cancelled(every.tick()).await.is_some() {
+            if let Err(error) = swept.delete_expired().await {
+                tracing::warn!(%error, "expired sessions could not be deleted; they do not count, but take up room");
+            }
+        }
+    });
+    SharedStore(store)
+}
+
+#[cfg(feature = "redis")]
+async fn redis(url: &str) -> Result<SharedStore> {
+    let connected = tokio::time::timeout(CONNECT, super::redis::Redis::connect(url, CONNECT)).await;
+    match connected {
+        Ok(Ok(store)) => Ok(SharedStore::new(store)),
+        Ok(Err(error)) => Err(failed(url, error)),
+        Err(_) => Err(failed(url, format!("no answer within {CONNECT:?}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn r15_a_store_that_does_not_exist_is_refused_with_those_that_do() {
+        let stop = CancellationToken::new();
+        let error = SharedStore::open("mongodb://ada:secret@host", &stop).await.unwrap_err().to_string();
+        assert!(error.contains("mongodb://ada:***@host") && error.contains("sqlite://"), "{error}");
+        assert!(SharedStore::open("memory", &stop).await.is_ok());
+    }
+
+    #[cfg(not(feature = "sqlite"))]
+    #[tokio::test]
+    async fn r15_a_store_that_is_not_compiled_in_names_its_feature() {
+        let error = SharedStore::open("sqlite://sessions.db", &CancellationToken::new()).await.unwrap_err().to_string();
+        assert!(error.contains("the feature `sqlite`"), "{error}");
+    }
+}

@@ -1,0 +1,245 @@
+//! The stores behind features, each with the real thing: a file, or a server of the test's own on a free port.
+
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use serde_json::json;
+use time::OffsetDateTime;
+use tokio_util::sync::CancellationToken;
+use tower_sessions::{
+    SessionStore,
+    session::{Id, Record},
+};
+
+use super::{SharedStore, WatchedStore};
+
+/// A folder that goes away with the test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        let path = std::env::temp_dir()
+            .join(format!("carolina-sockets-{}", uuid::Uuid::from_u128(Id::default().0.cast_unsigned())));
+        std::fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// What every store must do.
+async fn keeps_sessions(url: &str) {
+    let stop = CancellationToken::new();
+    let open = async || {
+        let store = SharedStore::open(url, &stop).await.unwrap_or_else(|error| panic!("{error}"));
+        Arc::new(WatchedStore::new(store, Duration::from_secs(1000)))
+    };
+    let store = open().await;
+    let session = store.session(None);
+    session.insert("user_id", 7).await.unwrap();
+    session.insert("name", "Ada \u{1F980}").await.unwrap();
+    session.insert("deep", json!({ "list": [1, 2.5, null, true] })).await.unwrap();
+    session.save().await.unwrap();
+    let id = session.id().unwrap();
+    // Another node, or the same one after a restart, sees it.
+    let other = open().await;
+    let read = other.load(&id).await.unwrap().unwrap();
+    assert_eq!(read.data.get("deep"), Some(&json!({ "list": [1, 2.5, null, true] })));
+    let changed = other.session(Some(id));
+    assert_eq!(changed.get::<String>("name").await.unwrap().as_deref(), Some("Ada \u{1F980}"));
+    changed.insert("user_id", 8).await.unwrap();
+    changed.save().await.unwrap();
+    assert_eq!(store.session(Some(id)).get::<u64>("user_id").await.unwrap(), Some(8));
+    // No two have one id.
+    let mut twin =
+        Record { id, data: HashMap::new(), expiry_date: OffsetDateTime::now_utc() + Duration::from_secs(100) };
+    store.create(&mut twin).await.unwrap();
+    assert_ne!(twin.id, id);
+    // A log-out holds, whoever was on the way.
+    let slow = other.session(Some(id));
+    slow.insert("late", true).await.unwrap();
+    store.session(Some(id)).flush().await.unwrap();
+    slow.save().await.unwrap();
+    assert!(store.load(&id).await.unwrap().is_none());
+    assert!(store.prolong(&id).await.unwrap().is_none());
+    assert!(store.prolong(&twin.id).await.unwrap().unwrap() > twin.expiry_date);
+    // What expires is gone in that second.
+    let mut brief = Record {
+        id: Id::default(),
+        data: HashMap::new(),
+        expiry_date: OffsetDateTime::now_utc() + Duration::from_millis(1500),
+    };
+    store.create(&mut brief).await.unwrap();
+    assert!(store.load(&brief.id).await.unwrap().is_some());
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while store.load(&brief.id).await.unwrap().is_some() {
+        assert!(Instant::now() < deadline, "an expired session is still found");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(OffsetDateTime::now_utc() >= brief.expiry_date - Duration::from_secs(1));
+    stop.cancel();
+}
+
+#[cfg(feature = "sqlite")]
+#[tokio::test]
+async fn r13_sqlite_keeps_sessions() {
+    let folder = Folder::new();
+    keeps_sessions(&format!("sqlite://{}", folder.0.join("sessions.db").display())).await;
+    let missing = folder.0.join("missing/sessions.db");
+    let error = SharedStore::open(&format!("sqlite://{}", missing.display()), &CancellationToken::new()).await;
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("missing/sessions.db`") && error.contains("unable to open"), "{error}");
+}
+
+#[cfg(any(feature = "redis", feature = "postgres"))]
+mod servers {
+    use std::process::{Child, Command, Stdio};
+
+    use super::*;
+
+    /// A server on a free port, ended with the test.
+    struct Server {
+        child: Child,
+        port: u16,
+        _folder: Folder,
+    }
+
+    impl Drop for Server {
+        fn drop(&mut self) {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+
+    fn free_port() -> u16 {
+        std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    }
+
+    fn quiet(command: &mut Command) -> &mut Command {
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null())
+    }
+
+    /// Opens the store once its server is up.
+    async fn wait_for(server: &mut Server, url: &str) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            let stop = CancellationToken::new();
+            match SharedStore::open(url, &stop).await {
+                Ok(_) => return,
+                Err(error) if Instant::now() > deadline => panic!("the server does not come up: {error}"),
+                Err(_) => {
+                    assert_eq!(server.child.try_wait().unwrap(), None, "the server on port {} has ended", server.port);
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            }
+            stop.cancel();
+        }
+    }
+
+    /// A server that is not there, or refuses, is told at once, by a line without the password.
+    async fn is_refused(url: &str, because: &str) {
+        let began = Instant::now();
+        let error = SharedStore::open(url, &CancellationToken::new()).await.unwrap_err().to_string();
+        assert!(error.contains("***") && !error.contains("sesame"), "{error}");
+        assert!(error.to_lowercase().contains(because) && !error.contains('\n'), "{error}");
+        assert!(began.elapsed() < Duration::from_secs(15), "{error}");
+    }
+
+    #[cfg(feature = "redis")]
+    #[tokio::test]
+    async fn r13_redis_keeps_sessions() {
+        let folder = Folder::new();
+        let port = free_port();
+        let mut command = Command::new("redis-server");
+        command.args([
+            "--bind",
+            "127.0.0.1",
+            "--port",
+            &port.to_string(),
+            "--save",
+            "",
+            "--requirepass",
+            "open sesame",
+        ]);
+        command.arg("--dir").arg(&folder.0);
+        let child = quiet(&mut command).spawn().expect("redis-server, from Debian's package of that name");
+        let mut server = Server { child, port, _folder: folder };
+        let url = format!("redis://:open%20sesame@127.0.0.1:{port}/1");
+        wait_for(&mut server, &url).await;
+        keeps_sessions(&url).await;
+        is_refused(&format!("redis://:sesame@127.0.0.1:{port}"), "password").await;
+        is_refused(&format!("redis://:sesame@127.0.0.1:{}", free_port()), "refused").await;
+    }
+
+    #[cfg(feature = "postgres")]
+    #[tokio::test]
+    async fn r13_postgres_keeps_sessions() {
+        let folder = Folder::new();
+        let (data, password) = (folder.0.join("data"), folder.0.join("password"));
+        std::fs::create_dir(&data).unwrap();
+        std::fs::write(&password, "sesame").unwrap();
+        for path in [&folder.0, &data, &password] {
+            give_away(path);
+        }
+        let mut init = postgres_program("initdb");
+        init.args(["--username", "ada", "--auth", "scram-sha-256", "--no-sync", "--locale", "C", "--encoding", "UTF8"]);
+        init.arg("--pwfile").arg(&password).arg("--pgdata").arg(&data);
+        assert!(quiet(&mut init).status().expect("initdb, from Debian's package postgresql").success());
+        let port = free_port();
+        let mut command = postgres_program("postgres");
+        command.arg("-D").arg(&data).args(["-h", "127.0.0.1", "-F", "-p", &port.to_string()]);
+        command.arg("-k").arg(&folder.0);
+        let child = quiet(&mut command).spawn().expect("postgres, from Debian's package postgresql");
+        let mut server = Server { child, port, _folder: folder };
+        let url = format!("postgres://ada:sesame@127.0.0.1:{port}/postgres");
+        wait_for(&mut server, &url).await;
+        // Nodes that come up together all make the table.
+        let stop = CancellationToken::new();
+        let nodes = (0..8).map(|_| SharedStore::open(&url, &stop));
+        assert!(futures_util::future::join_all(nodes).await.iter().all(Result::is_ok));
+        keeps_sessions(&url).await;
+        is_refused(&format!("postgres://ada:not-sesame@127.0.0.1:{port}/postgres"), "password").await;
+        is_refused(&format!("postgres://ada:sesame@127.0.0.1:{port}/nothing"), "does not exist").await;
+        is_refused(&format!("postgres://ada:sesame@127.0.0.1:{}/postgres", free_port()), "refused").await;
+    }
+
+    /// PostgreSQL does not run as root; as root, it is run as the user of Debian's package.
+    #[cfg(feature = "postgres")]
+    fn other_user() -> Option<u32> {
+        let id = |arguments: &[&str]| {
+            let output = Command::new("id").args(arguments).output().ok()?;
+            String::from_utf8(output.stdout).ok()?.trim().parse::<u32>().ok()
+        };
+        (id(&["-u"]) == Some(0)).then(|| id(&["-u", "postgres"]).expect("the user `postgres`"))
+    }
+
+    #[cfg(feature = "postgres")]
+    fn give_away(path: &std::path::Path) {
+        if let Some(user) = other_user() {
+            std::os::unix::fs::chown(path, Some(user), None).unwrap();
+        }
+    }
+
+    #[cfg(feature = "postgres")]
+    fn postgres_program(name: &str) -> Command {
+        use std::os::unix::process::CommandExt;
+
+        // Debian keeps them outside the path, by version.
+        let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+        let installed =
+            versions.map(|version| version.path().join("bin").join(name)).filter(|path| path.exists()).max();
+        let mut command = Command::new(installed.unwrap_or_else(|| name.into()));
+        if let Some(user) = other_user() {
+            command.uid(user).current_dir("/");
+        }
+        command
+    }
+}

@@ -1,0 +1,231 @@
+use std::{
+    fmt,
+    net::IpAddr,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+use time::OffsetDateTime;
+use tokio::sync::{Mutex, MutexGuard};
+use tower_sessions::{
+    Expiry, Session, SessionStore,
+    session::{Id, Record},
+    session_store::{Error, Result},
+};
+
+use super::{Change, Lifetime, RequestScope, SharedStore, scope::Loaded};
+use crate::private::BoxFuture;
+
+/// Whoever acts on what happens to sessions. The operation that caused it waits for the end of the future, so that an
+/// HTTP answer is not sent before sockets have followed.
+pub(crate) type Watcher = Arc<dyn Fn(Change, Version) -> BoxFuture<'static, ()> + Send + Sync>;
+
+/// Counts what happens to a session: of two changes, the later one has the greater version. Sessions that share a turn
+/// share versions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Version(u64);
+
+const TURNS: usize = 64;
+
+/// The service's session store: tells what happens to sessions, keeps a log-out from being undone, and keeps session
+/// ids out of errors.
+///
+/// What is done to one session through it is done one after the other. A session that has ended is not saved again:
+/// a request that was under way during a log-out would otherwise bring it back.
+pub(crate) struct WatchedStore {
+    store: SharedStore,
+    lifetime: Lifetime,
+    watcher: OnceLock<Watcher>,
+    turns: [Turn; TURNS],
+    /// Counts the changes of all sessions.
+    generation: AtomicU64,
+}
+
+/// Where one session's operations wait for each other; some sessions share one.
+#[derive(Default)]
+struct Turn {
+    lock: Mutex<()>,
+    version: AtomicU64,
+}
+
+impl WatchedStore {
+    /// Watches a store. `ttl` is for how long a session lives that nobody uses.
+    pub(crate) fn new(store: SharedStore, ttl: std::time::Duration) -> Self {
+        Self {
+            store,
+            lifetime: Lifetime::new(ttl),
+            watcher: OnceLock::new(),
+            turns: std::array::from_fn(|_| Turn::default()),
+            generation: AtomicU64::new(0),
+        }
+    }
+
+    /// From here on, changes are told to the watcher. The first one stays.
+    pub(crate) fn watch(&self, watcher: Watcher) {
+        let _ = self.watcher.set(watcher);
+    }
+
+    pub(crate) fn lifetime(&self) -> Lifetime {
+        self.lifetime
+    }
+
+    /// The scope for one HTTP request, and where it came from.
+    pub(crate) fn request(self: &Arc<Self>, from: Option<IpAddr>) -> Arc<RequestScope> {
+        RequestScope::new(self.clone(), from)
+    }
+
+    /// The session of an id, which is read from the store when it is first asked.
+    pub(crate) fn session(self: &Arc<Self>, id: Option<Id>) -> Session {
+        Session::new(id, self.clone(), Some(self.lifetime.default_expiry()))
+    }
+
+    /// The version of a session's last change, to be taken before the session is read.
+    pub(crate) fn version(&self, id: &Id) -> Version {
+        Version(self.turn(id).version.load(Ordering::SeqCst))
+    }
+
+    /// How many changes there have been, to be taken before sessions are read.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::SeqCst)
+    }
+
+    /// Counts a change that came past this store: to a session of its own, or to one it does not know.
+    pub(crate) fn note_change(&self, id: Option<&Id>) {
+        self.generation.fetch_add(1, Ordering::SeqCst);
+        if let Some(id) = id {
+            self.turn(id).version.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    /// Prolongs a session that is in use, as it is now in the store. Returns its new end, or `None` when it is no
+    /// more.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store.
+    pub(crate) async fn prolong(&self, id: &Id) -> Result<Option<OffsetDateTime>> {
+        let turn = self.turn(id);
+        let guard = turn.lock.lock().await;
+        let Some(mut record) = self.read(id).await? else { return Ok(None) };
+        record.expiry_date = self.lifetime.end(self.lifetime.of(&record));
+        let ends = record.expiry_date;
+        self.write(turn, guard, record).await?;
+        Ok(Some(ends))
+    }
+
+    /// Tells the watcher. No turn may be held: it may well read or change sessions itself.
+    pub(super) async fn tell(&self, change: Change, version: Version) {
+        if let Some(watcher) = self.watcher.get() {
+            watcher(change, version).await;
+        }
+    }
+
+    /// Stores a record as it is, as if time had passed.
+    #[cfg(test)]
+    pub(crate) async fn backdate(&self, record: &Record) {
+        self.store.0.save(record).await.expect("a store that works");
+    }
+
+    async fn read(&self, id: &Id) -> Result<Option<Record>> {
+        let record = self.store.0.load(id).await.map_err(|error| masked(error, id))?;
+        // Not every store looks at the date, or as closely.
+        Ok(record.filter(|record| record.expiry_date > OffsetDateTime::now_utc()))
+    }
+
+    async fn write(&self, turn: &Turn, guard: MutexGuard<'_, ()>, record: Record) -> Result<()> {
+        self.store.0.save(&record).await.map_err(|error| masked(error, &record.id))?;
+        let version = self.changed(turn);
+        drop(guard);
+        self.tell(Change::Saved(record), version).await;
+        Ok(())
+    }
+
+    fn turn(&self, id: &Id) -> &Turn {
+        // Ids are random, so any of their bits spread them.
+        &self.turns[(id.0.unsigned_abs() % TURNS as u128) as usize]
+    }
+
+    fn changed(&self, turn: &Turn) -> Version {
+        self.generation.fetch_add(1, Ordering::SeqCst);
+        Version(turn.version.fetch_add(1, Ordering::SeqCst) + 1)
+    }
+
+    /// Dates a record: `Session` dates them all by `session.ttl`, but one with a lifetime of its own keeps that.
+    fn date(&self, record: &mut Record) {
+        let expiry = self.lifetime.of(record);
+        if expiry != self.lifetime.default_expiry() && expiry != Expiry::OnSessionEnd {
+            record.expiry_date = self.lifetime.end(expiry);
+        }
+    }
+}
+
+#[async_trait]
+impl SessionStore for WatchedStore {
+    async fn create(&self, record: &mut Record) -> Result<()> {
+        self.date(record);
+        let id = record.id;
+        self.store.0.create(record).await.map_err(|error| masked(error, &id))?;
+        let version = self.changed(self.turn(&record.id));
+        let scope = RequestScope::current(self);
+        match scope.as_ref().and_then(|scope| scope.replaced()) {
+            Some((from, version)) => {
+                let by = scope.and_then(|scope| scope.from());
+                self.tell(Change::Moved { from, to: record.clone(), by }, version).await;
+            }
+            None => self.tell(Change::Saved(record.clone()), version).await,
+        }
+        Ok(())
+    }
+
+    async fn save(&self, record: &Record) -> Result<()> {
+        let mut record = record.clone();
+        self.date(&mut record);
+        let turn = self.turn(&record.id);
+        let guard = turn.lock.lock().await;
+        if self.read(&record.id).await?.is_none() {
+            tracing::debug!("a session that has ended meanwhile was not saved");
+            return Ok(());
+        }
+        self.write(turn, guard, record).await
+    }
+
+    async fn load(&self, id: &Id) -> Result<Option<Record>> {
+        let record = self.read(id).await?;
+        if let (Some(record), Some(scope)) = (&record, RequestScope::current(self)) {
+            scope.note_loaded(Loaded { id: *id, expiry: self.lifetime.of(record), ends: record.expiry_date });
+        }
+        Ok(record)
+    }
+
+    async fn delete(&self, id: &Id) -> Result<()> {
+        let turn = self.turn(id);
+        let guard = turn.lock.lock().await;
+        self.store.0.delete(id).await.map_err(|error| masked(error, id))?;
+        let version = self.changed(turn);
+        drop(guard);
+        match RequestScope::current(self) {
+            Some(scope) => scope.note_ended(*id, version),
+            None => self.tell(Change::Ended(*id), version).await,
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for WatchedStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WatchedStore").field("lifetime", &self.lifetime).finish_non_exhaustive()
+    }
+}
+
+/// A store's error without the session's id, which many a store would tell.
+fn masked(error: Error, id: &Id) -> Error {
+    let mask = |text: String| text.replace(&id.to_string(), "***").replace(&id.0.to_string(), "***");
+    match error {
+        Error::Encode(text) => Error::Encode(mask(text)),
+        Error::Decode(text) => Error::Decode(mask(text)),
+        Error::Backend(text) => Error::Backend(mask(text)),
+    }
+}

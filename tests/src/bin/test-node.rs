@@ -1,0 +1,109 @@
+//! One node of several, for the tests of many nodes: channels, and routes by which a test has it do things.
+
+use axum::{
+    Json, Router,
+    extract::Query,
+    routing::{get, post},
+};
+use carolina_sockets::{http::Session, prelude::*, sockets};
+use serde_json::{Value, json};
+
+/// For everybody.
+#[channel("/open")]
+#[derive(Default)]
+struct Open;
+
+#[channel]
+impl Open {
+    #[on("join")]
+    fn join(&self, socket: Socket, Data(room): Data<String>) -> Vec<String> {
+        socket.join(room);
+        socket.rooms()
+    }
+
+    #[on("whoami")]
+    fn whoami(&self, user: Option<User>) -> Option<String> {
+        user.map(|user| user.to_string())
+    }
+
+    #[on("node")]
+    fn node(&self) -> u32 {
+        std::process::id()
+    }
+}
+
+/// For users.
+#[channel("/members", private)]
+#[derive(Default)]
+struct Members;
+
+#[derive(Deserialize)]
+struct Asked {
+    #[serde(default)]
+    user: String,
+    #[serde(default)]
+    room: String,
+    #[serde(default)]
+    event: String,
+    #[serde(default)]
+    data: Value,
+}
+
+async fn login(session: Session, Query(asked): Query<Asked>) -> Result<(), String> {
+    session.cycle_id().await.map_err(|error| error.to_string())?;
+    session.insert("user_id", asked.user).await.map_err(|error| error.to_string())
+}
+
+async fn logout(session: Session) -> Result<(), String> {
+    session.flush().await.map_err(|error| error.to_string())
+}
+
+async fn emit(Json(asked): Json<Asked>) -> Result<(), String> {
+    let open = sockets().channel("/open").map_err(|error| error.to_string())?;
+    let emitted = match (asked.user.as_str(), asked.room.as_str()) {
+        ("", "") => open.emit(&asked.event, &asked.data).await,
+        ("", room) => open.to(room).emit(&asked.event, &asked.data).await,
+        (user, _) => open.emit_to_user(user, &asked.event, &asked.data).await,
+    };
+    emitted.map(|_| ()).map_err(|error| error.to_string())
+}
+
+async fn ask() -> Result<Json<Value>, String> {
+    let open = sockets().channel("/open").map_err(|error| error.to_string())?;
+    let answers = open.emit_with_ack::<Value>("question", ()).await.map_err(|error| error.to_string())?;
+    Ok(Json(
+        answers
+            .into_iter()
+            .map(|answer| answer.unwrap_or_else(|error| json!({ "failed": error.to_string() })))
+            .collect(),
+    ))
+}
+
+async fn online(Query(asked): Query<Asked>) -> Result<Json<Value>, String> {
+    let open = sockets().channel("/open").map_err(|error| error.to_string())?;
+    let users = open.online_users().await.map_err(|error| error.to_string())?;
+    let is = open.is_online(&asked.user).await.map_err(|error| error.to_string())?;
+    Ok(Json(json!({ "users": users, "is": is })))
+}
+
+async fn join_remote(Json(asked): Json<Asked>) -> Result<(), String> {
+    let open = sockets().channel("/open").map_err(|error| error.to_string())?;
+    open.except("nobody is in here").join(asked.room).await.map_err(|error| error.to_string())
+}
+
+async fn disconnect(Json(asked): Json<Asked>) -> Result<(), String> {
+    sockets().disconnect_user(&asked.user).await.map(|_| ()).map_err(|error| error.to_string())
+}
+
+#[tokio::main]
+async fn main() -> carolina_sockets::Result {
+    let router = Router::new()
+        .route("/login", post(login))
+        .route("/logout", post(logout))
+        .route("/emit", post(emit))
+        .route("/ask", get(ask))
+        .route("/online", get(online))
+        .route("/join", post(join_remote))
+        .route("/disconnect", post(disconnect));
+    carolina_sockets::serve().router(router).await
+}

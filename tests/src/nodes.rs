@@ -1,0 +1,159 @@
+//! Nodes as processes of their own, and plain HTTP to them.
+
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    path::PathBuf,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+use crate::servers::{Folder, Process, free_port};
+
+/// What all nodes of a test encrypt cookies with.
+const SECRET: &str = "for tests alone and long enough for that";
+
+/// A running `test-node`.
+#[derive(Debug)]
+pub struct Node {
+    process: Process,
+    port: u16,
+    log: Folder,
+    variables: Vec<(String, String)>,
+}
+
+impl Node {
+    /// Starts a node on a backplane, whose server keeps the sessions too.
+    pub fn start(backplane: &str) -> Self {
+        Self::start_with(backplane, &[])
+    }
+
+    /// The same with further settings.
+    pub fn start_with(backplane: &str, variables: &[(&str, &str)]) -> Self {
+        let mut all = vec![
+            ("CAROLINA_BACKPLANE__URL".to_owned(), backplane.to_owned()),
+            ("CAROLINA_SESSION__STORE".to_owned(), backplane.to_owned()),
+            ("CAROLINA_SESSION__SECRET".to_owned(), SECRET.to_owned()),
+            ("CAROLINA_LIMITS__SHUTDOWN_TIMEOUT".to_owned(), "5s".to_owned()),
+            ("CAROLINA_LIMITS__SEND_BUFFER".to_owned(), "100000".to_owned()),
+        ];
+        all.extend(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        Self::run(free_port(), all)
+    }
+
+    fn run(port: u16, variables: Vec<(String, String)>) -> Self {
+        let log = Folder::new();
+        let file = std::fs::File::create(log.path().join("log")).expect("a log file");
+        let mut command = Command::new(program("test-node"));
+        command
+            .env("CAROLINA_BIND", format!("127.0.0.1:{port}"))
+            .envs(variables.iter().map(|(name, value)| (name, value)))
+            .env("RUST_LOG", "info")
+            .stdout(Stdio::null())
+            .stderr(file);
+        let node = Self { process: Process::start(&mut command), port, log, variables };
+        let until = Instant::now() + Duration::from_secs(30);
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(Instant::now() < until, "the node does not listen: {}", node.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        node
+    }
+
+    /// The port it listens on.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Its address.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// What it has logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.log.path().join("log")).unwrap_or_default()
+    }
+
+    /// Ends it at once.
+    pub fn kill(&mut self) {
+        self.process.kill();
+    }
+
+    /// Asks it to end, waits, and starts it again on the same port.
+    pub fn restart(&mut self) {
+        self.process.terminate();
+        *self = Self::run(self.port, self.variables.clone());
+    }
+
+    /// Starts it again after [`kill`](Self::kill).
+    pub fn start_again(&mut self) {
+        *self = Self::run(self.port, self.variables.clone());
+    }
+
+    /// Sends a request, and returns the response's status, cookie and body.
+    pub fn http(&self, method: &str, path: &str, cookie: Option<&str>, body: Option<Value>) -> Response {
+        http(self.port, method, path, cookie, body)
+    }
+
+    /// Logs a user in and returns the cookie.
+    pub fn login(&self, user: &str) -> String {
+        let response = self.http("POST", &format!("/login?user={user}"), None, None);
+        assert_eq!(response.status, 200, "{}", response.body);
+        response.cookie.expect("a cookie")
+    }
+
+    /// Has the node emit.
+    pub fn emit(&self, what: Value) {
+        let response = self.http("POST", "/emit", None, Some(what));
+        assert_eq!(response.status, 200, "{}", response.body);
+    }
+}
+
+/// A response, as far as tests look at it.
+#[derive(Debug)]
+pub struct Response {
+    /// The status code.
+    pub status: u16,
+    /// The cookie it sets, as it is to be sent back.
+    pub cookie: Option<String>,
+    /// The body.
+    pub body: String,
+}
+
+/// Sends a request to a port of the loopback address.
+pub fn http(port: u16, method: &str, path: &str, cookie: Option<&str>, body: Option<Value>) -> Response {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("the node listens");
+    stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+    let body = body.map(|body| body.to_string()).unwrap_or_default();
+    let cookie = cookie.map(|cookie| format!("cookie: {cookie}\r\n")).unwrap_or_default();
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nconnection: close\r\n{cookie}content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(request.as_bytes()).expect("the node reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("the node answers");
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    let header =
+        |name: &str| head.lines().find_map(|line| line.strip_prefix(name)).map(|value| value.trim().to_owned());
+    Response {
+        status: head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_default(),
+        cookie: header("set-cookie:").and_then(|cookie| cookie.split(';').next().map(str::to_owned)),
+        body: body.to_owned(),
+    }
+}
+
+/// Another program of this workspace, built beforehand.
+pub fn program(name: &str) -> PathBuf {
+    let mut path = std::env::current_exe().expect("this program's path");
+    while path.file_name().is_some_and(|name| name != "deps") {
+        path.pop();
+    }
+    path.pop();
+    let program = path.join(name);
+    assert!(program.exists(), "`cargo build --workspace --all-features` comes first; `make test` does it");
+    program
+}

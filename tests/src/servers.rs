@@ -1,0 +1,331 @@
+//! Real servers for tests: each on a free port of the loopback address, with its data in a folder of its own, ended by
+//! its id when the test ends.
+
+use std::{
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+/// A folder that goes away with the test.
+#[derive(Debug)]
+pub struct Folder(PathBuf);
+
+impl Folder {
+    /// A new one.
+    pub fn new() -> Self {
+        static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("carolina-tests-{}-{number}", std::process::id()));
+        std::fs::create_dir_all(&path).expect("a temporary folder");
+        Self(path)
+    }
+
+    /// Its path.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Default for Folder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A port that was free a moment ago.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("its address").port()
+}
+
+/// A process that ends with the test.
+#[derive(Debug)]
+pub struct Process(Child);
+
+impl Process {
+    /// Starts it.
+    pub fn start(command: &mut Command) -> Self {
+        let what = format!("{command:?}");
+        Self(command.spawn().unwrap_or_else(|error| panic!("{what}: {error}; is it installed?")))
+    }
+
+    /// Its id.
+    pub fn id(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// Ends it at once.
+    pub fn kill(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([&format!("-{name}"), &self.id().to_string()]).status();
+        assert!(sent.is_ok_and(|status| status.success()), "kill -{name}");
+    }
+
+    /// Asks it to end, and waits.
+    pub fn terminate(&mut self) {
+        self.signal("TERM");
+        let until = Instant::now() + Duration::from_secs(30);
+        while self.0.try_wait().expect("its status").is_none() {
+            assert!(Instant::now() < until, "it does not end");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn wait_for_port(port: u16, what: &str) {
+    let until = Instant::now() + Duration::from_secs(30);
+    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(Instant::now() < until, "{what} does not listen");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A server between nodes.
+#[derive(Debug)]
+pub enum Server {
+    /// A Redis.
+    Redis(Redis),
+    /// A PostgreSQL.
+    Postgres(Postgres),
+}
+
+impl Server {
+    /// Its URL.
+    pub fn url(&self) -> String {
+        match self {
+            Self::Redis(redis) => redis.url(),
+            Self::Postgres(postgres) => postgres.url(),
+        }
+    }
+
+    /// Stops it; its data stay.
+    pub fn stop(&mut self) {
+        match self {
+            Self::Redis(redis) => redis.process = None,
+            Self::Postgres(postgres) => {
+                if let Some(process) = &mut postgres.process {
+                    process.signal("INT");
+                    process.terminate_quietly();
+                }
+                postgres.process = None;
+            }
+        }
+    }
+
+    /// Starts it again.
+    pub fn start_again(&mut self) {
+        match self {
+            Self::Redis(redis) => redis.run(),
+            Self::Postgres(postgres) => postgres.run(),
+        }
+    }
+}
+
+impl Process {
+    fn terminate_quietly(&mut self) {
+        let until = Instant::now() + Duration::from_secs(20);
+        while self.0.try_wait().is_ok_and(|status| status.is_none()) && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+/// `redis-server`.
+#[derive(Debug)]
+pub struct Redis {
+    process: Option<Process>,
+    port: u16,
+    folder: Folder,
+    password: Option<&'static str>,
+}
+
+impl Redis {
+    /// Starts one.
+    pub fn start() -> Self {
+        let mut redis = Self { process: None, port: free_port(), folder: Folder::new(), password: None };
+        redis.run();
+        redis
+    }
+
+    /// Starts one that asks for a password.
+    pub fn start_with_password(password: &'static str) -> Self {
+        let mut redis = Self { process: None, port: free_port(), folder: Folder::new(), password: Some(password) };
+        redis.run();
+        redis
+    }
+
+    fn run(&mut self) {
+        let mut command = Command::new("redis-server");
+        command
+            .args([
+                "--bind",
+                "127.0.0.1",
+                "--port",
+                &self.port.to_string(),
+                "--save",
+                "",
+                "--appendonly",
+                "no",
+                "--dir",
+            ])
+            .arg(self.folder.path())
+            .stdout(Stdio::null());
+        if let Some(password) = self.password {
+            command.args(["--requirepass", password]);
+        }
+        self.process = Some(Process::start(&mut command));
+        wait_for_port(self.port, "redis-server");
+    }
+
+    /// Its URL.
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+}
+
+/// `postgres`.
+#[derive(Debug)]
+pub struct Postgres {
+    process: Option<Process>,
+    port: u16,
+    folder: Folder,
+    binaries: PathBuf,
+}
+
+impl Postgres {
+    /// Starts one.
+    pub fn start() -> Self {
+        let folder = Folder::new();
+        let binaries = binaries();
+        let data = folder.path().join("data");
+        if is_root() {
+            // PostgreSQL does not run as root; Debian's package has made a user for it.
+            let owned = Command::new("chown").arg("postgres").arg(folder.path()).status();
+            assert!(owned.is_ok_and(|status| status.success()), "chown postgres");
+        }
+        let made = as_postgres(&binaries.join("initdb"))
+            .args(["--auth=trust", "--username=postgres", "--no-sync", "--encoding=UTF8", "-D"])
+            .arg(&data)
+            .current_dir(folder.path())
+            .stdout(Stdio::null())
+            .status();
+        assert!(made.is_ok_and(|status| status.success()), "initdb");
+        let mut postgres = Self { process: None, port: free_port(), folder, binaries };
+        postgres.run();
+        postgres
+    }
+
+    fn run(&mut self) {
+        let mut command = as_postgres(&self.binaries.join("postgres"));
+        command
+            .arg("-D")
+            .arg(self.folder.path().join("data"))
+            .args(["-p", &self.port.to_string(), "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-k"])
+            .arg(self.folder.path())
+            .current_dir(self.folder.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        self.process = Some(Process::start(&mut command));
+        wait_for_port(self.port, "postgres");
+        let until = Instant::now() + Duration::from_secs(30);
+        let ready = || {
+            let answer = Command::new(self.binaries.join("pg_isready"))
+                .args(["-h", "127.0.0.1", "-p", &self.port.to_string()])
+                .stdout(Stdio::null())
+                .status();
+            answer.is_ok_and(|status| status.success())
+        };
+        while !ready() {
+            assert!(Instant::now() < until, "postgres is not ready");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Its URL.
+    pub fn url(&self) -> String {
+        format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
+    }
+}
+
+fn is_root() -> bool {
+    Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n")
+}
+
+fn as_postgres(program: &Path) -> Command {
+    match is_root() {
+        false => Command::new(program),
+        true => {
+            // It replaces itself by the program, so that the process is the server's.
+            let mut command = Command::new("setpriv");
+            command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]).arg(program);
+            command
+        }
+    }
+}
+
+/// The newest installed version's programs.
+fn binaries() -> PathBuf {
+    let mut versions: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
+        .map(|entries| entries.filter_map(|entry| entry.ok().map(|entry| entry.path().join("bin"))).collect())
+        .unwrap_or_default();
+    versions.sort();
+    let found = versions.into_iter().rev().find(|folder| folder.join("initdb").exists());
+    found.expect("PostgreSQL is not installed: apt-get install postgresql")
+}
+
+/// HAProxy in front of nodes.
+#[derive(Debug)]
+pub struct Balancer {
+    _process: Process,
+    port: u16,
+    _folder: Folder,
+}
+
+impl Balancer {
+    /// Starts one, with the configuration of the documentation, in front of nodes on these ports.
+    pub fn start(ports: &[u16]) -> Self {
+        let folder = Folder::new();
+        let port = free_port();
+        let documented = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/haproxy.cfg"));
+        let documented = documented.expect("docs/haproxy.cfg");
+        let nodes: Vec<String> = ports
+            .iter()
+            .enumerate()
+            .map(|(number, port)| format!("    server node{number} 127.0.0.1:{port} cookie node{number} check"))
+            .collect();
+        let config: Vec<String> = documented
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("server "))
+            .map(|line| line.replace("*:80", &format!("127.0.0.1:{port}")))
+            .chain(nodes)
+            .collect();
+        let file = folder.path().join("haproxy.cfg");
+        std::fs::write(&file, config.join("\n") + "\n").expect("a configuration");
+        let process = Process::start(Command::new("haproxy").arg("-db").arg("-f").arg(&file).stdout(Stdio::null()));
+        wait_for_port(port, "haproxy");
+        Self { _process: process, port, _folder: folder }
+    }
+
+    /// Where it listens.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+}

@@ -1,0 +1,46 @@
+use carolina_sockets::prelude::*;
+
+#[channel("relative")]
+#[derive(Default)]
+struct Relative;
+
+// The struct is a channel all the same, so that its handlers have nothing to complain of.
+#[channel]
+impl Relative {
+    #[on("event")]
+    fn event(&self) {}
+}
+
+#[channel("")]
+#[derive(Default)]
+struct Empty;
+
+#[channel("/one,two")]
+#[derive(Default)]
+struct Comma;
+
+#[channel("/search?for=this")]
+#[derive(Default)]
+struct Query;
+
+#[channel("/two words")]
+#[derive(Default)]
+struct Space;
+
+#[channel("/one", "/two")]
+#[derive(Default)]
+struct Two;
+
+#[channel(/unquoted)]
+#[derive(Default)]
+struct Unquoted;
+
+#[channel(unquoted)]
+#[derive(Default)]
+struct Word;
+
+#[channel(7)]
+#[derive(Default)]
+struct Number;
+
+fn main() {}
