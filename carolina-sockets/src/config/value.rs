@@ -57,7 +57,7 @@ impl Value<'_> {
             Self::Text(text) => text.replace('_', "").parse(),
             Self::Toml(_) => return self.unfit("a whole number such as 256"),
         };
-        match number.map_err(|error| error.kind().clone()) {
+        match number.map_err(|error| *error.kind()) {
             Ok(number) => T::try_from(number).or_else(|_| self.unfit("a number that small: it is too large")),
             Err(std::num::IntErrorKind::PosOverflow) => self.unfit("a number that small: it is too large"),
             Err(_) => self.unfit("a whole number such as 256"),
