@@ -163,10 +163,11 @@ impl Making<'_> {
 
     fn unknown_driver(&self, name: &str) -> String {
         let known: Vec<&str> = self.registry.drivers.iter().map(|driver| driver.row.driver).collect();
+        let near = did_you_mean(name, known.iter().copied());
         format!(
-            "there is no driver `{name}`{}; linked are {}. A channel in another crate is linked by `use that_crate as _;`",
-            did_you_mean(name, known.iter().copied()),
+            "there is no driver `{name}`; linked are {}{} A channel in another crate is linked by `use that_crate as _;`",
             known.join(", "),
+            if near.is_empty() { "." } else { &near },
         )
     }
 

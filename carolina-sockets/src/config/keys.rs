@@ -47,19 +47,17 @@ pub(super) const CHANNELS: &str = "channels";
 /// The keys of one entry of `[channels]`.
 pub(super) const CHANNEL_KEYS: [&str; 3] = ["driver", "private", "enabled"];
 
-/// What was probably meant by an unknown key of the file, as a half-sentence.
+/// What was probably meant by an unknown key of the file, as a half-sentence: a key that is known in another section,
+/// one that is spelled alike in this, one that is spelled alike in another.
 pub(super) fn meant(key: &str) -> String {
     let (section, name) = split(key);
-    let siblings = did_you_mean(name, siblings(section));
-    if !siblings.is_empty() {
-        return siblings;
-    }
-    match known_as(name) {
-        Some(elsewhere) => match split(elsewhere) {
+    let near = did_you_mean(name, siblings(section));
+    match (known_as(name), near.is_empty()) {
+        (Some(elsewhere), near) if near || split(elsewhere).1 == name => match split(elsewhere) {
             ("", name) => format!("; `{name}` stands at the top of the file, before the first [section]"),
             (section, name) => format!("; `{name}` stands below [{section}]"),
         },
-        None => String::new(),
+        _ => near,
     }
 }
 

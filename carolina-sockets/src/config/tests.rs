@@ -135,6 +135,10 @@ fn mistakes_name_place_key_and_what_would_be_right() {
         ("bnd = \"x\"", "web.toml:1: bnd: unknown key; did you mean `bind`?"),
         ("[limmits]\nmailbox = 5", "web.toml:1: limmits: unknown key; did you mean `limits`?"),
         ("mailbox = 5", "web.toml:1: mailbox: unknown key; `mailbox` stands below [limits]"),
+        (
+            "[limits]\nping_timeout = \"5s\"",
+            "limits.ping_timeout: unknown key; `ping_timeout` stands below [transport]",
+        ),
         ("[session]\nbind = \"x\"", "session.bind: unknown key; `bind` stands at the top of the file"),
         ("[limits]\nmailbox = 0", "web.toml:2: limits.mailbox: 0 would let nothing through"),
         ("[limits]\nmax_payload = 0", "limits.max_payload: 0 would let nothing through"),

@@ -113,7 +113,7 @@ impl Value<'_> {
             "polling" => Ok(Transport::Polling),
             "websocket" => Ok(Transport::Websocket),
             other => Err(format!(
-                "`{other}` is no transport{}; there are \"polling\" and \"websocket\"",
+                "`{other}` is no transport; there are \"polling\" and \"websocket\"{}",
                 did_you_mean(other, ["polling", "websocket"])
             )),
         };

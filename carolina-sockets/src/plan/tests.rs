@@ -109,7 +109,7 @@ fn unknown_drivers_and_paths_are_told_with_place_and_nearest_name() {
         &[
             "configuration:3: channels.\"/ab\": no channel declares this path; did you mean `/a`?",
             "configuration:4: channels.\"/strange\": no channel declares this path. To mount one there",
-            "configuration:2: channels.\"/x\".driver: there is no driver `Mainchanel`; did you mean `MainChannel`?",
+            "configuration:2: channels.\"/x\".driver: there is no driver `Mainchanel`; linked are A, B, MainChannel; did you mean `MainChannel`? A channel",
         ],
     );
 }
