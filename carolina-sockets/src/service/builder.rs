@@ -67,7 +67,8 @@ impl Builder {
         self
     }
 
-    /// Mounts a driver at a path, in place of what would be there.
+    /// Mounts a driver at a path, in place of the channel that declares it. An entry of `[channels]` for that path has
+    /// the last word (rule R2).
     pub fn mount<C: Channel>(mut self, path: impl Into<String>) -> Self {
         self.mounts.push((TypeId::of::<C>(), C::DRIVER, path.into()));
         self
