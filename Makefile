@@ -1,9 +1,9 @@
 # carolina-sockets. `make help` lists what there is.
 
 CARGO ?= cargo
-NODE_FOLDERS := examples/quickstart tests/e2e
+NODE_FOLDERS := examples/quickstart tests/e2e carolina-sockets/frontend examples/chat/web examples/chat/e2e
 
-.PHONY: help run test rust-test node-packages check fmt clippy doc
+.PHONY: help run test rust-test frontend-test chat-test chat node-packages check fmt clippy doc
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -11,11 +11,21 @@ help: ## what there is
 run: ## start the quickstart
 	$(CARGO) run --package quickstart
 
-test: node-packages rust-test ## everything: rules, doctests, compile errors, official clients
+test: node-packages rust-test frontend-test chat-test ## everything: rules, doctests, compile errors, official clients
 
 rust-test:
 	$(CARGO) build --workspace --all-features
 	$(CARGO) test --workspace --all-features
+
+frontend-test:
+	cd carolina-sockets/frontend && npm test
+
+chat-test:
+	cd examples/chat/web && npm run build
+	cd examples/chat/e2e && npm test
+
+chat: ## build the chat's page and start it
+	$(MAKE) -C examples/chat run
 
 node-packages: $(NODE_FOLDERS:%=%/node_modules)
 

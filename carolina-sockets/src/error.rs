@@ -89,7 +89,8 @@ impl Error {
         Self::Init(error.internal_text())
     }
 
-    /// An input/output failure with what was being done.
+    /// An input/output failure with what was being done. Without these features nothing touches files or listens.
+    #[cfg(any(feature = "serve", feature = "cli"))]
     pub(crate) fn io(what: impl Into<String>, source: std::io::Error) -> Self {
         Self::Io { what: what.into(), source }
     }

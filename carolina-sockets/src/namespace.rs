@@ -8,7 +8,10 @@ use std::{
     collections::HashMap,
     fmt,
     pin::Pin,
-    sync::{Arc, OnceLock, RwLock, Weak},
+    sync::{
+        Arc, OnceLock, RwLock, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -45,10 +48,13 @@ pub(crate) struct Mount {
     pub(crate) rates: Vec<Rate>,
     /// Everything that runs for this service; shutdown waits for it.
     pub(crate) tasks: TaskTracker,
-    by_event: HashMap<&'static str, usize>,
+    /// Its names are the application's own, so the hash need not withstand anybody.
+    by_event: HashMap<&'static str, usize, foldhash::fast::RandomState>,
     any: Option<usize>,
     channel: OnceLock<ErasedChannel>,
     service: Weak<Inner>,
+    /// Whether the service is shutting down; shared with it, as it is asked for every event.
+    draining: Arc<AtomicBool>,
     backplane: OnceLock<Weak<Backplane>>,
     connections: RwLock<HashMap<Sid, Arc<Connection>>>,
 }
@@ -70,7 +76,13 @@ impl Handler {
 }
 
 impl Mount {
-    pub(crate) fn new(plan: MountPlan, limits: &Limits, tasks: TaskTracker, service: Weak<Inner>) -> Self {
+    pub(crate) fn new(
+        plan: MountPlan,
+        limits: &Limits,
+        tasks: TaskTracker,
+        draining: Arc<AtomicBool>,
+        service: Weak<Inner>,
+    ) -> Self {
         let mut mount = Self {
             path: plan.path.clone(),
             ns: Str::copy_from_slice(&plan.path),
@@ -81,10 +93,11 @@ impl Mount {
             disconnect: None,
             rates: Vec::new(),
             tasks,
-            by_event: HashMap::new(),
+            by_event: HashMap::default(),
             any: None,
             channel: OnceLock::new(),
             service,
+            draining,
             backplane: OnceLock::new(),
             connections: RwLock::default(),
             plan,
@@ -137,7 +150,7 @@ impl Mount {
     }
 
     pub(crate) fn is_draining(&self) -> bool {
-        self.service.upgrade().is_none_or(|service| service.is_draining())
+        self.draining.load(Ordering::Acquire)
     }
 
     /// Whether a check stands at the channel's door.

@@ -4,7 +4,8 @@
 pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = name.to_lowercase();
     let rated = known.into_iter().map(|known| (strsim::damerau_levenshtein(&lower, &known.to_lowercase()), known));
-    rated.filter(|(distance, known)| *distance <= 2 + known.len() / 6).min().map(|(_, known)| known)
+    // One wrong letter in three is a slip; more is another word.
+    rated.filter(|(distance, known)| distance * 3 <= known.chars().count().max(3)).min().map(|(_, known)| known)
 }
 
 /// The same as a half-sentence: "; did you mean `mailbox`?", or nothing.
@@ -18,9 +19,29 @@ mod tests {
 
     #[test]
     fn typing_errors_are_found_and_strangers_are_not() {
-        let known = ["mailbox", "max_payload", "bind"];
-        assert_eq!(nearest("mailbx", known), Some("mailbox"));
-        assert_eq!(nearest("MAX_PAYLAOD", known), Some("max_payload"));
-        assert_eq!(nearest("colour", known), None);
+        let known = ["mailbox", "max_payload", "bind", "url"];
+        for (name, near) in [
+            ("mailbx", Some("mailbox")),
+            ("MAX_PAYLAOD", Some("max_payload")),
+            ("bnid", Some("bind")),
+            ("uri", Some("url")),
+            ("colour", None),
+            ("b", None),
+            ("", None),
+        ] {
+            assert_eq!(nearest(name, known), near, "{name}");
+        }
+        assert_eq!(nearest("x", []), None);
+    }
+
+    #[test]
+    fn of_two_equally_near_the_first_by_name_is_chosen() {
+        assert_eq!(nearest("pong", ["song", "long"]), Some("long"));
+    }
+
+    #[test]
+    fn the_half_sentence_is_empty_where_nothing_is_near() {
+        assert_eq!(did_you_mean("mailbx", ["mailbox"]), "; did you mean `mailbox`?");
+        assert_eq!(did_you_mean("colour", ["mailbox"]), "");
     }
 }

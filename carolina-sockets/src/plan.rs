@@ -1,19 +1,27 @@
 //! From what is linked and what is configured to what is mounted; or every mistake at once (rules R1 to R4).
 
-use std::{any::TypeId, collections::BTreeMap, fmt};
+mod table;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    any::TypeId,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use crate::{
     channel::MainChannel,
-    config::{ChannelConfig, Config},
+    config::{ChannelConfig, Config, channel_path},
     error::{Error, Result},
     extract::Needs,
     nearest::did_you_mean,
-    private::Channel,
     registry::{
-        Driver, Registry, clashes,
-        row::{ChannelRow, HandlerRow, On},
+        Driver, Registry, clashes, handler_clashes, name_clash,
+        row::{ChannelRow, HandlerRow},
     },
 };
+
+pub(crate) use table::Table;
 
 /// What is to be mounted.
 #[derive(Debug)]
@@ -43,37 +51,26 @@ pub(crate) struct PlanOptions<'a> {
 }
 
 impl Plan {
+    /// Declared paths first; those that the program mounts by hand replace them; the configuration has the last word,
+    /// since it is whoever runs the service that decides what is open and to whom.
     pub(crate) fn make(registry: &Registry, config: &Config, options: &PlanOptions<'_>) -> Result<Self> {
-        let mut problems = match options.discover {
-            true => clashes(registry),
-            // A program's other channels are not this service's concern; those that are mounted are checked below.
-            false => Vec::new(),
-        };
-        let mut mounts = BTreeMap::new();
+        let mut making = Making { registry, options, mounts: BTreeMap::new(), problems: Vec::new() };
         if options.discover {
-            for driver in &registry.drivers {
-                if let Some(path) = driver.row.path {
-                    mounts.insert(path.to_owned(), mount(driver, path));
-                }
-            }
+            making.problems.extend(clashes(registry));
+            making.declared();
         }
+        making.picked();
         for (path, entry) in &config.channels {
-            configured(registry, path, entry, &mut mounts, &mut problems);
+            making.configured(path, entry);
         }
-        for (of, name, path) in options.mounts {
-            picked(registry, *of, name, path, &mut mounts, &mut problems);
+        let needed = !making.mounts.is_empty() || config.channels.values().any(|entry| entry.enabled);
+        let sockets_on = config.use_sockets.unwrap_or(needed);
+        let disabled = config.channels.get("/").is_some_and(|entry| !entry.enabled);
+        if sockets_on && options.discover && !disabled {
+            making.main_channel();
         }
-        let sockets_on = config
-            .use_sockets
-            .unwrap_or_else(|| !mounts.is_empty() || config.channels.values().any(|entry| entry.enabled));
-        if sockets_on && options.discover {
-            let disabled = config.channels.get("/").is_some_and(|entry| !entry.enabled);
-            let main = registry.by_type(TypeId::of::<MainChannel>()).filter(|_| !disabled);
-            if let Some(main) = main {
-                mounts.entry("/".to_owned()).or_insert_with(|| mount(main, "/"));
-            }
-        }
-        states(mounts.values(), options, &mut problems);
+        making.handlers();
+        let Making { mounts, problems, .. } = making;
         match problems.is_empty() {
             true => {
                 Ok(Self { sockets_on, mounts: if sockets_on { mounts.into_values().collect() } else { Vec::new() } })
@@ -83,132 +80,133 @@ impl Plan {
     }
 }
 
-fn mount(driver: &Driver, path: &str) -> MountPlan {
-    MountPlan {
-        path: path.to_owned(),
-        driver: driver.row.driver,
-        private: driver.row.private,
-        row: driver.row,
-        handlers: driver.handlers.clone(),
-    }
+/// A plan in the making.
+struct Making<'a> {
+    registry: &'a Registry,
+    options: &'a PlanOptions<'a>,
+    mounts: BTreeMap<String, MountPlan>,
+    problems: Vec<String>,
 }
 
-/// An entry of `[channels]` (rule R2).
-fn configured(
-    registry: &Registry,
-    path: &str,
-    entry: &ChannelConfig,
-    mounts: &mut BTreeMap<String, MountPlan>,
-    problems: &mut Vec<String>,
-) {
-    let key = format!("{}: channels.\"{path}\"", entry.origin);
-    if !path.starts_with('/') {
-        return problems.push(format!("{key}: a channel's path begins with `/`"));
-    }
-    if let Some(name) = &entry.driver {
-        let Some(driver) = registry.by_name(name) else {
-            let known: Vec<&str> = registry.drivers.iter().map(|driver| driver.row.driver).collect();
-            return problems.push(format!(
-                "{key}.driver: there is no driver `{name}`{}; linked are {}. A channel in another crate is linked by `use that_crate as _;`",
-                did_you_mean(name, known.iter().copied()),
-                known.join(", "),
-            ));
+impl Making<'_> {
+    fn mount(&mut self, driver: &Driver, path: &str) {
+        let mount = MountPlan {
+            path: path.to_owned(),
+            driver: driver.row.driver,
+            private: driver.row.private,
+            row: driver.row,
+            handlers: driver.handlers.clone(),
         };
-        mounts.insert(path.to_owned(), mount(driver, path));
+        self.mounts.insert(path.to_owned(), mount);
     }
-    if !entry.enabled {
-        mounts.remove(path);
-        return;
-    }
-    match (mounts.get_mut(path), entry.private) {
-        (Some(mount), Some(private)) => mount.private = private,
-        (Some(_), None) => {}
-        (None, _) if path == "/" => {
-            if let Some(main) = registry.by_name(MainChannel::DRIVER) {
-                let main = MountPlan { private: entry.private.unwrap_or_default(), ..mount(main, path) };
-                mounts.insert(path.to_owned(), main);
+
+    fn declared(&mut self) {
+        let registry = self.registry;
+        for driver in &registry.drivers {
+            if let Some(path) = driver.row.path {
+                self.mount(driver, path);
             }
         }
-        (None, _) => {
-            problems.push(format!("{key}: no channel declares this path; name its driver: {{ driver = \"…\" }}"))
+    }
+
+    /// Channels picked by hand.
+    fn picked(&mut self) {
+        let (registry, options) = (self.registry, self.options);
+        let mut picked: BTreeMap<&str, &str> = BTreeMap::new();
+        for (of, name, path) in options.mounts {
+            let call = format!("`mount::<{name}>(\"{path}\")`");
+            if let Err(problem) = channel_path(path) {
+                self.problems.push(format!("{call}: {problem}"));
+                continue;
+            }
+            if let Some(first) = picked.insert(path, name).filter(|first| first != name) {
+                self.problems.push(format!("{call}: `{first}` is mounted there already; give one another path"));
+            }
+            match registry.by_type(*of) {
+                Some(driver) => self.mount(driver, path),
+                None => self.problems.push(format!("{call}: the driver is not linked; write `#[channel]` above it")),
+            }
         }
     }
-}
 
-/// A channel picked by hand.
-fn picked(
-    registry: &Registry,
-    of: TypeId,
-    name: &str,
-    path: &str,
-    mounts: &mut BTreeMap<String, MountPlan>,
-    problems: &mut Vec<String>,
-) {
-    if !path.starts_with('/') {
-        return problems.push(format!("`mount::<{name}>(\"{path}\")`: a channel's path begins with `/`"));
+    /// An entry of `[channels]` (rule R2).
+    fn configured(&mut self, path: &str, entry: &ChannelConfig) {
+        let registry = self.registry;
+        let key = format!("{}: channels.\"{path}\"", entry.place());
+        match &entry.driver {
+            Some(name) => {
+                let mut named = registry.by_name(name);
+                let Some(driver) = named.next() else {
+                    return self.problems.push(format!("{key}.driver: {}", self.unknown_driver(name)));
+                };
+                if let Some(second) = named.next() {
+                    self.problem_once(name_clash(driver.row, second.row));
+                }
+                self.mount(driver, path);
+            }
+            None if path == "/" => self.main_channel(),
+            None if !self.mounts.contains_key(path) => {
+                let near = did_you_mean(path, self.mounts.keys().map(String::as_str));
+                return self.problems.push(format!(
+                    "{key}: no channel declares this path{near} To mount one there, name its driver: {{ driver = \"…\" }}",
+                    near = if near.is_empty() { "." } else { &near },
+                ));
+            }
+            None => {}
+        }
+        if !entry.enabled {
+            self.mounts.remove(path);
+        } else if let (Some(mount), Some(private)) = (self.mounts.get_mut(path), entry.private) {
+            mount.private = private;
+        }
     }
-    // The type is a channel, so its row is linked.
-    let Some(driver) = registry.by_type(of) else {
-        return problems.push(format!("`mount::<{name}>(\"{path}\")`: the driver is not linked"));
-    };
-    mounts.insert(path.to_owned(), mount(driver, path));
-}
 
-/// Handlers whose state nobody provided (rule R1).
-fn states<'a>(mounts: impl Iterator<Item = &'a MountPlan>, options: &PlanOptions<'_>, problems: &mut Vec<String>) {
-    let mut told = std::collections::BTreeSet::new();
-    for mount in mounts {
-        for row in &mount.handlers {
-            let mut needs = Needs::default();
-            (row.needs)(&mut needs);
-            for (of, name) in needs.states {
-                if !(options.has_state)(of) && told.insert((row.location, name)) {
-                    problems.push(format!(
-                        "{}: `{}::{}` takes `State<{name}>`, which nobody provided: call `.state(…)` with a value of that type",
-                        row.location, row.driver, row.method
-                    ));
+    fn unknown_driver(&self, name: &str) -> String {
+        let known: Vec<&str> = self.registry.drivers.iter().map(|driver| driver.row.driver).collect();
+        let near = did_you_mean(name, known.iter().copied());
+        format!(
+            "there is no driver `{name}`; linked are {}{} A channel in another crate is linked by `use that_crate as _;`",
+            known.join(", "),
+            if near.is_empty() { "." } else { &near },
+        )
+    }
+
+    /// The built-in driver serves `/` unless another one does (rule R3).
+    fn main_channel(&mut self) {
+        let registry = self.registry;
+        if let Some(main) = registry.by_type(TypeId::of::<MainChannel>())
+            && !self.mounts.contains_key("/")
+        {
+            self.mount(main, "/");
+        }
+    }
+
+    /// What the mounted handlers lack (rule R1).
+    fn handlers(&mut self) {
+        let registry = self.registry;
+        let mounted: Vec<TypeId> = self.mounts.values().map(|mount| (mount.row.channel)()).collect();
+        let mut told = BTreeSet::new();
+        for driver in mounted.into_iter().filter_map(|of| registry.by_type(of)) {
+            handler_clashes(driver).into_iter().for_each(|clash| self.problem_once(clash));
+            for row in &driver.handlers {
+                let mut needs = Needs::default();
+                (row.needs)(&mut needs);
+                for (of, name) in needs.states {
+                    if !(self.options.has_state)(of) && told.insert((row.location, name)) {
+                        self.problems.push(format!(
+                            "{}: `{}::{}` takes `State<{name}>`, which nobody provided: call `.state(…)` with a value of that type",
+                            row.location, row.driver, row.method
+                        ));
+                    }
                 }
             }
         }
     }
-}
 
-/// The channels as a table for people.
-pub(crate) struct Table<'a>(pub(crate) Vec<&'a MountPlan>);
-
-impl fmt::Display for Table<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_empty() {
-            return f.write_str("web sockets are off");
+    /// For what may have been found among all rows already, or be found at several paths.
+    fn problem_once(&mut self, problem: String) {
+        if !self.problems.contains(&problem) {
+            self.problems.push(problem);
         }
-        let rows: Vec<[String; 3]> = std::iter::once(["channel", "driver", "events"].map(str::to_owned))
-            .chain(self.0.iter().map(|mount| {
-                let path = match mount.private {
-                    true => format!("{} (private)", mount.path),
-                    false => mount.path.clone(),
-                };
-                [path, mount.driver.to_owned(), events(&mount.handlers)]
-            }))
-            .collect();
-        let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
-        let (first, second) = (width(0), width(1));
-        let lines: Vec<String> =
-            rows.iter().map(|[path, driver, events]| format!("  {path:first$}  {driver:second$}  {events}")).collect();
-        f.write_str(&lines.join("\n"))
-    }
-}
-
-fn events(handlers: &[&'static HandlerRow]) -> String {
-    let mut names: Vec<&str> = Vec::new();
-    for row in handlers {
-        match row.on {
-            On::Events(events) => names.extend(events),
-            On::Any => names.push("(any other)"),
-            _ => {}
-        }
-    }
-    match names.is_empty() {
-        true => "-".to_owned(),
-        false => names.join(", "),
     }
 }

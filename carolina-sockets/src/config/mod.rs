@@ -1,28 +1,36 @@
 //! The settings of a service: from `config/web_sockets.toml` and the environment, or made in code.
 
+mod check;
 mod keys;
+mod read;
+mod shown;
 mod source;
+#[cfg(test)]
+mod tests;
 mod value;
 
 use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 
 use ipnet::IpNet;
 
-use crate::error::Result;
-use source::Source;
+use crate::error::{Error, Result};
+use source::{Place, Source};
+
+pub(crate) use check::channel_path;
+pub(crate) use shown::without_password;
 
 /// All settings. Every one has a default, so that an application without a configuration runs.
 ///
 /// [`Config::load`] reads `config/web_sockets.toml`, or the file that the variable `CAROLINA_CONFIG` names, and lets
-/// variables `CAROLINA_…` override it, nesting by `__`: `CAROLINA_BIND=0.0.0.0:80`, `CAROLINA_LIMITS__MAILBOX=64`. In code:
+/// variables `CAROLINA_…` override it, nesting by `__`: `CAROLINA_BIND=0.0.0.0:80`, `CAROLINA_LIMITS__MAILBOX=64`. Lists are
+/// separated by commas, or written as in the file; `CAROLINA_CHANNELS` is an inline table, whose entries replace the
+/// file's for the same paths. In code:
 ///
 /// ```
 /// use carolina_sockets::Config;
 ///
-/// let mut config = Config::default();
-/// config.bind = "127.0.0.1:8080".to_owned();
+/// let mut config = Config::default().bind("127.0.0.1:8080").channel("/other", "MyCustomChannel");
 /// config.limits.mailbox = 64;
-/// let config = config.channel("/other", "MyCustomChannel");
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -50,7 +58,7 @@ pub struct Config {
 }
 
 /// One entry of `[channels]`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ChannelConfig {
     /// The driver that serves the path; `None` keeps the one that declares it.
@@ -59,8 +67,7 @@ pub struct ChannelConfig {
     pub private: Option<bool>,
     /// `false` takes the path away. Default `true`.
     pub enabled: bool,
-    /// Where the entry was read: a file and line, or a variable.
-    pub(crate) origin: String,
+    place: Place,
 }
 
 /// `[session]`: who sockets belong to.
@@ -151,10 +158,10 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// [`Error::Config`](crate::Error::Config) with every mistake at once: each with file and line or the variable's name,
-    /// the key, what is wrong with it and what would be right.
+    /// [`Error::Config`] with every mistake at once: each with file and line or the variable's name, the key, what is
+    /// wrong with it and what would be right.
     pub fn load() -> Result<Self> {
-        keys::read(&Source::system()?)
+        read::read(&Source::system())
     }
 
     /// Reads a configuration from TOML text; `name` is what messages call it. The environment has no part in it.
@@ -163,10 +170,53 @@ impl Config {
     ///
     /// As [`load`](Self::load).
     pub fn from_toml(text: &str, name: &str) -> Result<Self> {
-        keys::read(&Source { file: Some((name.to_owned(), text.to_owned())), variables: Vec::new() })
+        read::read(&Source { file: Some((name.to_owned(), text.to_owned())), ..Source::default() })
     }
 
-    /// Mounts a driver at a path.
+    /// Switches web sockets on or off, whatever is declared (rule R4); see [`use_sockets`](Self#structfield.use_sockets).
+    #[must_use]
+    pub fn use_sockets(mut self, on: bool) -> Self {
+        self.use_sockets = Some(on);
+        self
+    }
+
+    /// Where `serve()` listens: `address:port`.
+    #[must_use]
+    pub fn bind(mut self, address: impl Into<String>) -> Self {
+        self.bind = address.into();
+        self
+    }
+
+    /// Lets the pages of one more origin connect, as `https://app.example` (rule R14).
+    #[must_use]
+    pub fn origin(mut self, origin: impl Into<String>) -> Self {
+        self.origins.push(origin.into());
+        self
+    }
+
+    /// Adds a secret of at least 32 bytes for the session cookie. The first one encrypts; those added behind it still
+    /// open cookies that were made with them.
+    #[must_use]
+    pub fn secret(mut self, secret: impl Into<String>) -> Self {
+        self.session.secret.push(secret.into());
+        self
+    }
+
+    /// Keeps sessions in this store: `memory`, `sqlite://…`, `redis://…` or `postgres://…`.
+    #[must_use]
+    pub fn store(mut self, url: impl Into<String>) -> Self {
+        self.session.store = url.into();
+        self
+    }
+
+    /// Connects the nodes through this server: `redis://…` or `postgres://…` (rule R16).
+    #[must_use]
+    pub fn backplane_url(mut self, url: impl Into<String>) -> Self {
+        self.backplane.url = Some(url.into());
+        self
+    }
+
+    /// Mounts a driver at a path (rule R2).
     #[must_use]
     pub fn channel(mut self, path: impl Into<String>, driver: impl Into<String>) -> Self {
         let entry = ChannelConfig { driver: Some(driver.into()), ..ChannelConfig::default() };
@@ -176,16 +226,32 @@ impl Config {
 
     /// Checks values that were set in code as those of a file are.
     pub(crate) fn check(&self) -> Result {
-        let problems = keys::check(self);
+        let told =
+            |fault: check::Fault| format!("{}: {}: {}", fault.place.unwrap_or(Place::Code), fault.key, fault.problem);
+        let problems: Vec<String> = check::faults(self).into_iter().map(told).collect();
         match problems.is_empty() {
             true => Ok(()),
-            false => Err(crate::Error::Config(problems)),
+            false => Err(Error::Config(problems)),
         }
     }
 }
 
+impl ChannelConfig {
+    /// Where the entry was made, for messages: a file and line, a variable, or code.
+    pub(crate) fn place(&self) -> impl fmt::Display {
+        &self.place
+    }
+}
+
+impl PartialEq for ChannelConfig {
+    /// Wherever they were made.
+    fn eq(&self, other: &Self) -> bool {
+        (&self.driver, self.private, self.enabled) == (&other.driver, other.private, other.enabled)
+    }
+}
+
 impl std::str::FromStr for Config {
-    type Err = crate::Error;
+    type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
         Self::from_toml(text, "configuration")
@@ -237,76 +303,6 @@ impl Default for Config {
 
 impl Default for ChannelConfig {
     fn default() -> Self {
-        Self { driver: None, private: None, enabled: true, origin: "the configuration".to_owned() }
-    }
-}
-
-impl fmt::Debug for SessionConfig {
-    /// Without the secrets.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SessionConfig")
-            .field("store", &without_password(&self.store))
-            .field("cookie", &self.cookie)
-            .field("secret", &format_args!("{} secrets", self.secret.len()))
-            .field("user_key", &self.user_key)
-            .field("ttl", &self.ttl)
-            .field("recheck", &self.recheck)
-            .field("secure", &self.secure)
-            .finish()
-    }
-}
-
-impl fmt::Debug for BackplaneConfig {
-    /// Without the password.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BackplaneConfig")
-            .field("url", &self.url.as_deref().map(without_password))
-            .field("prefix", &self.prefix)
-            .finish()
-    }
-}
-
-/// A URL as messages may show it.
-pub(crate) fn without_password(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
-    let authority_end = rest.find(['/', '?']).unwrap_or(rest.len());
-    let (authority, path) = rest.split_at(authority_end);
-    let authority = match authority.rsplit_once('@') {
-        None => authority.to_owned(),
-        Some((credentials, host)) => match credentials.split_once(':') {
-            Some((user, _)) => format!("{user}:***@{host}"),
-            None => format!("{credentials}@{host}"),
-        },
-    };
-    let path = match path.split_once("password=") {
-        None => path.to_owned(),
-        Some((before, after)) => {
-            let rest = after.find('&').map_or("", |end| &after[end..]);
-            format!("{before}password=***{rest}")
-        }
-    };
-    format!("{scheme}://{authority}{path}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn passwords_are_hidden() {
-        for (url, shown) in [
-            ("redis://:secret@host:6379/0", "redis://:***@host:6379/0"),
-            ("postgres://me:s3cret@host/db?sslmode=require", "postgres://me:***@host/db?sslmode=require"),
-            ("postgres://host/db?user=me&password=secret&x=1", "postgres://host/db?user=me&password=***&x=1"),
-            ("redis://host", "redis://host"),
-            ("memory", "memory"),
-        ] {
-            assert_eq!(without_password(url), shown);
-        }
-        let mut config = Config::default();
-        config.session.secret.push("do not show this secret to anybody!".to_owned());
-        config.backplane.url = Some("redis://:hidden@host".to_owned());
-        let printed = format!("{config:?}");
-        assert!(!printed.contains("anybody") && !printed.contains("hidden"), "{printed}");
+        Self { driver: None, private: None, enabled: true, place: Place::Code }
     }
 }

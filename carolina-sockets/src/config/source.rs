@@ -1,60 +1,157 @@
 //! Where settings come from: one file, and variables that override it.
 
-use std::path::Path;
-
-use crate::error::{Error, Result};
+use std::{
+    ffi::{OsStr, OsString},
+    fmt, io,
+    path::Path,
+};
 
 /// The file that is read when `CAROLINA_CONFIG` names none.
 const DEFAULT_FILE: &str = "config/web_sockets.toml";
 /// What the variables begin with.
 pub(super) const PREFIX: &str = "CAROLINA_";
+/// The variable that names the file.
+const FILE_VARIABLE: &str = "CAROLINA_CONFIG";
 
 /// The texts that a configuration is read from.
-pub(crate) struct Source {
+#[derive(Debug, Default)]
+pub(super) struct Source {
     /// The file's name and text.
-    pub(crate) file: Option<(String, String)>,
+    pub(super) file: Option<(String, String)>,
     /// Variables that begin with the prefix.
-    pub(crate) variables: Vec<(String, String)>,
+    pub(super) variables: Vec<(String, String)>,
+    /// What could not be read.
+    pub(super) problems: Vec<String>,
 }
 
 impl Source {
     /// The system's: a named file has to exist, the default one need not.
-    pub(super) fn system() -> Result<Self> {
-        let mut variables = Vec::new();
+    pub(super) fn system() -> Self {
+        Self::gather(std::env::vars_os(), |path| std::fs::read_to_string(path))
+    }
+
+    fn gather(
+        variables: impl IntoIterator<Item = (OsString, OsString)>,
+        read: impl Fn(&Path) -> io::Result<String>,
+    ) -> Self {
+        let mut source = Self::default();
         let mut named = None;
-        for (name, value) in std::env::vars_os() {
-            let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX)) else { continue };
-            let Some(value) = value.to_str() else {
-                return Err(Error::Config(vec![format!("{name}: its value is no UTF-8 text")]));
-            };
-            match name {
-                "CAROLINA_CONFIG" => named = Some(value.to_owned()),
-                _ => variables.push((name.to_owned(), value.to_owned())),
+        for (name, value) in variables {
+            if name == FILE_VARIABLE {
+                named = Some(value);
+                continue;
+            }
+            let name = name.to_string_lossy();
+            if !name.starts_with(PREFIX) {
+                continue;
+            }
+            match value.into_string() {
+                Ok(value) => source.variables.push((name.into_owned(), value)),
+                Err(_) => source.problems.push(format!("{name}: its value is no UTF-8 text")),
             }
         }
-        variables.sort();
-        let file = match named {
-            Some(name) => {
-                let text = std::fs::read_to_string(&name);
-                let text = text
-                    .map_err(|error| Error::io(format!("cannot read `{name}`, which CAROLINA_CONFIG names"), error))?;
-                Some((name, text))
-            }
-            None if Path::new(DEFAULT_FILE).exists() => {
-                let text = std::fs::read_to_string(DEFAULT_FILE);
-                Some((
-                    DEFAULT_FILE.to_owned(),
-                    text.map_err(|error| Error::io(format!("cannot read `{DEFAULT_FILE}`"), error))?,
-                ))
-            }
-            None => None,
-        };
-        Ok(Self { file, variables })
+        source.variables.sort();
+        source.open(named.as_deref(), read);
+        source
+    }
+
+    fn open(&mut self, named: Option<&OsStr>, read: impl Fn(&Path) -> io::Result<String>) {
+        let path = Path::new(named.unwrap_or(OsStr::new(DEFAULT_FILE)));
+        match read(path) {
+            Ok(text) => self.file = Some((path.display().to_string(), text)),
+            Err(error) => match named {
+                // Only this: a file that is there and cannot be read must not be passed over.
+                None if error.kind() == io::ErrorKind::NotFound => {}
+                None => self.problems.push(format!("cannot read `{}`: {error}", path.display())),
+                Some(_) => self.problems.push(format!(
+                    "{FILE_VARIABLE}: cannot read `{}`: {error}; name a file that exists, or unset the variable",
+                    path.display()
+                )),
+            },
+        }
     }
 }
 
-/// The line, from 1, of a place in a text.
-pub(super) fn line(text: &str, offset: usize) -> usize {
-    let end = offset.min(text.len());
-    text.as_bytes()[..end].iter().filter(|byte| **byte == b'\n').count() + 1
+/// Where a key was set. In the order in which problems are told: the file's lines, then the variables.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Place {
+    /// In the file.
+    File {
+        /// From 1.
+        line: usize,
+        /// The file's.
+        name: String,
+    },
+    /// By a variable.
+    Variable(String),
+    /// In code.
+    Code,
+}
+
+impl Place {
+    /// The place of an offset into a file's text.
+    pub(super) fn in_file(name: &str, text: &str, offset: usize) -> Self {
+        let end = offset.min(text.len());
+        let line = text.as_bytes()[..end].iter().filter(|byte| **byte == b'\n').count() + 1;
+        Self::File { line, name: name.to_owned() }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File { line, name } => write!(f, "{name}:{line}"),
+            Self::Variable(name) => f.write_str(name),
+            Self::Code => f.write_str("the configuration"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn variables<'a>(all: &'a [(&'a str, &'a str)]) -> impl Iterator<Item = (OsString, OsString)> + 'a {
+        all.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)))
+    }
+
+    fn absent(_: &Path) -> io::Result<String> {
+        Err(io::ErrorKind::NotFound.into())
+    }
+
+    #[test]
+    fn the_default_file_may_be_missing_and_a_named_one_may_not() {
+        let source = Source::gather(variables(&[("CAROLINA_BIND", "a"), ("HOME", "b")]), absent);
+        assert!(source.file.is_none() && source.problems.is_empty(), "{source:?}");
+        assert_eq!(source.variables, [("CAROLINA_BIND".to_owned(), "a".to_owned())]);
+
+        let source = Source::gather(variables(&[("CAROLINA_CONFIG", "my.toml")]), absent);
+        assert_eq!(source.problems.len(), 1, "{source:?}");
+        assert!(source.problems[0].starts_with("CAROLINA_CONFIG: cannot read `my.toml`"), "{source:?}");
+        assert!(source.variables.is_empty(), "the file's name is no key");
+    }
+
+    #[test]
+    fn a_file_that_is_there_and_cannot_be_read_is_told() {
+        let source = Source::gather(variables(&[]), |_| Err(io::ErrorKind::PermissionDenied.into()));
+        assert!(source.problems[0].starts_with("cannot read `config/web_sockets.toml`"), "{source:?}");
+    }
+
+    #[test]
+    fn the_named_file_is_read_in_place_of_the_default_one() {
+        let read = |path: &Path| Ok(format!("# {}", path.display()));
+        let named = Source::gather(variables(&[("CAROLINA_CONFIG", "my.toml")]), read);
+        assert_eq!(named.file, Some(("my.toml".to_owned(), "# my.toml".to_owned())));
+        let default = Source::gather(variables(&[]), read);
+        assert_eq!(default.file.unwrap().0, DEFAULT_FILE);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_value_that_is_no_text_is_told() {
+        use std::os::unix::ffi::OsStringExt;
+        let bad = (OsString::from("CAROLINA_BIND"), OsString::from_vec(vec![0xff]));
+        let source = Source::gather([bad], absent);
+        assert_eq!(source.problems, ["CAROLINA_BIND: its value is no UTF-8 text"]);
+    }
 }

@@ -1,12 +1,13 @@
 //! One value, from the file or a variable, read as the type that its key wants. What is wrong is told as half a
-//! sentence; the caller adds where.
+//! sentence; the caller adds where. Whether the value makes sense is checked elsewhere, for settings made in code too.
 
 use std::time::Duration;
 
 use ipnet::IpNet;
-use toml::de::DeValue;
+use toml::{Spanned, de::DeValue};
 
 use super::Transport;
+use crate::nearest::did_you_mean;
 
 /// A value on its way into the configuration.
 pub(super) enum Value<'a> {
@@ -21,9 +22,12 @@ type Read<T> = Result<T, String>;
 impl Value<'_> {
     fn unfit<T>(&self, expected: &str) -> Read<T> {
         let found = match self {
-            Self::Toml(value) => match value.as_str() {
-                Some(text) => format!("`{text}`"),
-                None => format!("a value of type {}", value.type_str()),
+            Self::Toml(value) => match value {
+                DeValue::String(text) => format!("`{text}`"),
+                DeValue::Integer(number) => format!("`{number}`"),
+                DeValue::Float(number) => format!("`{number}`"),
+                DeValue::Boolean(value) => format!("`{value}`"),
+                _ => format!("a value of type {}", value.type_str()),
             },
             Self::Text(text) => format!("`{text}`"),
         };
@@ -48,62 +52,59 @@ impl Value<'_> {
     }
 
     pub(super) fn number<T: TryFrom<u64>>(&self) -> Read<T> {
-        let expected = "a whole number that is not negative";
-        let text = match self {
-            Self::Toml(DeValue::Integer(number)) if number.radix() == 10 => number.as_str(),
-            Self::Text(text) => text,
-            Self::Toml(_) => return self.unfit(expected),
+        let number = match self {
+            Self::Toml(DeValue::Integer(number)) => u64::from_str_radix(number.as_str(), number.radix()),
+            Self::Text(text) => text.replace('_', "").parse(),
+            Self::Toml(_) => return self.unfit("a whole number such as 256"),
         };
-        let number = text.replace('_', "").parse::<u64>().ok().and_then(|number| T::try_from(number).ok());
-        number.map_or_else(|| Err(format!("`{text}` is not {expected}")), Ok)
-    }
-
-    pub(super) fn positive<T: TryFrom<u64> + Default + PartialEq>(&self) -> Read<T> {
-        let number = self.number::<T>()?;
-        match number == T::default() {
-            true => Err("0 would let nothing through; write at least 1".to_owned()),
-            false => Ok(number),
+        match number.map_err(|error| *error.kind()) {
+            Ok(number) => T::try_from(number).or_else(|_| self.unfit("a number that small: it is too large")),
+            Err(std::num::IntErrorKind::PosOverflow) => self.unfit("a number that small: it is too large"),
+            Err(_) => self.unfit("a whole number such as 256"),
         }
     }
 
     pub(super) fn duration(&self) -> Read<Duration> {
         let expected = "a duration such as \"10s\", \"500ms\" or \"7d\"";
         let Ok(text) = self.text() else { return self.unfit(expected) };
-        match humantime::parse_duration(&text) {
-            Ok(Duration::ZERO) | Err(_) => self.unfit(expected),
-            Ok(duration) => Ok(duration),
-        }
+        humantime::parse_duration(&text).or_else(|_| self.unfit(expected))
     }
 
     /// A number of bytes, with or without a unit.
     pub(super) fn size(&self) -> Read<u64> {
-        if let Ok(number) = self.positive() {
-            return Ok(number);
-        }
-        let expected = "a size such as \"100kB\" or \"1MiB\"";
-        let Ok(text) = self.text() else { return self.unfit(expected) };
-        match text.parse::<bytesize::ByteSize>() {
-            Ok(size) if size.as_u64() > 0 => Ok(size.as_u64()),
-            _ => self.unfit(expected),
+        let expected = "a size such as \"100kB\", \"1MiB\" or 65536";
+        match (self.number(), self.text()) {
+            (Ok(number), _) => Ok(number),
+            (Err(_), Ok(text)) => {
+                text.parse().map(|size: bytesize::ByteSize| size.as_u64()).or_else(|_| self.unfit(expected))
+            }
+            (Err(_), Err(_)) => self.unfit(expected),
         }
     }
 
-    /// A list; in a variable, separated by commas.
+    /// A list; in a variable, separated by commas or written as in the file.
     pub(super) fn list(&self) -> Read<Vec<String>> {
         match self {
             Self::Toml(DeValue::Array(items)) => items.iter().map(|item| Value::Toml(item.get_ref()).text()).collect(),
+            Self::Toml(_) => Err("is not a list such as [\"…\", \"…\"]".to_owned()),
+            Self::Text(text) if text.trim_start().starts_with('[') => match DeValue::parse(text.trim()) {
+                Ok(list) => Value::Toml(&list.into_inner()).list(),
+                Err(error) => Err(format!("is not a list such as [\"…\", \"…\"]: {}", error.message())),
+            },
             Self::Text(text) => {
                 Ok(text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect())
             }
-            Self::Toml(DeValue::String(_)) | Self::Toml(_) => self.unfit("a list such as [\"…\", \"…\"]"),
         }
     }
 
-    /// A list, or one string alone.
-    pub(super) fn one_or_list(&self) -> Read<Vec<String>> {
+    /// A list of secrets, or one alone. An empty variable is an empty secret, and refused as such: it stands where a
+    /// secret was meant to be.
+    pub(super) fn secrets(&self) -> Read<Vec<String>> {
         match self {
             Self::Toml(DeValue::String(text)) => Ok(vec![text.to_string()]),
-            _ => self.list(),
+            Self::Text(text) if text.trim().is_empty() => Ok(vec![String::new()]),
+            // What the list's own message would quote may be a secret.
+            _ => self.list().map_err(|_| "is not a string in quotes or a list of them".to_owned()),
         }
     }
 
@@ -112,15 +113,11 @@ impl Value<'_> {
             "polling" => Ok(Transport::Polling),
             "websocket" => Ok(Transport::Websocket),
             other => Err(format!(
-                "`{other}` is no transport{}; there are \"polling\" and \"websocket\"",
-                crate::nearest::did_you_mean(other, ["polling", "websocket"])
+                "`{other}` is no transport; there are \"polling\" and \"websocket\"{}",
+                did_you_mean(other, ["polling", "websocket"])
             )),
         };
-        let transports: Vec<Transport> = self.list()?.iter().map(read).collect::<Read<_>>()?;
-        match transports.is_empty() {
-            true => Err("without a transport nobody can connect; write [\"polling\", \"websocket\"]".to_owned()),
-            false => Ok(transports),
-        }
+        self.list()?.iter().map(read).collect()
     }
 
     pub(super) fn networks(&self) -> Read<Vec<IpNet>> {
@@ -129,5 +126,75 @@ impl Value<'_> {
             net.map_err(|_| format!("`{text}` is no address or network such as \"10.0.0.0/8\""))
         };
         self.list()?.iter().map(read).collect()
+    }
+}
+
+/// Reads an inline table of channels from a variable.
+pub(super) fn table(text: &str) -> Read<DeValue<'_>> {
+    let example = "is not a table such as { \"/other\" = { driver = \"MyCustomChannel\" } }";
+    match DeValue::parse(text.trim()).map(Spanned::into_inner) {
+        Ok(table @ DeValue::Table(_)) => Ok(table),
+        Ok(_) => Err(example.to_owned()),
+        Err(error) => Err(format!("{example}: {}", error.message())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(text: &str) -> Value<'_> {
+        Value::Text(text)
+    }
+
+    #[test]
+    fn numbers_are_read_in_every_notation() {
+        assert_eq!(text("1_000").number(), Ok(1000_u32));
+        let of = |text: &'static str| DeValue::parse(text).unwrap().into_inner();
+        assert_eq!(Value::Toml(&of("0x10")).number(), Ok(16_u32));
+        assert_eq!(Value::Toml(&of("1_000")).number(), Ok(1000_u32));
+        for (bad, told) in [
+            ("-1", "`-1` is not a whole number"),
+            ("1.5", "`1.5` is not a whole number"),
+            ("true", "`true` is not a whole number"),
+            ("5_000_000_000", "too large"),
+            ("99999999999999999999", "too large"),
+        ] {
+            let problem = Value::Toml(&of(bad)).number::<u32>().unwrap_err();
+            assert!(problem.contains(told), "{bad}: {problem}");
+        }
+        assert!(text("").number::<u32>().is_err());
+    }
+
+    #[test]
+    fn sizes_have_units_or_none() {
+        for (size, bytes) in [("100kB", 100_000), ("1MiB", 1_048_576), ("1.5 kB", 1500), ("65536", 65536)] {
+            assert_eq!(text(size).size(), Ok(bytes), "{size}");
+        }
+        assert_eq!(Value::Toml(&DeValue::parse("7").unwrap().into_inner()).size(), Ok(7));
+        for bad in ["", "big", "-5kB", "5 parrots"] {
+            assert!(text(bad).size().unwrap_err().contains("is not a size such as"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn lists_in_variables_are_written_either_way() {
+        for list in ["a, b", "a,b,", "[\"a\", 'b']", " [ \"a\", \"b\", ]"] {
+            assert_eq!(text(list).list().unwrap(), ["a", "b"], "{list}");
+        }
+        assert_eq!(text("").list(), Ok(Vec::new()));
+        assert!(text("[\"a\"").list().unwrap_err().contains("is not a list such as"));
+        // A comma inside a secret needs the second way.
+        assert_eq!(text("[\"a,b\"]").secrets().unwrap(), ["a,b"]);
+        assert_eq!(text(" ").secrets().unwrap(), [""]);
+        assert!(!text("[12345]").secrets().unwrap_err().contains("12345"));
+    }
+
+    #[test]
+    fn addresses_and_networks_are_read() {
+        let networks = text("10.0.0.0/8, ::1, 127.0.0.1").networks().unwrap();
+        assert_eq!(networks.len(), 3);
+        assert!(networks[1].contains(&"::1".parse::<std::net::IpAddr>().unwrap()));
+        assert!(text("10.0.0.0/99").networks().is_err());
     }
 }

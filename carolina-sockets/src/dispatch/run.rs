@@ -120,11 +120,11 @@ fn run(connection: Arc<Connection>, raw: Arc<RawSocket>, job: Job) -> BoxFuture<
     Box::pin(async move {
         match job {
             Job::Event { handler, payload, ack } => {
-                let reply = Reply { raw: raw.clone(), ack };
                 let mut context = EventContext::new(raw, connection.clone(), Moment::Event { payload, ack });
                 let handler = &connection.mount.handlers[handler];
                 let outcome = call(handler, &connection, &mut context).await;
                 if let Some(outcome) = context.claim(outcome) {
+                    let reply = context.reply();
                     report(settle(&connection, &reply, context.event(), outcome).await);
                 }
             }

@@ -53,7 +53,7 @@ impl EventContext {
         }
     }
 
-    pub(super) fn reply(&self) -> Reply {
+    pub(crate) fn reply(&self) -> Reply {
         let ack = match &self.moment {
             Moment::Event { ack, .. } => *ack,
             _ => None,

@@ -320,12 +320,20 @@ async fn settle(
     let sessions = &sockets.identities().sessions;
     let name = id.to_string();
     loop {
+        // All of them first: what a socket runs next on one channel must not depend on how long another channel takes to
+        // decide.
+        let mut changed = Vec::new();
         for connection in connections {
             // One that has become somebody else's meanwhile is none of this session's business.
             let raw = connection.raw().filter(|_| connection.identity().session_id() == Some(&name));
-            if let Some(raw) = raw {
-                become_one(connection, &raw, identity.clone()).await;
+            if let Some(raw) = raw
+                && change(connection, &raw, identity.clone())
+            {
+                changed.push((connection, raw));
             }
+        }
+        for (connection, raw) in changed {
+            stay_or_leave(connection, &raw).await;
         }
         let now = sessions.store().version(id);
         if now == version {
@@ -349,12 +357,21 @@ fn cut(connections: &[Arc<Connection>]) {
 
 /// Gives a socket its identity. One that is thereby no longer allowed where it is leaves the channel.
 async fn become_one(connection: &Arc<Connection>, raw: &Arc<RawSocket>, identity: Identity) {
+    if change(connection, raw, identity) {
+        stay_or_leave(connection, raw).await;
+    }
+}
+
+/// Gives a socket its identity; whether that is another one than before.
+fn change(connection: &Connection, raw: &RawSocket, identity: Identity) -> bool {
     let before = connection.set_identity(raw, identity);
     let after = connection.identity();
-    let same = before.user_id() == after.user_id()
-        && before.session_id() == after.session_id()
-        && before.data() == after.data();
-    if same || !connection.mount.is_guarded() || connection.mailbox.is_closed() {
+    before.user_id() != after.user_id() || before.session_id() != after.session_id() || before.data() != after.data()
+}
+
+/// Asks the channel whether a socket may stay.
+async fn stay_or_leave(connection: &Arc<Connection>, raw: &Arc<RawSocket>) {
+    if !connection.mount.is_guarded() || connection.mailbox.is_closed() {
         return;
     }
     if let Err(error) = connection.mount.check(connection, raw).await {

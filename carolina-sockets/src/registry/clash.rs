@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Registry,
+    Driver, Registry,
     row::{ChannelRow, HandlerRow, On},
 };
+use crate::{channel::MainChannel, private::channel_type};
 
 /// Every clash there is.
 pub(crate) fn clashes(registry: &Registry) -> Vec<String> {
@@ -13,7 +14,7 @@ pub(crate) fn clashes(registry: &Registry) -> Vec<String> {
     drivers(registry, &mut found);
     paths(registry, &mut found);
     for driver in &registry.drivers {
-        handlers(driver.row.driver, &driver.handlers, &mut found);
+        found.extend(handler_clashes(driver));
     }
     for stray in &registry.strays {
         found.push(format!(
@@ -27,13 +28,21 @@ pub(crate) fn clashes(registry: &Registry) -> Vec<String> {
 fn drivers(registry: &Registry, found: &mut Vec<String>) {
     let mut by_name: BTreeMap<&str, &ChannelRow> = BTreeMap::new();
     for driver in &registry.drivers {
-        let row = driver.row;
-        if let Some(first) = by_name.insert(row.driver, row) {
-            found.push(format!(
-                "two drivers are called `{}`: {} and {}; rename one, as the configuration finds drivers by their names",
-                row.driver, first.location, row.location
-            ));
+        if let Some(first) = by_name.insert(driver.row.driver, driver.row) {
+            found.push(name_clash(first, driver.row));
         }
+    }
+}
+
+/// Tells two drivers of one name.
+pub(crate) fn name_clash(first: &ChannelRow, second: &ChannelRow) -> String {
+    let told = format!("two drivers are called `{}`: {} and {}", first.driver, first.location, second.location);
+    let built_in = |row: &ChannelRow| (row.channel)() == channel_type::<MainChannel>();
+    match built_in(first) || built_in(second) {
+        true => format!(
+            "{told}; that name is the built-in driver's, so rename yours; to serve `/` with it, write `#[channel(\"/\")]`"
+        ),
+        false => format!("{told}; rename one, as the configuration finds drivers by their names"),
     }
 }
 
@@ -51,9 +60,11 @@ fn paths(registry: &Registry, found: &mut Vec<String>) {
     }
 }
 
-fn handlers(driver: &str, rows: &[&'static HandlerRow], found: &mut Vec<String>) {
+/// Tells every two handlers of a driver that are for the same.
+pub(crate) fn handler_clashes(driver: &Driver) -> Vec<String> {
+    let mut found = Vec::new();
     let mut seen: BTreeMap<String, &HandlerRow> = BTreeMap::new();
-    for row in rows {
+    for row in &driver.handlers {
         let what: Vec<String> = match row.on {
             On::Events(names) => names.iter().map(|name| format!("\"{name}\"")).collect(),
             On::Any => vec!["any".to_owned()],
@@ -65,10 +76,84 @@ fn handlers(driver: &str, rows: &[&'static HandlerRow], found: &mut Vec<String>)
         for what in what {
             if let Some(first) = seen.insert(what.clone(), row) {
                 found.push(format!(
-                    "`{driver}` has two handlers for #[on({what})]: `{}` ({}) and `{}` ({})",
-                    first.method, first.location, row.method, row.location
+                    "`{}` has two handlers for #[on({what})]: `{}` ({}) and `{}` ({})",
+                    driver.row.driver, first.method, first.location, row.method, row.location
                 ));
             }
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registry::sample::{A, B, channel, handler};
+
+    fn told(registry: Registry, expected: &[(&str, u32, u32)]) {
+        let found = clashes(&registry);
+        assert_eq!(found.len(), expected.len(), "{found:#?}");
+        for (what, first, second) in expected {
+            let places = [first, second].map(|line| format!("src/sample.rs:{line}"));
+            let tells = |text: &&String| text.contains(what) && places.iter().all(|place| text.contains(place));
+            assert!(found.iter().any(|text| tells(&text)), "{what}: {found:#?}");
+        }
+    }
+
+    #[test]
+    fn one_name_twice_and_thrice() {
+        struct C;
+        let rows = [channel::<A>("Twin", None, 1), channel::<B>("Twin", None, 2), channel::<C>("Twin", None, 3)];
+        told(
+            Registry::from_rows(rows, []),
+            &[("two drivers are called `Twin`", 1, 2), ("two drivers are called `Twin`", 2, 3)],
+        );
+    }
+
+    #[test]
+    fn one_path_twice() {
+        let rows = [channel::<A>("A", Some("/x"), 1), channel::<B>("B", Some("/x"), 2)];
+        told(Registry::from_rows(rows, []), &[("two channels are at `/x`", 1, 2)]);
+        let rows = [channel::<A>("A", Some("/x"), 1), channel::<B>("B", Some("/x/y"), 2)];
+        told(Registry::from_rows(rows, []), &[]);
+    }
+
+    #[test]
+    fn one_event_or_lifecycle_word_twice() {
+        let rows = [channel::<A>("A", None, 1), channel::<B>("B", None, 2)];
+        let handlers = [
+            handler::<A>("A", On::Events(&["a", "b"]), 10),
+            handler::<A>("A", On::Events(&["c", "b"]), 11),
+            handler::<A>("A", On::Any, 12),
+            handler::<A>("A", On::Events(&["any"]), 13),
+            handler::<A>("A", On::Any, 14),
+            handler::<A>("A", On::Init, 15),
+            handler::<A>("A", On::Init, 16),
+            // Another channel's.
+            handler::<B>("B", On::Events(&["a"]), 20),
+            handler::<B>("B", On::Any, 21),
+        ];
+        told(
+            Registry::from_rows(rows, handlers),
+            &[("#[on(\"b\")]", 10, 11), ("#[on(any)]", 12, 14), ("#[on(init)]", 15, 16)],
+        );
+    }
+
+    #[test]
+    fn a_handler_of_no_channel() {
+        let registry = Registry::from_rows([], [handler::<A>("A", On::Any, 7)]);
+        told(registry, &[("write `#[channel]` above `struct A`", 7, 7)]);
+    }
+
+    #[test]
+    fn the_built_in_name_is_told_as_such() {
+        let own = channel::<A>("MainChannel", None, 1);
+        let linked = Registry::linked();
+        let built_in = linked.by_name("MainChannel").next().unwrap().row;
+        for (first, second) in [(own, built_in), (built_in, own)] {
+            let told = name_clash(first, second);
+            assert!(told.contains("rename yours") && told.contains("src/sample.rs:1"), "{told}");
+            assert!(told.contains("channel.rs:"), "{told}");
         }
     }
 }

@@ -2,12 +2,14 @@
 
 mod clash;
 pub(crate) mod row;
+#[cfg(test)]
+pub(crate) mod sample;
 
 use std::any::TypeId;
 
 use row::{ChannelRow, HandlerRow};
 
-pub(crate) use clash::clashes;
+pub(crate) use clash::{clashes, handler_clashes, name_clash};
 
 /// A driver and its handlers.
 #[derive(Clone, Debug)]
@@ -27,17 +29,18 @@ pub(crate) struct Registry {
 impl Registry {
     /// What is linked into this program.
     pub(crate) fn linked() -> Self {
-        Self::of(inventory::iter::<ChannelRow>.into_iter(), inventory::iter::<HandlerRow>.into_iter())
+        Self::from_rows(inventory::iter::<ChannelRow>, inventory::iter::<HandlerRow>)
     }
 
-    fn of(
-        channels: impl Iterator<Item = &'static ChannelRow>,
-        handlers: impl Iterator<Item = &'static HandlerRow>,
+    /// What these rows say.
+    pub(crate) fn from_rows(
+        channels: impl IntoIterator<Item = &'static ChannelRow>,
+        handlers: impl IntoIterator<Item = &'static HandlerRow>,
     ) -> Self {
-        let mut drivers: Vec<Driver> = channels.map(|row| Driver { row, handlers: Vec::new() }).collect();
+        let mut drivers: Vec<Driver> = channels.into_iter().map(|row| Driver { row, handlers: Vec::new() }).collect();
         drivers.sort_by_key(|driver| (driver.row.driver, driver.row.location));
         let mut strays = Vec::new();
-        let mut handlers: Vec<&HandlerRow> = handlers.collect();
+        let mut handlers: Vec<&HandlerRow> = handlers.into_iter().collect();
         handlers.sort_by_key(|row| row.location);
         for row in handlers {
             let of = (row.channel)();
@@ -49,11 +52,47 @@ impl Registry {
         Self { drivers, strays }
     }
 
-    pub(crate) fn by_name(&self, name: &str) -> Option<&Driver> {
-        self.drivers.iter().find(|driver| driver.row.driver == name)
+    /// The drivers of this name: one, unless names clash.
+    pub(crate) fn by_name(&self, name: &str) -> impl Iterator<Item = &Driver> {
+        self.drivers.iter().filter(move |driver| driver.row.driver == name)
     }
 
     pub(crate) fn by_type(&self, of: TypeId) -> Option<&Driver> {
         self.drivers.iter().find(|driver| (driver.row.channel)() == of)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        sample::{A, B, channel, handler},
+        *,
+    };
+    use crate::registry::row::On;
+
+    #[test]
+    fn link_order_is_any_order() {
+        let (a, b) = (channel::<A>("A", None, 1), channel::<B>("B", None, 2));
+        let (first, second) = (handler::<A>("A", On::Any, 3), handler::<A>("A", On::Connect, 4));
+        for (channels, handlers) in [([a, b], [first, second]), ([b, a], [second, first])] {
+            let registry = Registry::from_rows(channels, handlers);
+            assert_eq!(registry.drivers.iter().map(|driver| driver.row.driver).collect::<Vec<_>>(), ["A", "B"]);
+            assert_eq!(registry.drivers[0].handlers.iter().map(|row| row.location.line).collect::<Vec<_>>(), [3, 4]);
+            assert!(registry.drivers[1].handlers.is_empty() && registry.strays.is_empty());
+        }
+    }
+
+    #[test]
+    fn drivers_are_found_by_name_and_by_type() {
+        let registry = Registry::from_rows([channel::<A>("A", None, 1), channel::<B>("B", None, 2)], []);
+        assert_eq!(registry.by_name("B").map(|driver| driver.row.location.line).collect::<Vec<_>>(), [2]);
+        assert_eq!(registry.by_name("C").count(), 0);
+        assert_eq!(registry.by_type(TypeId::of::<A>()).unwrap().row.driver, "A");
+        assert!(registry.by_type(TypeId::of::<()>()).is_none());
+    }
+
+    #[test]
+    fn the_built_in_driver_is_linked() {
+        assert_eq!(Registry::linked().by_name("MainChannel").count(), 1);
     }
 }

@@ -67,7 +67,8 @@ impl Builder {
         self
     }
 
-    /// Mounts a driver at a path, in place of what would be there.
+    /// Mounts a driver at a path, in place of the channel that declares it. An entry of `[channels]` for that path has
+    /// the last word (rule R2).
     pub fn mount<C: Channel>(mut self, path: impl Into<String>) -> Self {
         self.mounts.push((TypeId::of::<C>(), C::DRIVER, path.into()));
         self
@@ -109,16 +110,21 @@ impl Builder {
         let backplane = BackplaneState::open(&config).await?;
         let (directory, bus) = (backplane.directory(), backplane.bus());
         let tasks = TaskTracker::new();
+        let draining = Arc::new(std::sync::atomic::AtomicBool::new(false));
         let engine = plan.sockets_on.then(|| Engine::new(&config, backplane));
         if !plan.sockets_on {
             tracing::info!(
-                "web sockets are off: no channel is declared, none is configured, and `use_sockets` is not true"
+                "web sockets are off: {}",
+                match config.use_sockets {
+                    Some(false) => "`use_sockets` is false",
+                    _ => "no channel is declared, none is configured, and `use_sockets` is not true",
+                }
             );
         }
         let inner = Arc::new_cyclic(|service| {
             let mount = |plan: crate::plan::MountPlan| {
                 let path = plan.path.clone();
-                (path, Arc::new(Mount::new(plan, &config.limits, tasks.clone(), service.clone())))
+                (path, Arc::new(Mount::new(plan, &config.limits, tasks.clone(), draining.clone(), service.clone())))
             };
             Inner {
                 mounts: plan.mounts.into_iter().map(mount).collect::<BTreeMap<_, _>>(),
@@ -131,7 +137,7 @@ impl Builder {
                 leaving: Default::default(),
                 bus,
                 stop,
-                draining: Default::default(),
+                draining: draining.clone(),
             }
         });
         let sockets = Sockets::from(inner);

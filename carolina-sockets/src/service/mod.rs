@@ -70,7 +70,7 @@ pub(crate) struct Inner {
     pub(crate) bus: Bus,
     /// Ends what runs beside them.
     pub(crate) stop: CancellationToken,
-    pub(crate) draining: AtomicBool,
+    pub(crate) draining: Arc<AtomicBool>,
 }
 
 impl Inner {

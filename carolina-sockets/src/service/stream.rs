@@ -1,6 +1,7 @@
 //! Streams below a WebSocket.
 
 use std::{
+    cell::RefCell,
     io,
     pin::Pin,
     sync::{Arc, Weak},
@@ -93,16 +94,29 @@ impl Line {
 /// full; an end of the stream is one.
 ///
 /// What comes in is followed, for the sake of clients that join a channel again; see [`super::leaving`].
+///
+/// It reads in large pieces whatever the reader asks for: WebSocket connections have small buffers, since they keep
+/// them, and a system call for each filling would cost more than handling the events does.
 pub(super) struct Tap<S> {
     stream: S,
     line: Line,
     frames: Frames,
     leaving: Arc<Leaving>,
+    /// What was read and not asked for yet; without memory of its own when that is nothing.
+    ahead: Bytes,
+}
+
+/// How much is read at once.
+const PIECE: usize = 16 * 1024;
+
+thread_local! {
+    /// Where it is read to. One for all connections of a thread, as it holds nothing from one read to the next.
+    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; PIECE].into_boxed_slice());
 }
 
 impl<S> Tap<S> {
     pub(super) fn new(stream: S, line: Line, leaving: Arc<Leaving>) -> Self {
-        Self { stream, line, frames: Frames::default(), leaving }
+        Self { stream, line, frames: Frames::default(), leaving, ahead: Bytes::new() }
     }
 }
 
@@ -113,22 +127,37 @@ fn cut() -> io::Error {
 impl<S: AsyncRead + Unpin> AsyncRead for Tap<S> {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        match this.line.peer() {
-            Some(peer) if !peer.poll_alive(context) => Poll::Ready(Err(cut())),
-            _ => {
-                let before = into.filled().len();
-                let read = Pin::new(&mut this.stream).poll_read(context, into);
-                if read.is_ready() {
-                    let (line, leaving) = (&this.line, &this.leaving);
-                    this.frames.read(&into.filled()[before..], leaving.is_any(), |packet| {
-                        if let Some(sid) = line.sid() {
-                            leaving.arriving(sid, packet);
-                        }
-                    });
-                }
-                read
-            }
+        if let Some(peer) = this.line.peer()
+            && !peer.poll_alive(context)
+        {
+            return Poll::Ready(Err(cut()));
         }
+        if !this.ahead.is_empty() {
+            let length = this.ahead.len().min(into.remaining());
+            into.put_slice(&this.ahead[..length]);
+            this.ahead.advance(length);
+            if this.ahead.is_empty() {
+                this.ahead = Bytes::new();
+            }
+            return Poll::Ready(Ok(()));
+        }
+        SCRATCH.with_borrow_mut(|scratch| {
+            let mut piece = ReadBuf::new(scratch);
+            std::task::ready!(Pin::new(&mut this.stream).poll_read(context, &mut piece))?;
+            let read = piece.filled();
+            let (line, leaving) = (&this.line, &this.leaving);
+            this.frames.read(read, leaving.is_any(), |packet| {
+                if let Some(sid) = line.sid() {
+                    leaving.arriving(sid, packet);
+                }
+            });
+            let (now, later) = read.split_at(read.len().min(into.remaining()));
+            into.put_slice(now);
+            if !later.is_empty() {
+                this.ahead = Bytes::copy_from_slice(later);
+            }
+            Poll::Ready(Ok(()))
+        })
     }
 }
 

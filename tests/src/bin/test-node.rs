@@ -37,6 +37,44 @@ impl Open {
 #[derive(Default)]
 struct Members;
 
+/// Where clients are tried out.
+#[channel("/lab")]
+#[derive(Default)]
+struct Lab;
+
+#[channel]
+impl Lab {
+    #[on("echo")]
+    fn echo(&self, Args(values): Args<Vec<Value>>) -> Args<Vec<Value>> {
+        Args(values)
+    }
+
+    #[on("fails")]
+    fn fails(&self, Data(code): Data<String>) -> Result<(), EventError> {
+        Err(EventError::new(code, "as it was asked to").details(json!({ "asked": true })))
+    }
+
+    #[on("never")]
+    async fn never(&self) {
+        std::future::pending::<()>().await;
+    }
+
+    #[on("whoami")]
+    fn whoami(&self, user: Option<User>) -> Option<String> {
+        user.map(|user| user.to_string())
+    }
+
+    #[on("dismiss")]
+    fn dismiss(&self, socket: Socket) {
+        drop(socket.disconnect());
+    }
+
+    #[on("auth")]
+    fn auth(&self, handshake: Handshake) -> Result<Value, EventError> {
+        handshake.auth()
+    }
+}
+
 #[derive(Deserialize)]
 struct Asked {
     #[serde(default)]

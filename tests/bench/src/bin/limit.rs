@@ -13,8 +13,8 @@ use tokio::{
     sync::mpsc::{UnboundedSender, unbounded_channel},
 };
 use tokio_tungstenite::{
-    accept_async,
-    tungstenite::{Message, Utf8Bytes},
+    accept_async_with_config,
+    tungstenite::{Message, Utf8Bytes, protocol::WebSocketConfig},
 };
 
 type Others = Arc<Mutex<HashMap<u64, UnboundedSender<Utf8Bytes>>>>;
@@ -40,7 +40,9 @@ fn answer(packet: &str, others: &Others) -> Option<String> {
 
 async fn serve(stream: TcpStream, number: u64, others: Others) -> Result<()> {
     stream.set_nodelay(true)?;
-    let mut socket = accept_async(stream).await?;
+    // The size that socketioxide reads with; the default of 128 KiB would be most of an idle connection.
+    let settings = WebSocketConfig::default().read_buffer_size(4096);
+    let mut socket = accept_async_with_config(stream, Some(settings)).await?;
     let open = r#"0{"sid":"limit","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":100000}"#;
     socket.send(Message::text(open)).await?;
     let (sender, mut news) = unbounded_channel();

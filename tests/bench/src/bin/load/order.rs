@@ -86,55 +86,50 @@ fn overtaken(numbers: impl Iterator<Item = usize>) -> usize {
 
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct Burst {
-    /// Events sent at once
+    /// Events sent and not answered
     #[arg(long, default_value_t = 1000)]
     in_flight: usize,
-    #[arg(long, default_value_t = 50)]
-    bursts: usize,
+    /// How many events are sent
+    #[arg(long, default_value_t = 100_000)]
+    count: u64,
 }
 
-/// Sends bursts of events and counts their answers.
+/// Keeps very many events in flight on one connection, and counts their answers.
 pub(crate) async fn burst(target: Target, settings: Burst) -> Result<Metrics> {
     let mut client = crowd::ready(target, 1).await?.remove(0);
     let tail = format!("[\"echo\",{}]", argument(64));
-    let (mut lost, mut refused, mut twice) = (0, 0u64, 0u64);
-    for burst in 0..settings.bursts {
-        let ids = burst * settings.in_flight..(burst + 1) * settings.in_flight;
-        for id in ids.clone() {
-            client.push(&[b"42", id.to_string().as_bytes(), tail.as_bytes()]);
+    let mut waiting: HashSet<u64> = HashSet::new();
+    let (mut sent, mut lost, mut refused, mut wrong) = (0, 0, 0u64, 0u64);
+    while sent < settings.count || !waiting.is_empty() {
+        while waiting.len() < settings.in_flight && sent < settings.count {
+            client.push(&[b"42", sent.to_string().as_bytes(), tail.as_bytes()]);
+            waiting.insert(sent);
+            sent += 1;
         }
-        let mut waiting: HashSet<u64> = ids.map(|id| id as u64).collect();
-        while !waiting.is_empty() {
-            match timeout(SILENCE, client.exchange()).await {
-                Ok(arrived) => arrived?,
-                Err(_) => break,
+        match timeout(SILENCE, client.exchange()).await {
+            Ok(arrived) => arrived?,
+            Err(_) => {
+                lost += waiting.len();
+                waiting.clear();
             }
-            take_answers(&mut client, &mut waiting, &mut refused, &mut twice)?;
         }
-        lost += waiting.len();
+        while let Some(packet) = client.take()? {
+            match wire::acknowledgement(client.packet(packet)) {
+                Some((id, answer)) => {
+                    refused += u64::from(wire::is_error(answer));
+                    wrong += u64::from(!waiting.remove(&id));
+                }
+                None => wrong += 1,
+            }
+        }
     }
-    let sent = (settings.in_flight * settings.bursts) as f64;
     Ok(Metrics::from([
-        ("sent".into(), sent),
+        ("sent".into(), sent as f64),
         ("lost_answers".into(), lost as f64),
-        ("lost_percent".into(), lost as f64 * 100.0 / sent),
+        ("lost_percent".into(), lost as f64 * 100.0 / sent as f64),
         ("refused".into(), refused as f64),
-        ("answered_twice".into(), twice as f64),
+        ("wrong_answers".into(), wrong as f64),
     ]))
-}
-
-fn take_answers(
-    client: &mut Client,
-    waiting: &mut HashSet<u64>,
-    refused: &mut u64,
-    twice: &mut u64,
-) -> std::io::Result<()> {
-    while let Some(packet) = client.take()? {
-        let Some((id, answer)) = wire::acknowledgement(client.packet(packet)) else { continue };
-        *refused += u64::from(wire::is_error(answer));
-        *twice += u64::from(!waiting.remove(&id));
-    }
-    Ok(())
 }
 
 #[cfg(test)]

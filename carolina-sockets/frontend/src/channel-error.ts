@@ -1,0 +1,41 @@
+/** What a channel, or the way to it, failed with. */
+export class ChannelError extends Error {
+  override readonly name = "ChannelError";
+  /** For programs: one of the server's codes, or `timeout`, `disconnected`, `unreachable`, `unknown_channel`, `invalid_path`, `already_configured`. */
+  readonly code: string;
+  /** What the server says beyond code and message. */
+  readonly details: unknown;
+
+  constructor(code: string, message: string, details?: unknown) {
+    super(message);
+    this.code = code;
+    this.details = details;
+  }
+
+  /** The error in an acknowledgement's body `{ error: { code, message, details? } }`; `undefined` where there is none. */
+  static inAnswer(answer: unknown): ChannelError | undefined {
+    if (typeof answer !== "object" || answer === null || !("error" in answer)) return undefined;
+    return ChannelError.ofBody(answer.error);
+  }
+
+  /** The error in a body `{ code, message, details? }`; `undefined` where there is none. */
+  static ofBody(body: unknown): ChannelError | undefined {
+    if (typeof body !== "object" || body === null) return undefined;
+    const { code, message, details } = body as { code?: unknown; message?: unknown; details?: unknown };
+    if (typeof code !== "string") return undefined;
+    return new ChannelError(code, typeof message === "string" ? message : code, details);
+  }
+
+  /** What a `connect_error` says: the server's code, alone or as `code: message`; or that the server cannot be reached. */
+  static ofConnectError(error: Error, refused: boolean): ChannelError {
+    if (!refused) return new ChannelError("unreachable", `the server cannot be reached: ${error.message}`);
+    if (error.message === "Invalid namespace") return new ChannelError("unknown_channel", "the server has no such channel");
+    const [, code = "refused", message = EXPLAINED[code] ?? error.message] = /^([a-z_]+)(?:: (.*))?$/s.exec(error.message) ?? [];
+    return new ChannelError(code, message);
+  }
+}
+
+const EXPLAINED: Record<string, string> = {
+  unauthenticated: "log in first",
+  forbidden: "you may not join",
+};

@@ -1,0 +1,199 @@
+import { afterEach, describe, expect, inject, test, vi } from "vitest";
+
+import Default, { ChannelError, SessionService, SessionSvc, WebSocketsService, WebSocketsSvc } from "../src/index.js";
+
+const url = inject("url");
+const made: WebSocketsService[] = [];
+
+interface ServerToClient {
+  exception: (body: { code: string; message: string; event: string }) => void;
+}
+interface ClientToServer {
+  echo: (text: string, answer: (text: string) => void) => void;
+}
+
+function service(options: ConstructorParameters<typeof WebSocketsService>[0] = {}): WebSocketsService {
+  const service = new WebSocketsService({ url, timeout: 3_000, ...options, manager: { forceNew: true, ...options.manager } });
+  made.push(service);
+  return service;
+}
+
+/** Logs a user in and returns the cookie's value. */
+async function login(user: string): Promise<string> {
+  const response = await fetch(`${url}/login?user=${user}`, { method: "POST" });
+  const cookie = /^carolina\.sid=([^;]+)/.exec(response.headers.get("set-cookie") ?? "")?.[1];
+  if (!cookie) throw new Error(`no cookie: ${response.status}`);
+  return cookie;
+}
+
+/** A page whose scripts can read this cookie. */
+function page(cookie: string): void {
+  vi.stubGlobal("document", { cookie });
+}
+
+function until<T>(register: (found: (value: T) => void) => void): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error("it did not happen")), 5_000);
+    register((value) => {
+      clearTimeout(timer);
+      resolve(value);
+    });
+  });
+}
+
+afterEach(() => {
+  for (const service of made.splice(0)) service.disconnect();
+  vi.unstubAllGlobals();
+});
+
+describe("channels", () => {
+  test("the singleton is there, by name and by default", () => {
+    expect(Default).toBe(WebSocketsSvc);
+    expect(WebSocketsSvc).toBeInstanceOf(WebSocketsService);
+  });
+
+  test("connect gives the same socket ever after, in either order", async () => {
+    const svc = service();
+    const first = svc.connect("/lab");
+    const configured = vi.fn();
+    expect(svc.configureChannel("/lab", configured)).toBe(first);
+    expect(svc.connect("/lab")).toBe(first);
+    svc.configureChannel("/open", configured);
+    const open = svc.connect("/open");
+    expect(configured.mock.calls).toEqual([[first], [open]]);
+    expect(open.io).toBe(first.io);
+    expect(svc.connect()).toBe(svc.connect("/"));
+    expect(await svc.request("/lab", "echo", 1)).toBe(1);
+  });
+
+  test("the configuration runs once per socket, and holds over reconnects", async () => {
+    const svc = service();
+    let connects = 0;
+    const configure = vi.fn((socket: { on(event: string, heard: () => void): unknown }) => {
+      socket.on("connect", () => (connects += 1));
+    });
+    svc.configureChannel("/lab", configure);
+    svc.configureChannel("/lab", configure);
+    await svc.request("/lab", "echo", 1);
+    svc.connect("/lab").io.engine.close();
+    await until<void>((found) => svc.connect("/lab").once("connect", () => found()));
+    expect(configure).toHaveBeenCalledTimes(1);
+    expect(connects).toBe(2);
+  });
+
+  test("another configuration of the same channel is refused, and the service stays usable", async () => {
+    const svc = service();
+    svc.configureChannel("/lab", () => {});
+    expect(() => svc.configureChannel("/lab", () => {})).toThrow(expect.objectContaining({ code: "already_configured" }));
+    expect(await svc.request("/lab", "echo", "still")).toBe("still");
+  });
+
+  test("wrong paths are told, and the service stays usable", async () => {
+    const svc = service();
+    for (const path of ["lab", "", "/a b", "/a,b", "/a?b"]) {
+      expect(() => svc.connect(path)).toThrow(expect.objectContaining({ code: "invalid_path" }));
+    }
+    await expect(svc.request("/nowhere", "echo")).rejects.toMatchObject({ code: "unknown_channel" });
+    expect(await svc.request("/lab", "echo", 2)).toBe(2);
+  });
+
+  test("auth reaches the handshake", async () => {
+    expect(await service({ auth: { token: "t" } }).request("/lab", "auth")).toEqual({ token: "t" });
+  });
+});
+
+describe("requests", () => {
+  test("resolve with the acknowledgement", async () => {
+    const svc = service();
+    expect(await svc.request("/lab", "echo", { a: [1, "é"] })).toEqual({ a: [1, "é"] });
+    expect(await svc.request("/lab", "echo", 1, "two")).toEqual([1, "two"]);
+    expect(await svc.request("/lab", "echo")).toBeUndefined();
+    const typed = svc as unknown as WebSocketsService<ServerToClient, ClientToServer>;
+    const text: string = await typed.request("/lab", "echo", "typed");
+    expect(text).toBe("typed");
+  });
+
+  test("reject with the server's error", async () => {
+    const failed = service().request("/lab", "fails", "sold_out");
+    await expect(failed).rejects.toBeInstanceOf(ChannelError);
+    await expect(failed).rejects.toMatchObject({ code: "sold_out", message: "as it was asked to", details: { asked: true } });
+    await expect(service().request("/lab", "nonsense")).rejects.toMatchObject({ code: "unknown_event" });
+  });
+
+  test("reject on a timeout", async () => {
+    await expect(service({ timeout: 100 }).request("/lab", "never")).rejects.toMatchObject({ code: "timeout" });
+  });
+
+  test("reject on a disconnect", async () => {
+    const svc = service();
+    await svc.request("/lab", "echo");
+    const pending = svc.request("/lab", "never");
+    svc.connect("/lab").io.engine.close();
+    await expect(pending).rejects.toMatchObject({ code: "disconnected" });
+    expect(await svc.request("/lab", "echo", "back")).toBe("back");
+  });
+
+  test("a private channel that refuses is told, and tried again by the next request", async () => {
+    const svc = service();
+    const refused: ChannelError[] = [];
+    svc.onRefused("/members", (error) => refused.push(error));
+    await expect(svc.request("/members", "anything")).rejects.toMatchObject({ code: "unauthenticated" });
+    await expect(svc.request("/members", "anything")).rejects.toMatchObject({ code: "unauthenticated" });
+    expect(refused[0]).toMatchObject({ code: "unauthenticated", message: "log in first" });
+    expect(await svc.request("/lab", "echo", "others")).toBe("others");
+  });
+
+  test("a server that is away is told, and found when it is there", async () => {
+    const svc = service({ url: "http://127.0.0.1:9", timeout: 500 });
+    const error = until<ChannelError>((found) => svc.onRefused("/lab", found));
+    await expect(svc.request("/lab", "echo")).rejects.toMatchObject({ code: "timeout" });
+    expect((await error).code).toBe("unreachable");
+    const here = service();
+    expect(await here.request("/lab", "echo", 1)).toBe(1);
+  });
+
+  test("exceptions are heard", async () => {
+    const svc = service();
+    const heard = until<[ChannelError, string]>((found) => svc.onException("/lab", (error, event) => found([error, event])));
+    svc.connect("/lab").emit("fails", "loud");
+    const [error, event] = await heard;
+    expect(error).toMatchObject({ code: "loud", details: { asked: true } });
+    expect(event).toBe("fails");
+  });
+});
+
+describe("sessions", () => {
+  test("a cookie that a script can read is sent as session_id, and again after a reconnect", async () => {
+    page(`other=1; carolina.sid=${await login("ada")}`);
+    const svc = service();
+    expect(await svc.request("/lab", "whoami")).toBe("ada");
+    svc.connect("/lab").io.engine.close();
+    await until<void>((found) => svc.connect("/lab").once("connect", () => found()));
+    expect(await svc.request("/lab", "whoami")).toBe("ada");
+  });
+
+  test("an expired or forged cookie is told, and is nobody", async () => {
+    page("carolina.sid=forged");
+    const svc = service();
+    const heard = until<ChannelError>((found) => svc.onException("/lab", found));
+    expect(await svc.request("/lab", "whoami")).toBeNull();
+    expect((await heard).code).toBe("unauthenticated");
+  });
+
+  test("after a log-in, reconnect takes the channels along", async () => {
+    page("");
+    const svc = service();
+    expect(await svc.request("/lab", "whoami")).toBeNull();
+    page(`carolina.sid=${await login("grace")}`);
+    svc.reconnect();
+    expect(await svc.request("/lab", "whoami")).toBe("grace");
+  });
+
+  test("SessionSvc reads the cookie", () => {
+    expect(SessionSvc.get()).toBeUndefined();
+    page("a=b; carolina.sid=x%2By%3D; c=d");
+    expect(SessionSvc.get()).toBe("x+y=");
+    expect(new SessionService("c").get()).toBe("d");
+    expect(new SessionService("missing").get()).toBeUndefined();
+  });
+});

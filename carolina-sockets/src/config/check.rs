@@ -1,0 +1,188 @@
+//! Values of the right type that still make no sense: in a file, a variable, or set in code.
+
+use std::{net::SocketAddr, time::Duration};
+
+use super::{Config, shown::without_password, source::Place};
+
+/// What is wrong with the value of a key.
+pub(super) struct Fault {
+    pub(super) key: String,
+    /// Where it was set, for keys that know it themselves.
+    pub(super) place: Option<Place>,
+    pub(super) problem: String,
+}
+
+/// Longer than any service runs; beyond it, dates and timers overflow.
+const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+/// More than any machine holds; beyond it, queues cannot be made.
+const MOST: usize = 100_000_000;
+
+/// Every fault there is.
+pub(super) fn faults(config: &Config) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    let mut check = |key: &str, problem: Result<(), String>| {
+        if let Err(problem) = problem {
+            faults.push(Fault { key: key.to_owned(), place: None, problem });
+        }
+    };
+    check("bind", bind(&config.bind));
+    let static_dir = config.static_dir.as_ref().is_none_or(|path| !path.as_os_str().is_empty());
+    check("static_dir", ensure(static_dir, || "names no folder; leave the key out for none".to_owned()));
+    config.origins.iter().for_each(|text| check("origins", origin(text)));
+
+    let session = &config.session;
+    let stores = ["sqlite", "redis", "rediss", "postgres", "postgresql"];
+    let store = session.store == "memory" || has_scheme(&session.store, &stores);
+    check("session.store", ensure(store, || not(&session.store, "\"memory\", sqlite://…, redis://… or postgres://…")));
+    check("session.cookie", cookie(&session.cookie));
+    for (index, text) in session.secret.iter().enumerate() {
+        check("session.secret", secret(index + 1, text));
+    }
+    let user_key = !session.user_key.is_empty();
+    check("session.user_key", ensure(user_key, || "names no key of a session's data, such as \"user_id\"".to_owned()));
+
+    if let Some(url) = &config.backplane.url {
+        let known = has_scheme(url, &["redis", "rediss", "postgres", "postgresql"]);
+        check("backplane.url", ensure(known, || not(url, "redis://… or postgres://…")));
+    }
+    let prefix = &config.backplane.prefix;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    let named = !prefix.is_empty() && prefix.bytes().all(plain);
+    check("backplane.prefix", ensure(named, || not(prefix, "made of letters, digits, `_` and `-`")));
+
+    let limits = &config.limits;
+    check("limits.max_payload", ensure(limits.max_payload > 0, nothing_passes));
+    check("limits.events_per_second", ensure(limits.events_per_second > 0, nothing_passes));
+    for (key, value, least) in [
+        ("limits.max_attachments", limits.max_attachments, 0),
+        ("limits.mailbox", limits.mailbox, 1),
+        ("limits.send_buffer", limits.send_buffer, 1),
+        ("limits.connections", limits.connections, 1),
+        ("limits.connections_per_address", limits.connections_per_address, 1),
+    ] {
+        check(key, ensure(value >= least, nothing_passes));
+        check(key, ensure(value <= MOST, || format!("{value} is more than {MOST}, the largest that makes sense")));
+    }
+    for (key, value) in [
+        ("session.ttl", session.ttl),
+        ("session.recheck", session.recheck),
+        ("limits.connect_timeout", limits.connect_timeout),
+        ("limits.handler_timeout", limits.handler_timeout),
+        ("limits.send_timeout", limits.send_timeout),
+        ("limits.shutdown_timeout", limits.shutdown_timeout),
+        ("transport.ping_interval", config.transport.ping_interval),
+        ("transport.ping_timeout", config.transport.ping_timeout),
+    ] {
+        check(
+            key,
+            ensure(!value.is_zero(), || "0 is no time to do anything; write a duration such as \"10s\"".to_owned()),
+        );
+        check(key, ensure(value <= LONGEST, || "is longer than a hundred years; write at most \"36500d\"".to_owned()));
+    }
+    check("transport.path", request_path(&config.transport.path));
+    let connects = !config.transport.transports.is_empty();
+    let nobody = "without a transport nobody can connect; write [\"polling\", \"websocket\"]";
+    check("transport.transports", ensure(connects, || nobody.to_owned()));
+
+    for (path, entry) in &config.channels {
+        if let Err(problem) = channel_path(path) {
+            let key = format!("channels.\"{path}\"");
+            faults.push(Fault { key, place: Some(entry.place.clone()), problem });
+        }
+    }
+    faults
+}
+
+/// Whether a channel can be at this path; else why not.
+pub(crate) fn channel_path(path: &str) -> Result<(), String> {
+    let bad = path
+        .chars()
+        .find(|character| matches!(character, ',' | '?' | '#') || character.is_whitespace() || character.is_control());
+    match bad {
+        _ if !path.starts_with('/') => Err(format!("a channel's path begins with `/`: write \"/{path}\"")),
+        Some(bad) => {
+            Err(format!("a channel's path has no `{}` in it: Socket.IO could not carry it", bad.escape_debug()))
+        }
+        None => Ok(()),
+    }
+}
+
+fn ensure(sound: bool, problem: impl FnOnce() -> String) -> Result<(), String> {
+    if sound { Ok(()) } else { Err(problem()) }
+}
+
+fn not(text: &str, expected: &str) -> String {
+    format!("`{}` is not {expected}", without_password(text))
+}
+
+fn nothing_passes() -> String {
+    "0 would let nothing through; write at least 1".to_owned()
+}
+
+fn bind(text: &str) -> Result<(), String> {
+    if text.parse::<SocketAddr>().is_ok() {
+        return Ok(());
+    }
+    let problem = |help: String| Err(format!("`{text}` is not an address and port such as \"127.0.0.1:3000\"{help}"));
+    if text.parse::<std::net::IpAddr>().is_ok() {
+        let address = if text.contains(':') { format!("[{text}]") } else { text.to_owned() };
+        return problem(format!("; the port is missing: write \"{address}:3000\""));
+    }
+    match text.rsplit_once(':') {
+        _ if text.contains('/') => problem("; leave out the scheme and the path".to_owned()),
+        Some(("", port)) => problem(format!("; for all addresses write \"0.0.0.0:{port}\" or \"[::]:{port}\"")),
+        Some((_, port)) if port.parse::<u16>().is_err() => problem("; a port is a number up to 65535".to_owned()),
+        Some((host, _)) if host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte)) => Ok(()),
+        _ => problem(String::new()),
+    }
+}
+
+fn origin(text: &str) -> Result<(), String> {
+    if text == "*" {
+        let reason =
+            "`*` would let every site act with your users' cookies; name the origins, as \"https://app.example\"";
+        return Err(reason.to_owned());
+    }
+    let problem = |help: String| Err(format!("`{text}` is not an origin such as \"https://app.example\"{help}"));
+    let Ok(uri) = text.parse::<http::Uri>() else { return problem(String::new()) };
+    let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
+        return problem("; it begins with a scheme and `://`".to_owned());
+    };
+    if text.contains(['@', '*']) {
+        return problem(", with the one host it means and nothing before it".to_owned());
+    }
+    let after_host = authority.as_str().rsplit(']').next().unwrap_or_default();
+    if after_host.contains(':') && authority.port_u16().is_none() {
+        return problem("; a port is a number up to 65535".to_owned());
+    }
+    // A browser names no path, not even `/`, so such an origin would never be met.
+    match text.len() == scheme.len() + "://".len() + authority.as_str().len() {
+        true => Ok(()),
+        false => problem(format!(", without a path: write \"{scheme}://{authority}\"")),
+    }
+}
+
+fn cookie(name: &str) -> Result<(), String> {
+    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    ensure(!name.is_empty() && name.bytes().all(token), || {
+        format!("`{name}` is not a cookie's name such as \"carolina.sid\": no spaces, `=`, `;` or `,`")
+    })
+}
+
+fn secret(number: usize, text: &str) -> Result<(), String> {
+    ensure(text.len() >= 32, || {
+        format!(
+            "secret number {number} has {} bytes and needs at least 32; make one with `openssl rand -base64 48`",
+            text.len()
+        )
+    })
+}
+
+fn request_path(path: &str) -> Result<(), String> {
+    let sound = path.starts_with('/') && !path.contains(|c: char| matches!(c, '?' | '#') || c.is_whitespace());
+    ensure(sound, || not(path, "a path such as \"/socket.io\""))
+}
+
+fn has_scheme(url: &str, known: &[&str]) -> bool {
+    url.split_once("://").is_some_and(|(scheme, rest)| known.contains(&scheme) && !rest.is_empty())
+}

@@ -1,0 +1,59 @@
+//! Rows for unit tests.
+
+use std::any::TypeId;
+
+use super::row::{Call, ChannelRow, HandlerRow, Location, On, Options};
+use crate::{dispatch::EventFuture, extract::EventContext, extract::Needs, private::AnyChannel};
+
+pub(crate) struct A;
+pub(crate) struct B;
+
+/// A row of a channel; its line tells it from others.
+pub(crate) fn channel<C: 'static>(driver: &'static str, path: Option<&'static str>, line: u32) -> &'static ChannelRow {
+    Box::leak(Box::new(ChannelRow {
+        driver,
+        path,
+        private: false,
+        channel: TypeId::of::<C>,
+        default: || None,
+        location: Location::new("src/sample.rs", line, 1),
+    }))
+}
+
+/// A private channel's.
+pub(crate) fn private<C: 'static>(driver: &'static str, path: Option<&'static str>, line: u32) -> &'static ChannelRow {
+    let row = ChannelRow {
+        private: true,
+        location: Location::new("src/sample.rs", line, 1),
+        ..*channel::<C>(driver, path, line)
+    };
+    Box::leak(Box::new(row))
+}
+
+/// A row of a handler that needs nothing.
+pub(crate) fn handler<C: 'static>(driver: &'static str, on: On, line: u32) -> &'static HandlerRow {
+    needing::<C>(driver, on, line, |_| {})
+}
+
+/// A row of a handler with these needs.
+pub(crate) fn needing<C: 'static>(
+    driver: &'static str,
+    on: On,
+    line: u32,
+    needs: fn(&mut Needs),
+) -> &'static HandlerRow {
+    Box::leak(Box::new(HandlerRow {
+        channel: TypeId::of::<C>,
+        driver,
+        method: "method",
+        on,
+        options: Options::default(),
+        needs,
+        call: Call::Event(uncalled),
+        location: Location::new("src/sample.rs", line, 1),
+    }))
+}
+
+fn uncalled<'a>(_: &'a AnyChannel, _: &'a mut EventContext) -> EventFuture<'a> {
+    unreachable!("rows of unit tests are never called")
+}

@@ -1,0 +1,25 @@
+//! `/`: for everybody, logged in or not: how many people are chatting.
+
+use carolina_sockets::prelude::*;
+
+/// Clients of `/`.
+#[channel("/")]
+#[derive(Debug, Default)]
+pub(crate) struct Lobby;
+
+#[channel]
+impl Lobby {
+    #[on(connect)]
+    async fn connect(&self, socket: Socket, sockets: Sockets) -> Result<(), EventError> {
+        let users = sockets.channel("/chat")?.online_users().await?;
+        socket.emit("people", users.len()).await?;
+        Ok(())
+    }
+}
+
+/// Tells everybody how many people are chatting.
+pub(crate) async fn tell_count(count: usize) {
+    if let Ok(lobby) = carolina_sockets::try_sockets().and_then(|sockets| sockets.of::<Lobby>()) {
+        let _ = lobby.emit("people", count).await;
+    }
+}

@@ -1,0 +1,59 @@
+//! A chat. Its channels are in `src/channels`, where a new file is a new channel; its page is in `web`.
+
+mod house;
+
+mod channels {
+    automod::dir!("src/channels");
+}
+
+use axum::{
+    Form, Json, Router,
+    extract::State,
+    response::Redirect,
+    routing::{get, post},
+};
+use carolina_sockets::http::Session;
+use house::House;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+#[derive(Deserialize)]
+struct Login {
+    name: String,
+}
+
+/// Logs in whoever gives a name. A real application asks for more.
+async fn login(session: Session, Form(login): Form<Login>) -> Result<Redirect, String> {
+    let name = login.name.trim();
+    if name.is_empty() || name.chars().count() > 24 || name.chars().any(char::is_control) {
+        return Ok(Redirect::to("/?refused"));
+    }
+    // Whoever knew the session before the log-in does not know it after.
+    session.cycle_id().await.map_err(|error| error.to_string())?;
+    session.insert("user_id", name).await.map_err(|error| error.to_string())?;
+    Ok(Redirect::to("/"))
+}
+
+/// Logs out, on every tab of this browser.
+async fn logout(session: Session) -> Result<Redirect, String> {
+    session.flush().await.map_err(|error| error.to_string())?;
+    Ok(Redirect::to("/"))
+}
+
+/// Who the page belongs to.
+async fn me(State(house): State<House>, session: Session) -> Result<Json<Value>, String> {
+    let user: Option<String> = session.get("user_id").await.map_err(|error| error.to_string())?;
+    let moderator = user.as_deref().is_some_and(|user| house.is_moderator(user));
+    Ok(Json(json!({ "user": user, "moderator": moderator })))
+}
+
+#[tokio::main]
+async fn main() -> carolina_sockets::Result {
+    let house = House::default();
+    let routes = Router::new()
+        .route("/login", post(login))
+        .route("/logout", post(logout))
+        .route("/me", get(me))
+        .with_state(house.clone());
+    carolina_sockets::cli().state(house).router(routes).await
+}

@@ -1,0 +1,299 @@
+import { ChannelError, WebSocketsService } from "carolina-sockets";
+
+interface Message {
+  to: string;
+  from: string;
+  text: string;
+  at: number;
+}
+
+interface FromServer {
+  rooms: (rooms: string[]) => void;
+  online: (users: string[]) => void;
+  said: (message: Message) => void;
+  typing: (user: string) => void;
+  direct: (message: Message) => void;
+  removed: (users: string[]) => void;
+}
+
+interface ToServer {
+  join: (room: string, answer: (joined: { room: string; said: Message[] }) => void) => void;
+  say: (text: string, answer: () => void) => void;
+  typing: () => void;
+  direct: (direct: { to: string; text: string }, answer: () => void) => void;
+  remove: (user: string, answer: () => void) => void;
+  readmit: (user: string, answer: () => void) => void;
+}
+
+/** A room, or a talk with one user. */
+interface Place {
+  kind: "room" | "user";
+  name: string;
+}
+
+const key = (place: Place): string => `${place.kind}:${place.name}`;
+
+/** The chat itself. */
+export function startChat(app: HTMLElement, me: { user: string; moderator: boolean }): void {
+  const channels = new WebSocketsService<FromServer, ToServer>();
+  app.innerHTML = `
+    <div class="chat">
+      <header>
+        <h1>Chat</h1>
+        <p id="state" role="status" class="state" data-state="connecting">connecting…</p>
+        <p class="me">${escape(me.user)}${me.moderator ? ' <span class="badge">moderator</span>' : ""}</p>
+        <form method="post" action="/logout"><button class="quiet">Log out</button></form>
+      </header>
+      <nav aria-label="Places">
+        <details open>
+          <summary>Rooms and people</summary>
+          <h2 id="rooms-title">Rooms</h2>
+          <ul id="rooms" aria-labelledby="rooms-title"></ul>
+          <h2 id="people-title">Online <span id="count"></span></h2>
+          <ul id="people" aria-labelledby="people-title"></ul>
+          <section id="removed" hidden>
+            <h2 id="removed-title">Removed</h2>
+            <ul aria-labelledby="removed-title"></ul>
+          </section>
+        </details>
+      </nav>
+      <main>
+        <h2 id="place" tabindex="-1"></h2>
+        <ol id="log" role="log" aria-live="polite" aria-labelledby="place" tabindex="0"></ol>
+        <p id="typing" role="status">&nbsp;</p>
+        <p id="problem" role="alert" hidden></p>
+        <form id="compose">
+          <label for="text" class="hidden">Message</label>
+          <input id="text" autocomplete="off" maxlength="2000" placeholder="Write a message" />
+          <button>Send</button>
+        </form>
+      </main>
+    </div>`;
+
+  const $ = <E extends HTMLElement = HTMLElement>(selector: string): E => {
+    const element = app.querySelector<E>(selector);
+    if (!element) throw new Error(`the page has no ${selector}`);
+    return element;
+  };
+  const text = $<HTMLInputElement>("#text");
+  const narrow = matchMedia("(max-width: 44rem)");
+  const details = $<HTMLDetailsElement>("nav details");
+  details.open = !narrow.matches;
+
+  let place: Place = { kind: "room", name: "lobby" };
+  let rooms: string[] = [];
+  let online: string[] = [];
+  let ended = false;
+  const talks = new Map<string, Message[]>();
+  const unread = new Set<string>();
+
+  function problem(error: unknown): void {
+    const element = $("#problem");
+    element.textContent = error instanceof ChannelError ? error.message : error === undefined ? "" : String(error);
+    element.hidden = error === undefined;
+  }
+
+  function state(value: "connected" | "connecting" | "away" | "ended", said: string): void {
+    const element = $("#state");
+    element.dataset.state = value;
+    element.textContent = said;
+    const off = value !== "connected";
+    text.disabled = off;
+    $<HTMLButtonElement>("#compose button").disabled = off;
+  }
+
+  function row(message: Message): HTMLLIElement {
+    const item = document.createElement("li");
+    item.className = message.from === me.user ? "own" : "";
+    const who = document.createElement("strong");
+    who.textContent = message.from;
+    const when = document.createElement("time");
+    const date = new Date(message.at);
+    when.dateTime = date.toISOString();
+    when.textContent = date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+    const what = document.createElement("p");
+    what.textContent = message.text;
+    item.append(who, " ", when, what);
+    return item;
+  }
+
+  function show(): void {
+    $("#place").textContent = place.kind === "room" ? `# ${place.name}` : `With ${place.name}`;
+    text.placeholder = place.kind === "room" ? `Write to # ${place.name}` : `Write to ${place.name}`;
+    const log = $("#log");
+    log.replaceChildren(...(talks.get(key(place)) ?? []).map(row));
+    log.scrollTop = log.scrollHeight;
+    lists();
+  }
+
+  function add(where: Place, message: Message): void {
+    const talk = talks.get(key(where)) ?? [];
+    talk.push(message);
+    talks.set(key(where), talk);
+    if (key(where) === key(place)) {
+      const log = $("#log");
+      log.append(row(message));
+      log.scrollTop = log.scrollHeight;
+    } else {
+      unread.add(key(where));
+      lists();
+    }
+  }
+
+  function entry(where: Place, label: string): HTMLLIElement {
+    const item = document.createElement("li");
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = label;
+    if (key(where) === key(place)) button.setAttribute("aria-current", "true");
+    if (unread.has(key(where))) {
+      button.classList.add("unread");
+      button.append(hidden(" (new)"));
+    }
+    button.addEventListener("click", () => void go(where));
+    item.append(button);
+    return item;
+  }
+
+  function lists(): void {
+    $("#rooms").replaceChildren(...rooms.map((room) => entry({ kind: "room", name: room }, `# ${room}`)));
+    $("#count").textContent = String(online.length);
+    $("#people").replaceChildren(
+      ...online.map((user) => {
+        const item = entry({ kind: "user", name: user }, user === me.user ? `${user} (you)` : user);
+        if (me.moderator && user !== me.user) item.append(act("Remove", user, "remove"));
+        return item;
+      }),
+    );
+  }
+
+  function act(label: string, user: string, event: "remove" | "readmit"): HTMLButtonElement {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "quiet";
+    button.textContent = label;
+    button.append(hidden(` ${user}`));
+    button.addEventListener("click", () => channels.request("/moderators", event, user).then(() => problem(undefined), problem));
+    return button;
+  }
+
+  async function go(where: Place): Promise<void> {
+    place = where;
+    unread.delete(key(where));
+    if (narrow.matches) details.open = false;
+    show();
+    problem(undefined);
+    $("#typing").textContent = "\u00a0";
+    if (where.kind === "room") await join(where.name);
+    text.focus();
+  }
+
+  async function join(room: string): Promise<void> {
+    try {
+      const joined = await channels.request("/chat", "join", room);
+      talks.set(key({ kind: "room", name: joined.room }), joined.said);
+      show();
+    } catch (error) {
+      problem(error);
+    }
+  }
+
+  channels.configureChannel("/chat", (socket) => {
+    socket.on("connect", () => {
+      ended = false;
+      state("connected", "connected");
+      problem(undefined);
+      // A room is the connection's; after a reconnect it has to be joined again.
+      void join(place.kind === "room" ? place.name : "lobby");
+    });
+    socket.on("disconnect", (reason) => {
+      if (reason === "io server disconnect") {
+        ended = true;
+        state("ended", "disconnected");
+        // Logged out in another tab, or removed: joining again tells.
+        socket.connect();
+      } else if (!ended) {
+        state("connecting", "connection lost, trying again…");
+      }
+    });
+    socket.on("rooms", (known) => {
+      rooms = known;
+      lists();
+    });
+    socket.on("online", (users) => {
+      online = users;
+      lists();
+    });
+    socket.on("said", (message) => add({ kind: "room", name: message.to }, message));
+    socket.on("direct", (message) => {
+      add({ kind: "user", name: message.from === me.user ? message.to : message.from }, message);
+    });
+    let quiet: ReturnType<typeof setTimeout> | undefined;
+    socket.on("typing", (user) => {
+      $("#typing").textContent = `${user} is typing…`;
+      clearTimeout(quiet);
+      quiet = setTimeout(() => ($("#typing").textContent = "\u00a0"), 2500);
+    });
+  });
+  channels.onRefused("/chat", (error) => {
+    if (error.code === "unreachable") return state("away", "the server is away, trying again…");
+    ended = true;
+    state("ended", "disconnected");
+    problem(error.code === "unauthenticated" ? "You have been logged out." : error);
+  });
+  channels.onException("/chat", (error) => problem(error));
+
+  if (me.moderator) {
+    channels.configureChannel("/moderators", (socket) => {
+      socket.on("removed", (users) => {
+        const section = $("#removed");
+        section.hidden = users.length === 0;
+        section.querySelector("ul")?.replaceChildren(
+          ...users.map((user) => {
+            const item = document.createElement("li");
+            item.append(user, act("Readmit", user, "readmit"));
+            return item;
+          }),
+        );
+      });
+    });
+  }
+
+  let told = 0;
+  text.addEventListener("input", () => {
+    if (place.kind !== "room" || text.value === "" || Date.now() - told < 1000) return;
+    told = Date.now();
+    channels.connect("/chat").emit("typing");
+  });
+  $("#compose").addEventListener("submit", (event) => {
+    event.preventDefault();
+    const said = text.value.trim();
+    if (said === "") return;
+    const sent =
+      place.kind === "room"
+        ? channels.request("/chat", "say", said)
+        : channels.request("/chat", "direct", { to: place.name, text: said });
+    sent.then(
+      () => {
+        text.value = "";
+        problem(undefined);
+      },
+      (error: unknown) => problem(error),
+    );
+  });
+
+  show();
+}
+
+function hidden(said: string): HTMLSpanElement {
+  const span = document.createElement("span");
+  span.className = "hidden";
+  span.textContent = said;
+  return span;
+}
+
+function escape(said: string): string {
+  const element = document.createElement("span");
+  element.textContent = said;
+  return element.innerHTML;
+}
