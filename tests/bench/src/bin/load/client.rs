@@ -1,6 +1,7 @@
 //! A Socket.IO client over WebSocket.
 
 use std::{
+    cell::Cell,
     future::poll_fn,
     io,
     net::{IpAddr, SocketAddr},
@@ -44,16 +45,28 @@ fn bad(reason: impl Into<String>) -> io::Error {
 
 impl Client {
     /// Connects and waits until the server has let it in.
-    ///
-    /// `from` is the loopback address to come from; a server with very many short connections needs several, since a
-    /// closed connection keeps its port for a minute.
-    pub(crate) async fn connect(server: SocketAddr, from: Option<IpAddr>) -> io::Result<Self> {
-        let connecting = async {
-            let socket = TcpSocket::new_v4()?;
-            if let Some(from) = from {
-                socket.set_reuseaddr(true)?;
-                socket.bind((from, 0).into())?;
+    pub(crate) async fn connect(server: SocketAddr) -> io::Result<Self> {
+        Self::enter(TcpSocket::new_v4()?, server).await
+    }
+
+    /// Connects from this loopback address, and from the first free port at or behind `port`, which moves on: the
+    /// kernel's own search for one takes longer than all the rest when there are thousands.
+    pub(crate) async fn connect_from(server: SocketAddr, from: IpAddr, port: &Cell<u16>) -> io::Result<Self> {
+        let socket = TcpSocket::new_v4()?;
+        socket.set_reuseaddr(true)?;
+        loop {
+            let bound = socket.bind((from, port.get()).into());
+            port.set(port.get().checked_add(1).ok_or_else(|| bad(format!("{from} has no free ports left")))?);
+            match bound {
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
+                bound => break bound?,
             }
+        }
+        Self::enter(socket, server).await
+    }
+
+    async fn enter(socket: TcpSocket, server: SocketAddr) -> io::Result<Self> {
+        let entering = async {
             let stream = socket.connect(server).await?;
             stream.set_nodelay(true)?;
             let (input, output) = (vec![0; FIRST_BUFFER], Vec::new());
@@ -62,7 +75,7 @@ impl Client {
             client.join().await?;
             Ok(client)
         };
-        timeout(CONNECT, connecting).await.map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "no answer to CONNECT"))?
+        timeout(CONNECT, entering).await.map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "no answer to CONNECT"))?
     }
 
     async fn upgrade(&mut self, server: SocketAddr) -> io::Result<()> {

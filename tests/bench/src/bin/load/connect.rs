@@ -58,8 +58,9 @@ pub(crate) async fn memory(target: Target, settings: Memory) -> Result<Metrics> 
     let mut metrics = Metrics::from([("before_bytes".into(), before as f64)]);
     let (mut connected, mut left) = (Vec::new(), Vec::new());
     for round in 0..settings.rounds {
-        // An address for each round, since closed connections keep their ports for a minute.
-        let from = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2 + round));
+        // An address for each round of each process, since closed connections keep their ports for a minute.
+        let [.., high, low] = std::process::id().to_be_bytes();
+        let from = IpAddr::V4(Ipv4Addr::new(127, high.max(1), low, 2 + round));
         let (leave, leaving) = watch::channel(false);
         let mut tasks = JoinSet::new();
         for client in crowd::connect(target, settings.connections, Some(from)).await? {

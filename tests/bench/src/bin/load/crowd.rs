@@ -10,17 +10,24 @@ use crate::{Target, client::Client};
 /// How many connections are being made at a time.
 pub(crate) const AT_A_TIME: usize = 64;
 
-/// Connects this many clients from one address.
+/// The first port that clients come from when their address is given.
+const FIRST_PORT: u16 = 10_000;
+
+/// Connects this many clients, from this address if one is given.
 pub(crate) async fn connect(target: Target, count: usize, from: Option<IpAddr>) -> Result<Vec<Client>> {
     let left = Rc::new(Cell::new(count));
+    let port = Rc::new(Cell::new(FIRST_PORT));
     let mut workers = JoinSet::new();
     for _ in 0..AT_A_TIME.min(count) {
-        let left = left.clone();
+        let (left, port) = (left.clone(), port.clone());
         workers.spawn_local(async move {
             let mut clients = Vec::new();
             while left.get() > 0 {
                 left.set(left.get() - 1);
-                clients.push(Client::connect(target.address, from).await?);
+                clients.push(match from {
+                    Some(from) => Client::connect_from(target.address, from, &port).await?,
+                    None => Client::connect(target.address).await?,
+                });
             }
             std::io::Result::Ok(clients)
         });

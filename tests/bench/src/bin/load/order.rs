@@ -7,7 +7,7 @@ use carolina_bench::Metrics;
 use clap::Args;
 use tokio::time::timeout;
 
-use crate::{Target, client::Client, crowd, echo::argument, wire};
+use crate::{Target, crowd, echo::argument, wire};
 
 /// Silence after which an answer counts as lost.
 const SILENCE: Duration = Duration::from_millis(500);
