@@ -30,6 +30,6 @@ pub fn room(number: usize) -> String {
 
 /// Declared and hardly ever sent, as most events of an application are.
 pub const OTHERS: [&str; 15] = [
-    "typing", "read", "edit", "delete", "react", "pin", "unpin", "mute", "unmute", "invite", "accept", "decline", "search",
-    "profile", "status",
+    "typing", "read", "edit", "delete", "react", "pin", "unpin", "mute", "unmute", "invite", "accept", "decline",
+    "search", "profile", "status",
 ];

@@ -50,7 +50,8 @@ impl Process {
     /// When the process is gone.
     pub fn resident(self) -> Result<u64> {
         let status = self.read("status")?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("/proc/…/status has no VmRSS")?;
+        let line =
+            status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("/proc/…/status has no VmRSS")?;
         let kilobytes: u64 = line.trim().trim_end_matches("kB").trim().parse().context("VmRSS is no number")?;
         Ok(kilobytes * 1024)
     }
@@ -62,7 +63,8 @@ impl Process {
     /// When the process is gone.
     pub fn open_files(self) -> Result<usize> {
         let path = format!("/proc/{}/fd", self.id);
-        let files = fs::read_dir(&path).with_context(|| format!("cannot list {path}: is the process still running?"))?;
+        let files =
+            fs::read_dir(&path).with_context(|| format!("cannot list {path}: is the process still running?"))?;
         Ok(files.count())
     }
 }

@@ -52,7 +52,8 @@ async fn main() -> Result<()> {
     let address = std::env::args().nth(1).context("usage: bench-raw ADDRESS:PORT")?;
     let (layer, io) = SocketIo::new_layer();
     io.ns("/", async |socket: SocketRef| on_connect(socket));
-    let listener = tokio::net::TcpListener::bind(&address).await.with_context(|| format!("cannot listen on {address}"))?;
+    let listener =
+        tokio::net::TcpListener::bind(&address).await.with_context(|| format!("cannot listen on {address}"))?;
     axum::serve(listener, Router::new().layer(layer)).await?;
     Ok(())
 }

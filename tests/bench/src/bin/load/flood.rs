@@ -1,15 +1,11 @@
 //! What paced clients notice of one that sends all it can.
 
-use std::{
-    cell::Cell,
-    io,
-    rc::Rc,
-    time::Instant,
-};
+use std::{cell::Cell, io, rc::Rc, time::Instant};
 
 use anyhow::Result;
 use carolina_bench::Metrics;
 use clap::Args;
+use futures_util::FutureExt;
 
 use crate::{Target, client::Client, crowd, echo::argument, paced, wire};
 
@@ -25,11 +21,13 @@ const CHUNK: usize = 64 * 1024;
 pub(crate) async fn run(target: Target, settings: Settings) -> Result<Metrics> {
     let calm = paced::run(target, settings.paced).await?;
 
+    // They are in before the flood begins: what it does to those who come is not measured here.
+    let clients = paced::enter(target, settings.paced).await?;
     let flooder = crowd::ready(target, 1).await?.remove(0);
     let sent = Rc::new(Cell::new(0));
     let begin = Instant::now();
     let flooding = tokio::task::spawn_local(flood(flooder, sent.clone()));
-    let flooded = paced::run(target, settings.paced).await?;
+    let flooded = paced::send(target, settings.paced, clients).await?;
     let per_second = sent.get() as f64 / begin.elapsed().as_secs_f64();
     // A server may close the flooder: that ends the flood, and is one way to protect the others.
     let closed = flooding.is_finished();
@@ -62,8 +60,12 @@ async fn flood(mut client: Client, sent: Rc<Cell<u64>>) -> io::Result<()> {
     loop {
         client.push_frames(&chunk);
         while client.unsent() > 0 {
-            // Reading must not wait: a server that does not answer these events sends nothing.
             client.send_or_receive().await?;
+            while client.take()?.is_some() {}
+        }
+        // Reading must not wait: a server that has nothing to say about these events sends nothing.
+        while let Some(arrived) = client.exchange().now_or_never() {
+            arrived?;
             while client.take()?.is_some() {}
         }
         sent.set(sent.get() + events);

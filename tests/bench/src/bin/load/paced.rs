@@ -36,13 +36,24 @@ pub(crate) struct Settings {
 }
 
 pub(crate) async fn run(target: Target, settings: Settings) -> Result<Metrics> {
+    let clients = enter(target, settings).await?;
+    send(target, settings, clients).await
+}
+
+/// Connects the clients.
+pub(crate) async fn enter(target: Target, settings: Settings) -> Result<Vec<Client>> {
     if settings.clients == 0 || settings.per_second <= 0.0 {
         bail!("--clients and --per-second have to be more than 0");
     }
+    crowd::ready(target, settings.clients).await
+}
+
+/// Has them send, and measures.
+pub(crate) async fn send(target: Target, settings: Settings, connected: Vec<Client>) -> Result<Metrics> {
     let window = Rc::new(Window::new());
     let between = Duration::from_secs_f64(1.0 / settings.per_second);
     let mut clients = JoinSet::new();
-    for (number, client) in crowd::ready(target, settings.clients).await?.into_iter().enumerate() {
+    for (number, client) in connected.into_iter().enumerate() {
         // Spread evenly, so that they do not all send at once.
         let offset = between.mul_f64(number as f64 / settings.clients as f64);
         clients.spawn_local(send_paced(client, between, offset, settings.bytes, window.clone()));
