@@ -43,6 +43,11 @@ impl Node {
         Self::run(free_port(), all)
     }
 
+    /// Starts a node without a backplane.
+    pub fn alone() -> Self {
+        Self::run(free_port(), Vec::new())
+    }
+
     fn run(port: u16, variables: Vec<(String, String)>) -> Self {
         let log = Folder::new();
         let file = std::fs::File::create(log.path().join("log")).expect("a log file");
