@@ -72,6 +72,11 @@ impl Node {
         self.port
     }
 
+    /// The process's id.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Its address.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
