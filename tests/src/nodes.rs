@@ -43,6 +43,11 @@ impl Node {
         Self::run(free_port(), all)
     }
 
+    /// Starts a node without a backplane.
+    pub fn alone() -> Self {
+        Self::run(free_port(), Vec::new())
+    }
+
     fn run(port: u16, variables: Vec<(String, String)>) -> Self {
         let log = Folder::new();
         let file = std::fs::File::create(log.path().join("log")).expect("a log file");
@@ -65,6 +70,11 @@ impl Node {
     /// The port it listens on.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// The process's id.
+    pub fn id(&self) -> u32 {
+        self.process.id()
     }
 
     /// Its address.

@@ -195,9 +195,73 @@ impl Redis {
         wait_for_port(self.port, "redis-server");
     }
 
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Its URL.
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
+    }
+}
+
+/// A way to a port that can be cut, and opened again.
+#[derive(Debug)]
+pub struct Relay {
+    port: u16,
+    to: u16,
+    open: Option<tokio_util::sync::CancellationToken>,
+}
+
+impl Relay {
+    /// Opens one.
+    pub fn start(to: u16) -> Self {
+        let mut relay = Self { port: free_port(), to, open: None };
+        relay.open();
+        relay
+    }
+
+    /// Where it listens.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Cuts it: all connections end, and no new one is taken.
+    pub fn close(&mut self) {
+        if let Some(open) = self.open.take() {
+            open.cancel();
+        }
+    }
+
+    /// Opens it again.
+    pub fn open(&mut self) {
+        let open = tokio_util::sync::CancellationToken::new();
+        let (closed, port, to) = (open.clone(), self.port, self.to);
+        self.open = Some(open);
+        tokio::spawn(async move {
+            // The port may be held for a moment by the connections that have just ended.
+            let listener = loop {
+                match tokio::net::TcpListener::bind(("127.0.0.1", port)).await {
+                    Ok(listener) => break listener,
+                    Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+                }
+            };
+            while let Some(Ok((mut near, _))) = closed.run_until_cancelled(listener.accept()).await {
+                let closed = closed.clone();
+                tokio::spawn(async move {
+                    if let Ok(mut far) = tokio::net::TcpStream::connect(("127.0.0.1", to)).await {
+                        let _ = closed.run_until_cancelled(tokio::io::copy_bidirectional(&mut near, &mut far)).await;
+                    }
+                });
+            }
+        });
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        self.close();
     }
 }
 
@@ -314,6 +378,8 @@ impl Balancer {
         let config: Vec<String> = documented
             .lines()
             .filter(|line| !line.trim_start().starts_with("server "))
+            // A test's machine may allow fewer open files.
+            .map(|line| line.replace("maxconn 200000", "maxconn 1000"))
             .map(|line| line.replace("*:80", &format!("127.0.0.1:{port}")))
             .chain(nodes)
             .collect();

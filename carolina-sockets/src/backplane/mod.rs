@@ -274,3 +274,8 @@ impl CoreAdapter<SocketEmitter> for Backplane {
         remote!(self, adapter => adapter.get_local(), else local => local)
     }
 }
+
+/// Keeps the chapter's examples true.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/nodes.md")]
+struct Chapter;

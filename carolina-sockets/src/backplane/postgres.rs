@@ -77,14 +77,16 @@ impl Postgres {
         format!("{}-control", self.prefix)
     }
 
-    /// A message to all nodes; a long one waits for its row.
+    /// A message to all nodes. Unlike an emit it is waited for: whoever sends it may be about to end.
     pub(super) async fn publish_control(&self, text: String) -> Result<(), BackplaneError> {
         let failed = |error: PostgresError| BackplaneError(error.to_string());
         let text = match text.len() {
             0..LONGEST => format!("t{text}"),
             _ => format!("r{}", self.push_attachment(&self.table, text.as_bytes()).await.map_err(failed)?),
         };
-        self.notify(&self.control(), &text).await.map_err(failed)
+        self.check_up().map_err(failed)?;
+        let notify = sqlx::query("SELECT pg_notify($1, $2)").bind(self.control()).bind(format!("{MAGIC}{text}"));
+        within(notify.execute(&self.pool)).await.map(|_| ()).map_err(failed)
     }
 
     pub(super) async fn listen_control(&self) -> Result<BoxStream<'static, String>, BackplaneError> {

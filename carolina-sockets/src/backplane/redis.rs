@@ -87,8 +87,14 @@ impl Redis {
         format!("{}-control", self.prefix)
     }
 
+    /// A message to all nodes. Unlike an emit it is waited for: whoever sends it may be about to end.
     pub(super) async fn publish_control(&self, text: String) -> Result<(), BackplaneError> {
-        self.publish(self.control(), text.into_bytes()).await.map_err(|error| BackplaneError(error.to_string()))
+        if !self.publisher.is_connected() {
+            return Err(BackplaneError("Redis is away".to_owned()));
+        }
+        let data = [MAGIC, text.as_bytes()].concat();
+        let published = self.publisher.publish::<i64, _, _>(self.control(), data.as_slice()).await;
+        published.map(|_| ()).map_err(|error| BackplaneError(error.to_string()))
     }
 
     pub(super) async fn listen_control(&self) -> Result<BoxStream<'static, String>, BackplaneError> {

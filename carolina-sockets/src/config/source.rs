@@ -42,7 +42,8 @@ impl Source {
                 continue;
             }
             let name = name.to_string_lossy();
-            if !name.starts_with(PREFIX) {
+            // What concerns the tests of an application is none of its settings.
+            if !name.starts_with(PREFIX) || name.starts_with("CAROLINA_TESTING_") {
                 continue;
             }
             match value.into_string() {

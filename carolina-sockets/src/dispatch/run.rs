@@ -117,42 +117,48 @@ fn start_concurrent(connection: &Arc<Connection>, raw: &Arc<RawSocket>, job: Job
 }
 
 fn run(connection: Arc<Connection>, raw: Arc<RawSocket>, job: Job) -> BoxFuture<'static, ()> {
-    Box::pin(async move {
-        match job {
-            Job::Event { handler, payload, ack } => {
-                let mut context = EventContext::new(raw, connection.clone(), Moment::Event { payload, ack });
-                let handler = &connection.mount.handlers[handler];
-                let outcome = call(handler, &connection, &mut context).await;
-                if let Some(outcome) = context.claim(outcome) {
-                    let reply = context.reply();
-                    report(settle(&connection, &reply, context.event(), outcome).await);
-                }
-            }
-            Job::Refused { error, payload, ack } => {
-                let event = event_name(&payload).unwrap_or_default();
-                report(settle(&connection, &Reply { raw, ack }, event, Outcome::Failed(*error)).await);
-            }
-            Job::SessionId { payload, ack } => {
-                let outcome = crate::identity::live::session_event(&connection, &raw, &payload).await;
-                connection.mailbox.end_resolving();
-                let reply = Reply { raw, ack };
-                let outcome = match outcome {
-                    Ok(()) => super::outcome::acknowledge_nothing(&reply),
-                    Err(error) => Outcome::Failed(error),
-                };
-                report(settle(&connection, &reply, super::SESSION_EVENT, outcome).await);
-            }
-            Job::Connect => connect(&connection, raw).await,
-            Job::Disconnect { reason, rooms } => disconnect(&connection, raw, reason, rooms).await,
+    match job {
+        Job::Event { handler, payload, ack } => {
+            let context = EventContext::new(raw, connection.clone(), Moment::Event { payload, ack });
+            Box::pin(event(connection, context, handler))
         }
-    })
+        Job::Refused { error, payload, ack } => Box::pin(async move {
+            let event = event_name(&payload).unwrap_or_default();
+            report(settle(&connection, &Reply { raw, ack }, event, Outcome::Failed(*error)).await);
+        }),
+        Job::SessionId { payload, ack } => Box::pin(session_id(connection, raw, payload, ack)),
+        Job::Connect => Box::pin(connect(connection, raw)),
+        Job::Disconnect { reason, rooms } => Box::pin(disconnect(connection, raw, reason, rooms)),
+    }
+}
+
+/// Runs a declared event. Its future is made for each of them, so it is kept small: an allocator's fast way ends at a
+/// kilobyte. What few events need has a box of its own.
+async fn event(connection: Arc<Connection>, mut context: EventContext, handler: usize) {
+    let handler = &connection.mount.handlers[handler];
+    let outcome = call(handler, &connection, &mut context).await;
+    if let Some(outcome) = context.claim(outcome) {
+        let reply = context.reply();
+        report(Box::pin(settle(&connection, &reply, context.event(), outcome)).await);
+    }
+}
+
+async fn session_id(connection: Arc<Connection>, raw: Arc<RawSocket>, payload: Value, ack: Option<i64>) {
+    let outcome = crate::identity::live::session_event(&connection, &raw, &payload).await;
+    connection.mailbox.end_resolving();
+    let reply = Reply { raw, ack };
+    let outcome = match outcome {
+        Ok(()) => super::outcome::acknowledge_nothing(&reply),
+        Err(error) => Outcome::Failed(error),
+    };
+    report(settle(&connection, &reply, super::SESSION_EVENT, outcome).await);
 }
 
 /// Nobody is left to be told: what went wrong on the way to the client has been logged there.
 fn report(_: crate::error::Result) {}
 
 /// Runs a handler within its bounds.
-async fn call(handler: &Handler, connection: &Arc<Connection>, context: &mut EventContext) -> Outcome {
+async fn call(handler: &Handler, connection: &Connection, context: &mut EventContext) -> Outcome {
     let Some(channel) = connection.mount.channel() else {
         return Outcome::Failed(EventError::internal("the service has been dropped"));
     };
@@ -174,23 +180,23 @@ pub(crate) async fn authorize(
     }
 }
 
-async fn connect(connection: &Arc<Connection>, raw: Arc<RawSocket>) {
+async fn connect(connection: Arc<Connection>, raw: Arc<RawSocket>) {
     if let Some(handler) = connection.mount.connect.map(|index| &connection.mount.handlers[index]) {
         let mut context = EventContext::new(raw.clone(), connection.clone(), Moment::Connect);
-        if let Outcome::Failed(error) = call(handler, connection, &mut context).await {
+        if let Outcome::Failed(error) = call(handler, &connection, &mut context).await {
             let reply = Reply { raw: raw.clone(), ack: None };
-            report(settle(connection, &reply, "connect", Outcome::Failed(error)).await);
-            crate::socket::leave_channel(connection, &raw);
+            report(settle(&connection, &reply, "connect", Outcome::Failed(error)).await);
+            crate::socket::leave_channel(&connection, &raw);
         }
     }
     connection.mailbox.connected();
 }
 
-async fn disconnect(connection: &Arc<Connection>, raw: Arc<RawSocket>, reason: DisconnectReason, rooms: Vec<String>) {
+async fn disconnect(connection: Arc<Connection>, raw: Arc<RawSocket>, reason: DisconnectReason, rooms: Vec<String>) {
     tracing::trace!(channel = %connection.mount.path, socket = %connection.sid, %reason, "disconnected");
     let Some(handler) = connection.mount.disconnect.map(|index| &connection.mount.handlers[index]) else { return };
     let mut context = EventContext::new(raw, connection.clone(), Moment::Disconnect { reason, rooms: rooms.into() });
-    if let Outcome::Failed(error) = call(handler, connection, &mut context).await {
+    if let Outcome::Failed(error) = call(handler, &connection, &mut context).await {
         // There is no client to tell.
         tracing::error!(channel = %connection.mount.path, socket = %connection.sid, error = %error.internal_text(), "#[on(disconnect)] failed");
     }

@@ -29,6 +29,8 @@ pub struct Builder {
     discover: bool,
     mounts: Vec<(TypeId, &'static str, String)>,
     states: States,
+    /// In place of the configuration's, for tests: URL and prefix.
+    backplane: Option<(String, String)>,
     identify: Option<Arc<dyn Identify>>,
     store: Option<crate::identity::SharedStore>,
 }
@@ -40,6 +42,7 @@ impl Default for Builder {
             discover: true,
             mounts: Vec::new(),
             states: States::default(),
+            backplane: None,
             identify: None,
             store: None,
         }
@@ -86,6 +89,13 @@ impl Builder {
         self
     }
 
+    /// Connects the service to a backplane unless its configuration names one.
+    #[cfg(feature = "testing")]
+    pub(crate) fn backplane_for_tests(mut self, url: String, prefix: String) -> Self {
+        self.backplane = Some((url, prefix));
+        self
+    }
+
     /// Checks everything, builds the channels and makes the service ready for clients.
     ///
     /// # Errors
@@ -94,11 +104,15 @@ impl Builder {
     /// configuration at once (rules R1 and R2), [`Error::Init`] when a channel's `#[on(init)]` fails,
     /// [`Error::Store`] when the session store, [`Error::Backplane`] when the backplane cannot be reached.
     pub async fn build(self) -> Result<Sockets> {
-        let config = match (self.config, self.discover) {
+        let mut config = match (self.config, self.discover) {
             (Some(config), _) => config,
             (None, true) => Config::load()?,
             (None, false) => Config::default(),
         };
+        if let Some((url, prefix)) = self.backplane.filter(|_| config.backplane.url.is_none()) {
+            config.backplane.url = Some(url);
+            config.backplane.prefix = prefix;
+        }
         config.check()?;
         let plan = Plan::make(
             &Registry::linked(),

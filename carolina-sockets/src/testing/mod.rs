@@ -68,10 +68,17 @@ pub struct TestService {
 impl TestService {
     /// Builds and starts the service.
     ///
+    /// Where the variable `CAROLINA_TESTING_BACKPLANE` holds the URL of a backplane, the service is connected to it, under a
+    /// prefix of its own, unless its configuration names one: so the same tests run over Redis or PostgreSQL.
+    ///
     /// # Errors
     ///
     /// Those of [`Builder::build`].
     pub async fn start(builder: Builder) -> Result<Self> {
+        let builder = match std::env::var("CAROLINA_TESTING_BACKPLANE") {
+            Ok(url) => builder.backplane_for_tests(url, format!("test-{:016x}", rand::random::<u64>())),
+            Err(_) => builder,
+        };
         Ok(Self::of(builder.build().await?))
     }
 

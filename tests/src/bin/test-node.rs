@@ -136,6 +136,7 @@ async fn disconnect(Json(asked): Json<Asked>) -> Result<(), String> {
 #[tokio::main]
 async fn main() -> carolina_sockets::Result {
     let router = Router::new()
+        .route("/", get(async || axum::response::Html("<!doctype html><title>test</title>")))
         .route("/login", post(login))
         .route("/logout", post(logout))
         .route("/emit", post(emit))

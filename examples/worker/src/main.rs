@@ -1,0 +1,36 @@
+//! A worker: it serves no sockets, does something that takes a while, and tells a user when it is done, on whatever node
+//! and however many tabs they are.
+//!
+//! `cargo run -p worker -- USER [URL]`; without the URL of the backplane, `CAROLINA_BACKPLANE__URL` is taken.
+
+use std::process::ExitCode;
+
+use carolina_sockets::Emitter;
+
+async fn work(user: &str, url: &str) -> carolina_sockets::Result {
+    let emitter = Emitter::connect(url).await?;
+    let report: u64 = (1..=1_000_000_u64).filter(|number| number.is_power_of_two()).sum();
+    emitter.channel("/").emit_to_user(user, "report-ready", report).await?;
+    println!("told {user}: {report}");
+    Ok(())
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let user = arguments.next();
+    let url = arguments.next().or_else(|| std::env::var("CAROLINA_BACKPLANE__URL").ok());
+    let (Some(user), Some(url)) = (user, url) else {
+        eprintln!(
+            "usage: worker USER [URL]: whom to tell, and the backplane's URL, as redis://127.0.0.1:6379; or set CAROLINA_BACKPLANE__URL"
+        );
+        return ExitCode::from(2);
+    };
+    match work(&user, &url).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("Error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,47 @@
+// A crowd of official clients: node crowd.mjs URL COUNT. Each joins /open, half over WebSocket alone, half from polling.
+// Commands come by standard input, a word per line: `report` prints what each has heard since the last one as a line of
+// JSON, `settled` prints a line once all are connected, `end` ends.
+import { createInterface } from "node:readline";
+import { io } from "socket.io-client";
+
+const [url, count] = process.argv.slice(2);
+const clients = [];
+for (let number = 0; number < Number(count); number++) {
+  const transports = number % 2 ? ["polling", "websocket"] : ["websocket"];
+  // With credentials, so that the balancer's cookie comes back to it.
+  const socket = io(`${url}/open`, { transports, withCredentials: true, forceNew: true, reconnectionDelay: 100, reconnectionDelayMax: 1000 });
+  const client = { socket, heard: [], node: undefined, away: 0, longest: 0, connects: 0 };
+  socket.on("connect", async () => {
+    client.connects += 1;
+    if (client.left) client.longest = Math.max(client.longest, Date.now() - client.left);
+    client.left = undefined;
+    client.node = await socket.timeout(5_000).emitWithAck("node").catch(() => undefined);
+  });
+  socket.on("disconnect", () => {
+    client.left ??= Date.now();
+    client.away += 1;
+    client.node = undefined;
+  });
+  socket.on("n", (value) => client.heard.push(value));
+  clients.push(client);
+}
+
+const settled = async () => {
+  while (!clients.every((client) => client.socket.connected && client.node)) await new Promise((next) => setTimeout(next, 20));
+};
+
+for await (const line of createInterface(process.stdin)) {
+  if (line === "settled") {
+    await settled();
+    console.log("settled");
+  } else if (line === "report") {
+    const report = clients.map(({ heard, node, away, longest, connects }) => ({ heard, node, away, longest, connects }));
+    console.log(JSON.stringify(report));
+  } else if (line === "forget") {
+    for (const client of clients) Object.assign(client, { heard: [], away: 0, longest: 0 });
+    console.log("forgotten");
+  } else if (line === "end") {
+    break;
+  }
+}
+process.exit(0);

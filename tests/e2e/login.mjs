@@ -1,0 +1,64 @@
+// The official client at the login example: node login.mjs URL
+import assert from "node:assert/strict";
+import { io } from "socket.io-client";
+
+const [url] = process.argv.slice(2);
+
+async function login(name) {
+  const body = new URLSearchParams({ name });
+  const response = await fetch(`${url}/login`, { method: "POST", body, redirect: "manual" });
+  assert.equal(response.status, 303);
+  const cookie = response.headers.get("set-cookie");
+  assert.match(cookie, /HttpOnly/);
+  assert.match(cookie, /SameSite=Lax/);
+  return cookie.split(";")[0];
+}
+
+function next(socket, event) {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error(`no ${event} came`)), 5_000);
+    socket.once(event, (...data) => {
+      clearTimeout(timer);
+      resolve(data);
+    });
+  });
+}
+
+const open = [];
+function tab(cookie, transports) {
+  const socket = io(`${url}/account`, { transports, forceNew: true, extraHeaders: cookie ? { cookie } : {} });
+  open.push(socket);
+  return socket;
+}
+
+const ada = await login("Ada");
+const bob = await login("Bob");
+const tabs = [tab(ada, ["websocket"]), tab(ada, ["polling"]), tab(bob, ["polling", "websocket"])];
+await Promise.all(tabs.map((socket) => next(socket, "connect")));
+const names = await Promise.all(tabs.map((socket) => socket.timeout(5_000).emitWithAck("whoami")));
+assert.deepEqual(names, ["Ada", "Ada", "Bob"]);
+
+const stranger = tab(undefined, ["websocket"]);
+assert.equal((await next(stranger, "connect_error"))[0].message, "unauthenticated");
+
+const page = await (await fetch(url, { headers: { cookie: ada } })).text();
+assert.match(page, /Hello, Ada/);
+
+// A notice reaches all tabs of its user, and nobody else.
+const heard = [];
+tabs[2].on("notice", (text) => heard.push(text));
+const notices = tabs.slice(0, 2).map((socket) => next(socket, "notice"));
+assert.equal((await fetch(`${url}/notify?text=ready`, { method: "POST", headers: { cookie: ada } })).status, 200);
+assert.deepEqual(await Promise.all(notices), [["ready"], ["ready"]]);
+
+// Logging out empties the private channel of that user's tabs, at once, and of nobody else's.
+const gone = tabs.slice(0, 2).map((socket) => next(socket, "disconnect"));
+await fetch(`${url}/logout`, { method: "POST", headers: { cookie: ada }, redirect: "manual" });
+assert.deepEqual((await Promise.all(gone)).map(([reason]) => reason), ["io server disconnect", "io server disconnect"]);
+assert.equal(await tabs[2].timeout(5_000).emitWithAck("whoami"), "Bob");
+assert.deepEqual(heard, []);
+const late = tab(ada, ["websocket"]);
+assert.equal((await next(late, "connect_error"))[0].message, "unauthenticated", "the old cookie is worth nothing");
+
+for (const socket of open) socket.disconnect();
+console.log("ok");
