@@ -14,7 +14,10 @@ fn main() {
     }
     code.push_str("fn mount(builder: Builder, count: usize) -> Builder {\n    let mut builder = builder;\n");
     for number in 0..COUNT {
-        write(&mut code, format_args!("    if count > {number} {{ builder = builder.mount::<Channel{number}>(\"/{number}\"); }}\n"));
+        write(
+            &mut code,
+            format_args!("    if count > {number} {{ builder = builder.mount::<Channel{number}>(\"/{number}\"); }}\n"),
+        );
     }
     code.push_str("    builder\n}\n");
     let folder = env::var("OUT_DIR").expect("cargo sets OUT_DIR");

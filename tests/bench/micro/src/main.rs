@@ -76,6 +76,7 @@ fn count(scenario: &str, times: u64) -> Result<u64> {
         .context("cannot start valgrind: is it installed?")?;
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "{scenario} failed under valgrind: {}", said.trim());
-    let collected = said.lines().find_map(|line| line.split_once("Collected : ")).context("valgrind counted nothing")?;
+    let collected =
+        said.lines().find_map(|line| line.split_once("Collected : ")).context("valgrind counted nothing")?;
     collected.1.trim().parse().context("valgrind's count is no number")
 }
