@@ -3,7 +3,7 @@
 CARGO ?= cargo
 NODE_FOLDERS := examples/quickstart tests/e2e carolina-sockets/frontend examples/chat/web examples/chat/e2e
 
-.PHONY: help run test rust-test frontend-test chat-test chat node-packages check fmt clippy doc
+.PHONY: help run test rust-test frontend-test chat-test chat node-packages bench bench-quick bench-micro check fmt clippy doc
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -32,6 +32,17 @@ node-packages: $(NODE_FOLDERS:%=%/node_modules)
 %/node_modules: %/package-lock.json
 	cd $* && npm ci --no-audit --no-fund
 	@touch $@
+
+bench: tests/bench/node/node_modules ## measures everything against raw socketioxide, Node and a bare WebSocket server
+	$(CARGO) build --release --package carolina-bench
+	./target/release/bench
+
+bench-quick: tests/bench/node/node_modules ## the same in less than three minutes
+	$(CARGO) build --release --package carolina-bench
+	./target/release/bench --quick
+
+bench-micro: ## what one event and one start cost, by time (criterion)
+	$(CARGO) bench --package carolina-bench-micro
 
 check: fmt clippy doc ## formatting, lints and documentation
 
