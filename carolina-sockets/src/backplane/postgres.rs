@@ -30,6 +30,8 @@ const MAGIC: &str = "carolina1:";
 const CONNECTIONS: u32 = 8;
 /// Notifications that may wait to be sent.
 const QUEUE: usize = 16_384;
+/// PostgreSQL's names have 63 bytes at most, and `_backplane` follows.
+const LONGEST_PREFIX: usize = 48;
 /// How long a statement may take.
 const COMMAND: Duration = Duration::from_secs(2);
 /// How long a lost connection is left alone before it is tried again.
@@ -64,6 +66,13 @@ pub(crate) struct Postgres {
 
 impl Postgres {
     pub(super) async fn open(url: &str, prefix: &str) -> Result<Self, String> {
+        if prefix.len() > LONGEST_PREFIX
+            || !prefix.bytes().all(|byte| matches!(byte, b'-' | b'_') || byte.is_ascii_alphanumeric())
+        {
+            return Err(format!(
+                "the prefix `{prefix}` names a table and channels there: at most {LONGEST_PREFIX} letters, digits, `-` and `_`, please"
+            ));
+        }
         let options = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(CONNECT);
         let pool = options.connect(url).await.map_err(|error| error.to_string())?;
         let (queue, queued) = mpsc::channel(QUEUE);
