@@ -40,8 +40,8 @@ fn answer(packet: &str, others: &Others) -> Option<String> {
 
 async fn serve(stream: TcpStream, number: u64, others: Others) -> Result<()> {
     stream.set_nodelay(true)?;
-    // The size that socketioxide reads with; the default of 128 KiB would be most of an idle connection.
-    let settings = WebSocketConfig::default().read_buffer_size(4096);
+    // Little, as servers of many connections do; the default of 128 KiB would be most of an idle one.
+    let settings = WebSocketConfig::default().read_buffer_size(8192);
     let mut socket = accept_async_with_config(stream, Some(settings)).await?;
     let open = r#"0{"sid":"limit","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":100000}"#;
     socket.send(Message::text(open)).await?;

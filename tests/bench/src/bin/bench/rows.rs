@@ -125,7 +125,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row::new("the same: p50", "echo_64", "p50_us", Microseconds),
     Row::new("the same: p99", "echo_64", "p99_us", Microseconds)
         .goals(&[AtMost(1.0 / 12.0, Raw)])
-        .plot("the same: 99 % answered within"),
+        .plot("the same: 99 % answered within (less is better)"),
     Row::new("the same: CPU per message", "echo_64", "cpu_us_per_message", Microseconds),
     Row::new("echo 4 KiB, 100 × 8: msg/s", "echo_4k", "messages_per_second", Count)
         .goals(&[AtLeast(1.2, Raw)])
@@ -152,7 +152,7 @@ pub(crate) const ROWS: &[Row] = &[
         .plot("connections per second"),
     Row::new("memory per idle connection, 20 events", "memory", "first_bytes_per_connection", Kilobytes)
         .goals(&[AtMost(0.5, Raw), AtMost(0.9, Node)])
-        .plot("memory per idle connection"),
+        .plot("memory per idle connection (less is better)"),
     Row::new("the same: second round", "memory", "second_bytes_per_connection", Kilobytes).goals(&[AtMost(0.5, Raw)]),
     Row::new("the same: last round ÷ second", "memory", "last_to_second", Ratio).goals(&[NoMoreThan(1.05)]),
     Row::new("the same: kept when all have left", "memory", "last_kept_bytes_per_connection", Kilobytes),

@@ -1,0 +1,9 @@
+//! Starts a service of 1,000 channels, a number of times.
+
+use carolina_sockets::prelude::*;
+
+include!(concat!(env!("OUT_DIR"), "/start_1000.rs"));
+
+fn main() -> std::process::ExitCode {
+    carolina_bench_micro::run("bench-start-1000 TIMES", std::env::args().nth(1), carolina_bench_micro::starts)
+}
