@@ -1,18 +1,20 @@
-// A crowd of official clients: node crowd.mjs URL COUNT. Each joins /open, half over WebSocket alone, half from polling.
-// Commands come by standard input, a word per line: `report` prints what each has heard since the last one as a line of
-// JSON, `settled` prints a line once all are connected, `end` ends.
+// A crowd of official clients: node crowd.mjs URL COUNT [SESSION…]. Each joins /open, half over WebSocket alone, half from
+// polling. Two after two take one of the sessions in turn, and the next two none. Commands come by standard input, a word
+// per line: `report` prints what each has heard so far as a line of JSON, `settled` prints a line once all are connected,
+// `end` ends.
 import { createInterface } from "node:readline";
 import { io } from "socket.io-client";
 
-const [url, count] = process.argv.slice(2);
+const [url, count, ...sessions] = process.argv.slice(2);
 const clients = [];
 for (let number = 0; number < Number(count); number++) {
   const transports = number % 2 ? ["polling", "websocket"] : ["websocket"];
+  const sessionId = sessions[Math.floor(number / 2) % (sessions.length + 1)];
+  const auth = sessionId ? { sessionId: decodeURIComponent(sessionId) } : {};
   // With credentials, so that the balancer's cookie comes back to it.
-  const socket = io(`${url}/open`, { transports, withCredentials: true, forceNew: true, reconnectionDelay: 100, reconnectionDelayMax: 1000 });
-  const client = { socket, heard: [], node: undefined, away: 0, longest: 0, connects: 0 };
+  const socket = io(`${url}/open`, { transports, auth, withCredentials: true, forceNew: true, reconnectionDelay: 100, reconnectionDelayMax: 1000 });
+  const client = { socket, heard: [], node: undefined, away: 0, longest: 0 };
   socket.on("connect", async () => {
-    client.connects += 1;
     if (client.left) client.longest = Math.max(client.longest, Date.now() - client.left);
     client.left = undefined;
     client.node = await socket.timeout(5_000).emitWithAck("node").catch(() => undefined);
@@ -35,11 +37,8 @@ for await (const line of createInterface(process.stdin)) {
     await settled();
     console.log("settled");
   } else if (line === "report") {
-    const report = clients.map(({ heard, node, away, longest, connects }) => ({ heard, node, away, longest, connects }));
+    const report = clients.map(({ socket, heard, node, away, longest }) => ({ heard, node, away, longest, transport: socket.io.engine.transport.name }));
     console.log(JSON.stringify(report));
-  } else if (line === "forget") {
-    for (const client of clients) Object.assign(client, { heard: [], away: 0, longest: 0 });
-    console.log("forgotten");
   } else if (line === "end") {
     break;
   }

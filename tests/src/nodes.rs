@@ -117,9 +117,14 @@ impl Node {
 
     /// Has the node emit.
     pub fn emit(&self, what: Value) {
-        let response = self.http("POST", "/emit", None, Some(what));
-        assert_eq!(response.status, 200, "{}", response.body);
+        emit(self.port, what);
     }
+}
+
+/// Has the node at a port emit.
+pub fn emit(port: u16, what: Value) {
+    let response = http(port, "POST", "/emit", None, Some(what));
+    assert_eq!(response.status, 200, "{}", response.body);
 }
 
 /// A response, as far as tests look at it.

@@ -323,6 +323,15 @@ impl Postgres {
         }
     }
 
+    /// Executes a statement.
+    pub fn execute(&self, statement: &str) {
+        let ran = Command::new(self.binaries.join("psql"))
+            .args(["--quiet", "--no-psqlrc", "--set=ON_ERROR_STOP=1", "--dbname", &self.url(), "--command", statement])
+            .stdout(Stdio::null())
+            .status();
+        assert!(ran.is_ok_and(|status| status.success()), "{statement}");
+    }
+
     /// Its URL.
     pub fn url(&self) -> String {
         format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)

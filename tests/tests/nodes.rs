@@ -265,7 +265,7 @@ async fn r17_a_node_that_dies_costs_the_others_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn r17_garbage_on_the_backplane_is_dropped() {
+async fn r17_garbage_on_redis_is_dropped() {
     let redis = Redis::start();
     let url = redis.url();
     let a = Node::start(&url);
@@ -286,6 +286,23 @@ async fn r17_garbage_on_the_backplane_is_dropped() {
     assert!(!a.log().contains("panicked"));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn r17_garbage_on_postgres_is_dropped() {
+    let postgres = Postgres::start();
+    let [a, b] = std::array::from_fn(|_| Node::start(&postgres.url()));
+    let mut socket = RawSocket::join(&b.url(), "/open").await;
+    for garbage in ["", "garbage", "carolina1:", "carolina1:x", "carolina1:t{", "carolina1:r1", "carolina1:ré"] {
+        postgres.execute(&format!("SELECT pg_notify('carolina-control', '{garbage}') FROM generate_series(1, 100)"));
+        postgres
+            .execute(&format!("SELECT pg_notify('carolina-control', '{garbage}' || g) FROM generate_series(1, 100) g"));
+    }
+    a.emit(json!({ "event": "still", "data": 1 }));
+    socket.expect("42/open,[\"still\",1]").await;
+    let lines = b.log().lines().filter(|line| line.contains("comes from no node")).count();
+    assert!((1..10).contains(&lines), "{lines} lines: {}", b.log());
+    assert!(!b.log().contains("panicked"));
+}
+
 #[tokio::test]
 async fn r16_what_cannot_be_reached_is_one_clear_line() {
     for (url, expected) in [
@@ -300,6 +317,10 @@ async fn r16_what_cannot_be_reached_is_one_clear_line() {
     let wrong = redis.url().replace("redis://", "redis://:wrong@");
     let error = tokio::time::timeout(DEADLINE, Emitter::connect(&wrong)).await.unwrap().unwrap_err().to_string();
     assert!(error.contains(":***@") && !error.contains("wrong@"), "{error}");
+    for prefix in ["x".repeat(49), "a\"b".to_owned()] {
+        let refused = Emitter::connect_with_prefix("postgres://127.0.0.1:1/db", &prefix).await.unwrap_err().to_string();
+        assert!(refused.contains(&prefix) && refused.contains("at most 48"), "{refused}");
+    }
     let cluster = Emitter::connect("redis-cluster://127.0.0.1:1").await.unwrap_err().to_string();
     assert!(cluster.contains("use a single Redis"), "{cluster}");
 }

@@ -14,23 +14,24 @@ use futures_core::stream::BoxStream;
 use futures_util::StreamExt;
 use socketioxide::adapter::Emitter;
 use socketioxide_core::adapter::{CoreAdapter, CoreLocalAdapter};
-use socketioxide_postgres::{
-    CustomPostgresAdapter, PostgresAdapterConfig, PostgresAdapterCtr,
-    drivers::{Driver, Notification},
-};
-use sqlx::{
-    PgPool,
-    postgres::{PgListener, PgPoolOptions},
-};
+use socketioxide_postgres::{CustomPostgresAdapter, PostgresAdapterConfig, PostgresAdapterCtr, drivers::Driver};
+use sqlx::{PgPool, postgres::PgPoolOptions};
 use tokio::sync::mpsc;
 
 use super::{BackplaneError, link::CONNECT, lost};
-use crate::guard::{Cause, refused};
+
+mod ear;
+
+use ear::{Ear, Note};
 
 /// What ours begin with; whatever else is notified on our channels is dropped.
 const MAGIC: &str = "carolina1:";
+/// Connections to the server, of which one listens.
+const CONNECTIONS: u32 = 8;
 /// Notifications that may wait to be sent.
 const QUEUE: usize = 16_384;
+/// PostgreSQL's names have 63 bytes at most, and `_backplane` follows.
+const LONGEST_PREFIX: usize = 48;
 /// How long a statement may take.
 const COMMAND: Duration = Duration::from_secs(2);
 /// How long a lost connection is left alone before it is tried again.
@@ -60,17 +61,26 @@ pub(crate) struct Postgres {
     pool: PgPool,
     up: Arc<AtomicBool>,
     queue: mpsc::Sender<(String, String)>,
+    ear: Ear,
 }
 
 impl Postgres {
     pub(super) async fn open(url: &str, prefix: &str) -> Result<Self, String> {
-        let options = PgPoolOptions::new().max_connections(8).acquire_timeout(CONNECT);
+        if prefix.len() > LONGEST_PREFIX
+            || !prefix.bytes().all(|byte| matches!(byte, b'-' | b'_') || byte.is_ascii_alphanumeric())
+        {
+            return Err(format!(
+                "the prefix `{prefix}` names a table and channels there: at most {LONGEST_PREFIX} letters, digits, `-` and `_`, please"
+            ));
+        }
+        let options = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(CONNECT);
         let pool = options.connect(url).await.map_err(|error| error.to_string())?;
         let (queue, queued) = mpsc::channel(QUEUE);
         let up = Arc::new(AtomicBool::new(true));
         tokio::spawn(send(pool.clone(), queued, up.clone()));
+        let ear = Ear::open(&pool).await.map_err(|error| error.to_string())?;
         let table = format!("{}_backplane", prefix.replace('-', "_"));
-        Ok(Self { prefix: prefix.into(), table: table.into(), pool, up, queue })
+        Ok(Self { prefix: prefix.into(), table: table.into(), pool, up, queue, ear })
     }
 
     fn control(&self) -> String {
@@ -166,22 +176,6 @@ fn set(up: &AtomicBool, is: bool) {
     }
 }
 
-/// One notification.
-pub(crate) struct Note {
-    channel: String,
-    payload: String,
-}
-
-impl Notification for Note {
-    fn channel(&self) -> &str {
-        &self.channel
-    }
-
-    fn payload(&self) -> &str {
-        &self.payload
-    }
-}
-
 /// Why PostgreSQL could not do what it was asked for.
 #[derive(Debug)]
 pub(crate) struct PostgresError(String);
@@ -225,36 +219,8 @@ impl Driver for Postgres {
     }
 
     async fn listen(&self, channels: &[&str]) -> Result<Self::NotificationStream, PostgresError> {
-        let mut listener = PgListener::connect_with(&self.pool).await?;
-        listener.listen_all(channels.iter().copied()).await?;
         let (to, mut from) = mpsc::channel(QUEUE);
-        tokio::spawn(async move {
-            while !to.is_closed() {
-                // It connects and listens again by itself, but does not wait between two attempts.
-                let received = tokio::select! {
-                    received = listener.recv() => received,
-                    () = to.closed() => return,
-                };
-                let note = match received {
-                    Ok(note) => note,
-                    Err(_) => {
-                        tokio::time::sleep(RETRY).await;
-                        continue;
-                    }
-                };
-                match note.payload().strip_prefix(MAGIC) {
-                    Some(payload) => {
-                        let note = Note { channel: note.channel().to_owned(), payload: payload.to_owned() };
-                        if to.try_send(note).is_err() {
-                            lost(&"messages of other nodes came too fast");
-                        }
-                    }
-                    None => {
-                        refused(Cause::Backplane, &format!("a message on `{}` that comes from no node", note.channel()))
-                    }
-                }
-            }
-        });
+        self.ear.listen(channels, to).await?;
         Ok(futures_util::stream::poll_fn(move |context| from.poll_recv(context)).boxed())
     }
 

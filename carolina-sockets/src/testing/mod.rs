@@ -73,11 +73,12 @@ impl TestService {
     ///
     /// # Errors
     ///
-    /// Those of [`Builder::build`].
+    /// Those of [`Builder::build`], and [`Error::Backplane`](crate::Error::Backplane) when that variable is no text.
     pub async fn start(builder: Builder) -> Result<Self> {
         let builder = match std::env::var("CAROLINA_TESTING_BACKPLANE") {
             Ok(url) => builder.backplane_for_tests(url, format!("test-{:016x}", rand::random::<u64>())),
-            Err(_) => builder,
+            Err(std::env::VarError::NotPresent) => builder,
+            Err(error) => return Err(crate::Error::Backplane(format!("CAROLINA_TESTING_BACKPLANE: {error}"))),
         };
         Ok(Self::of(builder.build().await?))
     }
