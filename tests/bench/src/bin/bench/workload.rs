@@ -114,7 +114,7 @@ pub(crate) const WORKLOADS: &[Workload] = &[
     Workload {
         name: "overload",
         about: "5,000 broadcasts a second to 1,000 clients: more than can be sent",
-        full: &["overload", "--per-second", "5000", "--seconds", "2"],
+        full: &["overload", "--per-second", "5000", "--seconds", "1"],
         quick: Some(&["overload", "--per-second", "5000", "--seconds", "0.5"]),
         limits: Limits::Raised,
         not_by: &[],
