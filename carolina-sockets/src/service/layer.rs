@@ -10,7 +10,7 @@ use http::{Method, Request, Response, StatusCode, header};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{Inner, upgrade};
+use super::{Inner, compact::compact, upgrade};
 use crate::{
     guard::{Cause, Refusal, refused},
     private::BoxFuture,
@@ -118,6 +118,7 @@ pub(super) fn admit(sockets: &Inner, parts: &mut http::request::Parts) -> Result
         return Err(Refusal { status: StatusCode::SERVICE_UNAVAILABLE, code: "overloaded", message });
     }
     let peer = sockets.guard.admit(parts)?;
+    compact(parts);
     parts.extensions.insert(peer);
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! [`Sockets`]: the running service, from which an application emits, and which it embeds or serves.
 
 mod builder;
+mod compact;
 mod control;
 mod engine;
 mod frames;

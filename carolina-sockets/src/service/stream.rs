@@ -23,7 +23,8 @@ pub(super) struct Rewound<S> {
 
 impl<S> Rewound<S> {
     pub(super) fn new(stream: S, read: Bytes) -> Self {
-        Self { stream, read }
+        // Even an empty slice would keep the buffer it is from, 8 KB, as long as the connection lives.
+        Self { stream, read: Bytes::copy_from_slice(&read) }
     }
 }
 

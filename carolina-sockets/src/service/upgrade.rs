@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use axum::body::Body;
+use futures_util::FutureExt;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
@@ -99,12 +100,11 @@ where
         },
     };
     let request = Request::from_parts(parts, ());
-    let tap = Tap::new(stream, line, sockets.leaving.clone());
+    // Boxed, since the engine's futures hold several places for it.
+    let tap = Box::new(Tap::new(stream, line, sockets.leaving.clone()));
     // The engine spawns its work itself; the future is ready at once.
-    let opened = Service::<(Tap<S>, Request<()>)>::call(&mut engine, (tap, request));
-    tokio::spawn(async move {
-        if let Err(error) = opened.await {
-            tracing::debug!(%error, "the engine refused a WebSocket");
-        }
-    });
+    let opened = Service::<(Box<Tap<S>>, Request<()>)>::call(&mut engine, (tap, request)).now_or_never();
+    if let Some(Err(error)) = opened {
+        tracing::debug!(%error, "the engine refused a WebSocket");
+    }
 }
