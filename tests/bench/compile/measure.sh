@@ -38,6 +38,6 @@ for program in quickstart:examples/quickstart quickstart-raw:tests/bench/compile
     done
     restore
     median=$(printf '%s\n' "${seconds[@]}" | sort -n | sed -n 2p)
-    crates=$(cargo tree --locked --package "$package" --edges normal,build --prefix none --format '{p}' | sort -u | wc -l)
+    crates=$(cargo tree --locked --package "$package" --edges normal,build --prefix none --format '{p}' | sed 's, (\*)$,,' | sort -u | wc -l)
     echo "| $package | $clean s | $median s | $crates |"
 done

@@ -21,7 +21,7 @@ fn circumstances(summary: &Summary) -> String {
     let model = processors.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or("–");
     let count = processors.lines().filter(|line| line.starts_with("processor")).count();
     format!(
-        "{}, {count} cores ({}), server and generator on one each; {} runs, medians; {}, Node {}; carolina-sockets at {}.",
+        "{}, {count} cores ({}), server and generator on one each; medians of {}; {}, Node {}; carolina-sockets at {}.",
         first_line("date", &["-u", "+%Y-%m-%d"]),
         model.trim_start_matches([' ', '\t', ':']),
         summary.runs,

@@ -114,7 +114,7 @@ pub(crate) const WORKLOADS: &[Workload] = &[
     Workload {
         name: "overload",
         about: "5,000 broadcasts a second to 1,000 clients: more than can be sent",
-        full: &["overload", "--per-second", "5000", "--seconds", "2"],
+        full: &["overload", "--per-second", "5000", "--seconds", "1"],
         quick: Some(&["overload", "--per-second", "5000", "--seconds", "0.5"]),
         limits: Limits::Raised,
         not_by: &[],
@@ -166,13 +166,13 @@ pub(crate) const WORKLOADS: &[Workload] = &[
         brief: ORDER,
     },
     Workload {
-        name: "burst",
-        about: "1,000 events in flight on one connection",
-        full: &["burst", "--in-flight", "1000", "--count", "200000"],
-        quick: Some(&["burst", "--in-flight", "1000", "--count", "50000"]),
+        name: "in_flight",
+        about: "1,000 events in flight on each of 20 connections",
+        full: &["echo", "--clients", "20", "--in-flight", "1000", "--seconds", "3"],
+        quick: Some(&["echo", "--clients", "20", "--in-flight", "1000", "--seconds", "1"]),
         limits: Limits::Raised,
         not_by: &[],
-        brief: &["lost_answers", "refused", "wrong_answers"],
+        brief: &["messages_per_second", "lost_answers", "wrong_answers"],
     },
     Workload {
         name: "flood",

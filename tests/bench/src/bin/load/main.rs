@@ -46,9 +46,7 @@ enum Workload {
     /// Idle connections, coming and leaving in rounds
     Memory(connect::Memory),
     /// Numbered events of one client: are they handled in order?
-    Order(order::Order),
-    /// Many events of one client at once: are all answered?
-    Burst(order::Burst),
+    Order(order::Settings),
     /// Paced clients, without and with one that sends all it can
     Flood(flood::Settings),
 }
@@ -69,8 +67,7 @@ async fn run(arguments: Arguments) -> Result<Metrics> {
         Workload::Overload(settings) => overload::run(target, settings).await,
         Workload::Connect(settings) => connect::rate(target, settings).await,
         Workload::Memory(settings) => connect::memory(target, settings).await,
-        Workload::Order(settings) => order::order(target, settings).await,
-        Workload::Burst(settings) => order::burst(target, settings).await,
+        Workload::Order(settings) => order::run(target, settings).await,
         Workload::Flood(settings) => flood::run(target, settings).await,
     }
 }

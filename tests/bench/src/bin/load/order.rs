@@ -1,19 +1,19 @@
-//! One client with very many events in flight: are they handled in order, and are all answered?
+//! Numbered events of one client: are they handled in order?
 
-use std::{collections::HashSet, time::Duration};
+use std::time::Duration;
 
 use anyhow::{Result, bail};
 use carolina_bench::Metrics;
 use clap::Args;
 use tokio::time::timeout;
 
-use crate::{Target, crowd, echo::argument, wire};
+use crate::{Target, crowd, wire};
 
 /// Silence after which an answer counts as lost.
 const SILENCE: Duration = Duration::from_millis(500);
 
 #[derive(Clone, Copy, Debug, Args)]
-pub(crate) struct Order {
+pub(crate) struct Settings {
     #[arg(long, default_value_t = 8)]
     in_flight: usize,
     /// How many events are sent
@@ -22,7 +22,7 @@ pub(crate) struct Order {
 }
 
 /// Sends numbered events; the server answers with the place at which it handled each.
-pub(crate) async fn order(target: Target, settings: Order) -> Result<Metrics> {
+pub(crate) async fn run(target: Target, settings: Settings) -> Result<Metrics> {
     if settings.in_flight == 0 || settings.count == 0 {
         bail!("--in-flight and --count have to be at least 1");
     }
@@ -82,54 +82,6 @@ fn overtaken(numbers: impl Iterator<Item = usize>) -> usize {
         *number < highest
     });
     behind.count()
-}
-
-#[derive(Clone, Copy, Debug, Args)]
-pub(crate) struct Burst {
-    /// Events sent and not answered
-    #[arg(long, default_value_t = 1000)]
-    in_flight: usize,
-    /// How many events are sent
-    #[arg(long, default_value_t = 100_000)]
-    count: u64,
-}
-
-/// Keeps very many events in flight on one connection, and counts their answers.
-pub(crate) async fn burst(target: Target, settings: Burst) -> Result<Metrics> {
-    let mut client = crowd::ready(target, 1).await?.remove(0);
-    let tail = format!("[\"echo\",{}]", argument(64));
-    let mut waiting: HashSet<u64> = HashSet::new();
-    let (mut sent, mut lost, mut refused, mut wrong) = (0, 0, 0u64, 0u64);
-    while sent < settings.count || !waiting.is_empty() {
-        while waiting.len() < settings.in_flight && sent < settings.count {
-            client.push(&[b"42", sent.to_string().as_bytes(), tail.as_bytes()]);
-            waiting.insert(sent);
-            sent += 1;
-        }
-        match timeout(SILENCE, client.exchange()).await {
-            Ok(arrived) => arrived?,
-            Err(_) => {
-                lost += waiting.len();
-                waiting.clear();
-            }
-        }
-        while let Some(packet) = client.take()? {
-            match wire::acknowledgement(client.packet(packet)) {
-                Some((id, answer)) => {
-                    refused += u64::from(wire::is_error(answer));
-                    wrong += u64::from(!waiting.remove(&id));
-                }
-                None => wrong += 1,
-            }
-        }
-    }
-    Ok(Metrics::from([
-        ("sent".into(), sent as f64),
-        ("lost_answers".into(), lost as f64),
-        ("lost_percent".into(), lost as f64 * 100.0 / sent as f64),
-        ("refused".into(), refused as f64),
-        ("wrong_answers".into(), wrong as f64),
-    ]))
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ pub(crate) struct Settings {
 
 /// Silence after which nothing more is expected, and the longest wait for it.
 const SILENCE: Duration = Duration::from_secs(2);
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_secs(200);
 
 #[derive(Default)]
 struct Tally {
@@ -149,7 +149,10 @@ async fn send(mut client: Client, settings: Settings, tally: &Tally) -> Result<(
         if so_far > progress.0 {
             progress = (so_far, now);
         }
-        if asked == wanted && (now - progress.1 > SILENCE || now - begin > LONGEST) {
+        if now - begin > LONGEST {
+            bail!("after {} s the server is still delivering", LONGEST.as_secs());
+        }
+        if asked == wanted && now - progress.1 > SILENCE {
             if client.unsent() > 0 {
                 bail!("the server stopped to read: {} bytes could not be sent", client.unsent());
             }
