@@ -3,7 +3,7 @@
 CARGO ?= cargo
 NODE_FOLDERS := examples/quickstart tests/e2e carolina-sockets/frontend examples/chat/web examples/chat/e2e
 
-.PHONY: help run test rust-test frontend-test chat-test chat node-packages bench bench-quick bench-micro check fmt clippy doc
+.PHONY: help run test rust-test frontend-test chat-test chat node-packages bench bench-quick bench-micro bench-compile check fmt clippy doc
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -43,6 +43,9 @@ bench-quick: tests/bench/node/node_modules ## the same in less than three minute
 
 bench-micro: ## what one event and one start cost, by time (criterion)
 	$(CARGO) bench --package carolina-bench-micro
+
+bench-compile: ## how long the quickstart compiles, against the same program on raw socketioxide
+	bash tests/bench/compile/measure.sh
 
 check: fmt clippy doc ## formatting, lints and documentation
 
