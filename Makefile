@@ -3,7 +3,7 @@
 CARGO ?= cargo
 NODE_FOLDERS := examples/quickstart tests/e2e carolina-sockets/frontend examples/chat/web examples/chat/e2e
 
-.PHONY: help run test rust-test frontend-test chat-test chat node-packages bench bench-quick bench-micro bench-compile check fmt clippy doc
+.PHONY: help run test rust-test frontend-test chat-test chat node-packages bench-programs bench bench-quick bench-micro bench-compile check fmt clippy doc
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -14,8 +14,8 @@ run: ## start the quickstart
 test: node-packages rust-test frontend-test chat-test ## everything: rules, doctests, compile errors, official clients
 
 rust-test:
-	$(CARGO) build --workspace --all-features
-	$(CARGO) test --workspace --all-features
+	$(CARGO) build --workspace --exclude carolina-bench-micro --all-features
+	$(CARGO) test --workspace --exclude carolina-bench-micro --all-features
 
 frontend-test:
 	cd carolina-sockets/frontend && npm test
@@ -33,16 +33,21 @@ node-packages: $(NODE_FOLDERS:%=%/node_modules)
 	cd $* && npm ci --no-audit --no-fund
 	@touch $@
 
-bench: tests/bench/node/node_modules ## measures everything against raw socketioxide, Node and a bare WebSocket server
-	$(CARGO) build --release --package carolina-bench
-	./target/release/bench
+BENCH := $(CARGO) run --release --quiet --package carolina-bench --bin bench --
 
-bench-quick: tests/bench/node/node_modules ## the same in less than three minutes
+bench-programs: tests/bench/node/node_modules
 	$(CARGO) build --release --package carolina-bench
-	./target/release/bench --quick
 
-bench-micro: ## what one event and one start cost, by time (criterion)
+bench: bench-programs ## measure against raw socketioxide, Node and a bare WebSocket server: about 25 minutes, two idle cores
+	$(BENCH)
+
+bench-quick: bench-programs ## the short form, under 3 minutes
+	$(BENCH) --quick
+
+bench-micro: ## one event and one start: time, then instructions
 	$(CARGO) bench --package carolina-bench-micro
+	$(CARGO) build --release --package carolina-bench-micro
+	$(CARGO) run --release --quiet --package carolina-bench-micro --bin bench-count
 
 bench-compile: ## how long the quickstart compiles, against the same program on raw socketioxide
 	bash tests/bench/compile/measure.sh

@@ -141,6 +141,18 @@ impl Connection {
         crate::dispatch::close(self, raw, crate::DisconnectReason::SlowReader);
     }
 
+    /// Ends a socket whose client sends so much that even the answers which refuse it cannot all wait.
+    pub(crate) fn close_flooder(self: &Arc<Self>, raw: &Arc<RawSocket>) {
+        if self.peer.kill() {
+            metrics::counter!("carolina_sockets_flooders_total", "channel" => self.mount.path.clone()).increment(1);
+            tracing::warn!(
+                channel = %self.mount.path, socket = %self.sid,
+                "closed a socket: its client sends more than can be answered",
+            );
+        }
+        crate::dispatch::close(self, raw, crate::DisconnectReason::Flooding);
+    }
+
     /// Emits one event, waiting for room in the client's buffer.
     pub(crate) async fn emit<T: Serialize + ?Sized>(
         self: &Arc<Self>,

@@ -140,7 +140,7 @@ pub(super) fn refuse(
         _ => return,
     }
     if !connection.begin_waiting() {
-        return connection.close_slow_reader(raw);
+        return connection.close_flooder(raw);
     }
     let connection = connection.clone();
     connection.mount.tasks.clone().spawn(async move {

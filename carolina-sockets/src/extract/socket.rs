@@ -45,6 +45,8 @@ pub enum DisconnectReason {
     ServerShutdown,
     /// The client did not read what it was sent within `limits.send_timeout`.
     SlowReader,
+    /// The client sent so much more than its limits allow that the refusals could not all wait to be sent.
+    Flooding,
 }
 
 impl From<socketioxide::socket::DisconnectReason> for DisconnectReason {
@@ -75,6 +77,7 @@ impl fmt::Display for DisconnectReason {
             Self::ServerDisconnect => "the server disconnected the socket",
             Self::ServerShutdown => "the server is shutting down",
             Self::SlowReader => "the client did not read what it was sent",
+            Self::Flooding => "the client sent more than could be answered",
         })
     }
 }

@@ -105,10 +105,15 @@ pub(super) struct Tap<S> {
     leaving: Arc<Leaving>,
     /// What was read and not asked for yet; without memory of its own when that is nothing.
     ahead: Bytes,
+    /// What was read since the reader last rested.
+    taken: usize,
 }
 
 /// How much is read at once.
-const PIECE: usize = 16 * 1024;
+///
+/// Behind so much the reader rests: a client that sends without end must not keep a thread to itself, and the writer of
+/// its answers needs a turn before they fill the buffer.
+const PIECE: usize = 8 * 1024;
 
 thread_local! {
     /// Where it is read to. One for all connections of a thread, as it holds nothing from one read to the next.
@@ -117,7 +122,7 @@ thread_local! {
 
 impl<S> Tap<S> {
     pub(super) fn new(stream: S, line: Line, leaving: Arc<Leaving>) -> Self {
-        Self { stream, line, frames: Frames::default(), leaving, ahead: Bytes::new() }
+        Self { stream, line, frames: Frames::default(), leaving, ahead: Bytes::new(), taken: 0 }
     }
 }
 
@@ -142,10 +147,19 @@ impl<S: AsyncRead + Unpin> AsyncRead for Tap<S> {
             }
             return Poll::Ready(Ok(()));
         }
+        if this.taken >= PIECE {
+            this.taken = 0;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         SCRATCH.with_borrow_mut(|scratch| {
             let mut piece = ReadBuf::new(scratch);
-            std::task::ready!(Pin::new(&mut this.stream).poll_read(context, &mut piece))?;
+            if Pin::new(&mut this.stream).poll_read(context, &mut piece)?.is_pending() {
+                this.taken = 0;
+                return Poll::Pending;
+            }
             let read = piece.filled();
+            this.taken += read.len();
             let (line, leaving) = (&this.line, &this.leaving);
             this.frames.read(read, leaving.is_any(), |packet| {
                 if let Some(sid) = line.sid() {
