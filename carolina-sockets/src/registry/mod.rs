@@ -5,7 +5,7 @@ pub(crate) mod row;
 #[cfg(test)]
 pub(crate) mod sample;
 
-use std::any::TypeId;
+use std::{any::TypeId, collections::HashMap};
 
 use row::{ChannelRow, HandlerRow};
 
@@ -39,13 +39,16 @@ impl Registry {
     ) -> Self {
         let mut drivers: Vec<Driver> = channels.into_iter().map(|row| Driver { row, handlers: Vec::new() }).collect();
         drivers.sort_by_key(|driver| (driver.row.driver, driver.row.location));
+        let mut by_type = HashMap::with_capacity(drivers.len());
+        for (position, driver) in drivers.iter().enumerate() {
+            by_type.entry((driver.row.channel)()).or_insert(position);
+        }
         let mut strays = Vec::new();
         let mut handlers: Vec<&HandlerRow> = handlers.into_iter().collect();
         handlers.sort_by_key(|row| row.location);
         for row in handlers {
-            let of = (row.channel)();
-            match drivers.iter_mut().find(|driver| (driver.row.channel)() == of) {
-                Some(driver) => driver.handlers.push(row),
+            match by_type.get(&(row.channel)()) {
+                Some(&position) => drivers[position].handlers.push(row),
                 None => strays.push(row),
             }
         }

@@ -15,7 +15,10 @@ use socketioxide_parser_common::CommonParser;
 use tokio::{io::DuplexStream, sync::mpsc};
 use tokio_tungstenite::{
     WebSocketStream,
-    tungstenite::{Message, protocol::Role},
+    tungstenite::{
+        Message,
+        protocol::{Role, WebSocketConfig},
+    },
 };
 
 /// A packet on its way to a channel's client.
@@ -39,7 +42,9 @@ pub(super) struct Wire {
 impl Wire {
     /// Speaks over a stream whose WebSocket handshake is done.
     pub(super) async fn open(stream: DuplexStream) -> Self {
-        let stream = WebSocketStream::from_raw_socket(stream, Role::Client, None).await;
+        // Every read clears the buffer first, so it is no larger than it need be.
+        let config = WebSocketConfig::default().read_buffer_size(4096);
+        let stream = WebSocketStream::from_raw_socket(stream, Role::Client, Some(config)).await;
         let (mut sink, stream) = stream.split();
         let (send, mut to_send) = mpsc::unbounded_channel::<Message>();
         let channels = Channels::default();
