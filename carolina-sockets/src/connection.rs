@@ -8,7 +8,6 @@ use std::{
     },
 };
 
-use governor::DefaultDirectRateLimiter;
 use serde::Serialize;
 use socketioxide::{SendError, SocketError};
 use socketioxide_core::{Sid, Str};
@@ -31,7 +30,7 @@ pub(crate) struct Connection {
     pub(crate) mailbox: Mailbox,
     identity: RwLock<Identity>,
     /// One limiter per handler with a `rate`, made when the first of them is needed.
-    rates: OnceLock<Box<[DefaultDirectRateLimiter]>>,
+    rates: OnceLock<Box<[rate::Limiter]>>,
     /// Answers that found no room and wait for it outside the mailbox.
     waiting: AtomicUsize,
     raw: Weak<RawSocket>,
@@ -91,7 +90,7 @@ impl Connection {
     /// Whether the handler's own rate allows one more event; otherwise, after how many milliseconds it will.
     pub(crate) fn admit(&self, limiter: usize) -> std::result::Result<(), u64> {
         let rates = self.rates.get_or_init(|| self.mount.rates.iter().map(|rate| rate::limiter(*rate)).collect());
-        rate::check(&rates[limiter])
+        self.peer.admit(&rates[limiter])
     }
 
     /// Repeats a send until the client's buffer has room for it, for up to `limits.send_timeout`; then closes

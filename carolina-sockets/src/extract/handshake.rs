@@ -37,7 +37,8 @@ impl Handshake {
         from_text(self.auth.as_deref().unwrap_or("{}"))
     }
 
-    /// The headers of the request that opened the connection.
+    /// The headers of the request that opened the connection, without those that open a WebSocket (`Connection`,
+    /// `Upgrade`, `Sec-WebSocket-…`).
     pub fn headers(&self) -> &HeaderMap {
         &self.raw.req_parts().headers
     }

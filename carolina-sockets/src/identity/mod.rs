@@ -9,7 +9,11 @@ mod session;
 mod store;
 mod user_key;
 
-use std::{fmt, sync::Arc, time::SystemTime};
+use std::{
+    fmt,
+    sync::{Arc, LazyLock},
+    time::SystemTime,
+};
 
 pub use async_trait::async_trait;
 use serde_json::{Map, Value};
@@ -30,13 +34,22 @@ use crate::{error::EventError, extract::Handshake};
 ///
 /// Cheap to clone. Two identities are equal when they are the same session and the same user, whatever data came
 /// along and whenever they end. `Debug` masks the session id, since whoever knows it can address its owner's sockets.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct Identity {
     session_id: Option<Arc<str>>,
     user_id: Option<Arc<str>>,
     data: Arc<Map<String, Value>>,
     expires_at: Option<SystemTime>,
+}
+
+/// What the anonymous have: shared, as most connections may be theirs.
+static NOTHING: LazyLock<Arc<Map<String, Value>>> = LazyLock::new(Arc::default);
+
+impl Default for Identity {
+    fn default() -> Self {
+        Self { session_id: None, user_id: None, data: NOTHING.clone(), expires_at: None }
+    }
 }
 
 impl Identity {

@@ -1,22 +1,32 @@
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Uri, request::Parts};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Uri,
+    header::{CONNECTION, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE},
+    request::Parts,
+};
+
+/// What says how the stream is spoken on, not who opens it. The engine keeps 100 bytes for each.
+const OF_THE_STREAM: [HeaderName; 5] =
+    [CONNECTION, UPGRADE, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, SEC_WEBSOCKET_EXTENSIONS];
 
 /// Takes a request's head out of the buffer it was read into. Its parts live as long as the connection that it opens, and
-/// every one of them keeps the whole buffer, 8 KB, as long as it lives itself.
+/// every one of them keeps the whole buffer, 8 KB, as long as it lives itself. The headers of HTTP's own connection stay
+/// behind.
 pub(super) fn compact(parts: &mut Parts) {
+    let kept = || parts.headers.iter().filter(|(name, _)| !OF_THE_STREAM.contains(name));
     let uri = parts.uri.to_string();
-    let length = uri.len() + parts.headers.values().map(HeaderValue::len).sum::<usize>();
+    let length = uri.len() + kept().map(|(_, value)| value.len()).sum::<usize>();
     let mut text = Vec::with_capacity(length);
     text.extend_from_slice(uri.as_bytes());
-    for value in parts.headers.values() {
+    for (_, value) in kept() {
         text.extend_from_slice(value.as_bytes());
     }
     let text = Bytes::from(text);
     // What was sound before is sound as a copy; should it be otherwise, the original stays.
     let Ok(own) = Uri::from_maybe_shared(text.slice(..uri.len())) else { return };
-    let mut headers = HeaderMap::with_capacity(parts.headers.len());
+    let mut headers = HeaderMap::with_capacity(kept().count());
     let mut begin = uri.len();
-    for (name, value) in &parts.headers {
+    for (name, value) in kept() {
         let end = begin + value.len();
         let Ok(mut copy) = HeaderValue::from_maybe_shared(text.slice(begin..end)) else { return };
         copy.set_sensitive(value.is_sensitive());
@@ -43,5 +53,21 @@ mod tests {
         let before = parts.clone();
         compact(&mut parts);
         assert_eq!((parts.uri, parts.headers), (before.uri, before.headers));
+    }
+
+    #[test]
+    fn headers_of_the_stream_are_left_behind() {
+        let request = http::Request::get("/socket.io/?EIO=4&transport=websocket")
+            .header("host", "app.example")
+            .header("connection", "Upgrade")
+            .header("upgrade", "websocket")
+            .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
+            .header("sec-websocket-version", "13")
+            .header("sec-websocket-extensions", "permessage-deflate")
+            .header("origin", "https://app.example");
+        let (mut parts, ()) = request.body(()).unwrap().into_parts();
+        compact(&mut parts);
+        let names: Vec<_> = parts.headers.keys().map(HeaderName::as_str).collect();
+        assert_eq!(names, ["host", "origin"]);
     }
 }

@@ -43,7 +43,7 @@ impl Engine {
             .ws_max_message_size(payload)
             .ws_max_frame_size(payload)
             // The buffer is kept per connection; larger ones make no difference that was measurable.
-            .ws_read_buffer_size(512);
+            .ws_read_buffer_size(128);
         let has = |transport| config.transport.transports.contains(&transport);
         let builder = match (has(Transport::Polling), has(Transport::Websocket)) {
             (true, false) => builder.transports([TransportType::Polling]),

@@ -28,8 +28,10 @@ impl Default for Frames {
 }
 
 impl Frames {
-    /// Takes in what was read. With `watch`, the beginning of each text message is handed over, unmasked.
-    pub(super) fn read(&mut self, mut bytes: &[u8], watch: bool, mut arriving: impl FnMut(&[u8])) {
+    /// Takes in what was read, and tells how many frames began in it. With `watch`, the beginning of each text message is
+    /// handed over, unmasked.
+    pub(super) fn read(&mut self, mut bytes: &[u8], watch: bool, mut arriving: impl FnMut(&[u8])) -> usize {
+        let mut begun = 0;
         while !bytes.is_empty() {
             match self {
                 Self::Head(head, have) => {
@@ -37,6 +39,7 @@ impl Frames {
                     *have += 1;
                     bytes = &bytes[1..];
                     if let Some((length, mask)) = complete(&head[..usize::from(*have)]) {
+                        begun += 1;
                         let text = head[0] & 0x0f == 1;
                         *self = match (length, watch && text) {
                             (0, _) => Self::default(),
@@ -73,6 +76,7 @@ impl Frames {
                 }
             }
         }
+        begun
     }
 }
 
@@ -124,10 +128,11 @@ mod tests {
         }
         for size in [1, 2, 3, 7, 100, 1000, stream.len()] {
             let mut frames = Frames::default();
-            let mut seen = Vec::new();
+            let (mut seen, mut begun) = (Vec::new(), 0);
             for chunk in stream.chunks(size) {
-                frames.read(chunk, true, |packet| seen.push(packet.to_vec()));
+                begun += frames.read(chunk, true, |packet| seen.push(packet.to_vec()));
             }
+            assert_eq!(begun, payloads.len(), "in chunks of {size}");
             let expected: Vec<&[u8]> = vec![b"40/chat,", &long[..BEGINNING], &middling[..BEGINNING], b"42[\"a\"]"];
             assert_eq!(seen, expected, "in chunks of {size}");
         }

@@ -12,7 +12,7 @@ use tower_service::Service;
 
 use super::{Inner, compact::compact, upgrade};
 use crate::{
-    guard::{Cause, Refusal, refused},
+    guard::{Cause, Peer, Refusal, refused},
     private::BoxFuture,
 };
 
@@ -118,7 +118,6 @@ pub(super) fn admit(sockets: &Inner, parts: &mut http::request::Parts) -> Result
         return Err(Refusal { status: StatusCode::SERVICE_UNAVAILABLE, code: "overloaded", message });
     }
     let peer = sockets.guard.admit(parts)?;
-    compact(parts);
     parts.extensions.insert(peer);
     Ok(())
 }
@@ -128,22 +127,32 @@ async fn engine(sockets: &Arc<Inner>, request: Request<Body>) -> Response<Body> 
     if upgrade::is_wanted(&request, &sockets.config) {
         return upgrade::accept(sockets.clone(), engine.service.clone(), request);
     }
-    let request = match leaving(sockets, request).await {
+    let request = match posted(sockets, request).await {
         Ok(request) => request,
         Err(refusal) => return refusal.into_response(),
     };
+    let (mut parts, body) = request.into_parts();
+    if parts.extensions.get::<Arc<Peer>>().is_some() {
+        compact(&mut parts);
+    }
+    let request = Request::from_parts(parts, body);
     match Service::call(&mut engine.service.clone(), request).await {
         Ok(response) => response.map(Body::new),
         Err(never) => match never {},
     }
 }
 
-/// Looks through the packets that a polling client sends, if it may be joining a channel again that it was taken off.
-async fn leaving(sockets: &Inner, request: Request<Body>) -> Result<Request<Body>, Refusal> {
+/// What a polling client sends: it waits if its client goes on in spite of refusals, and is looked through if that may be
+/// joining a channel again that it was taken off.
+async fn posted(sockets: &Inner, request: Request<Body>) -> Result<Request<Body>, Refusal> {
     let sid = query(request.uri(), "sid").and_then(|sid| sid.parse().ok());
-    let Some(sid) = sid.filter(|sid| *request.method() == Method::POST && sockets.leaving.contains(*sid)) else {
+    let Some(sid) = sid.filter(|_| *request.method() == Method::POST) else { return Ok(request) };
+    if let Some(time) = sockets.peer_of(sid).and_then(|peer| peer.rest()) {
+        tokio::time::sleep(time).await;
+    }
+    if !sockets.leaving.contains(sid) {
         return Ok(request);
-    };
+    }
     let most = usize::try_from(sockets.config.limits.max_payload).unwrap_or(usize::MAX);
     let (parts, body) = request.into_parts();
     let body = axum::body::to_bytes(body, most).await.map_err(|_| Refusal {

@@ -306,7 +306,7 @@ where
     inner.guard.check_origin(&parts)?;
     layer::admit(inner, &mut parts)?;
     if let Some(engine) = &inner.engine {
-        upgrade::open(inner, engine.service.clone(), stream, parts);
+        upgrade::open(inner, engine.service.clone(), stream, &[], parts);
     }
     Ok(())
 }

@@ -18,9 +18,10 @@ use tower_service::Service;
 
 use super::{
     Inner,
+    compact::compact,
     engine::EngineService,
     layer::{query, status},
-    stream::{Line, Rewound, Tap},
+    stream::{Line, Tap},
 };
 use crate::{
     config::{Config, Transport},
@@ -55,7 +56,8 @@ pub(super) fn accept(sockets: Arc<Inner>, engine: EngineService, mut request: Re
         return status(StatusCode::BAD_REQUEST);
     };
     let upgrade = hyper::upgrade::on(&mut request);
-    let (parts, _) = request.into_parts();
+    let (mut parts, _) = request.into_parts();
+    compact(&mut parts);
     tokio::spawn(async move {
         match upgrade.await {
             Ok(upgraded) => hand_over(&sockets, engine, upgraded, parts),
@@ -82,13 +84,13 @@ fn is_websocket(headers: &HeaderMap) -> bool {
 
 fn hand_over(sockets: &Arc<Inner>, engine: EngineService, upgraded: Upgraded, parts: Parts) {
     match upgraded.downcast::<TokioIo<TcpStream>>() {
-        Ok(bare) => open(sockets, engine, Rewound::new(bare.io.into_inner(), bare.read_buf), parts),
-        Err(upgraded) => open(sockets, engine, TokioIo::new(upgraded), parts),
+        Ok(bare) => open(sockets, engine, bare.io.into_inner(), &bare.read_buf, parts),
+        Err(upgraded) => open(sockets, engine, TokioIo::new(upgraded), &[], parts),
     }
 }
 
-/// Gives a stream to the engine. The handshake's answer has been sent.
-pub(crate) fn open<S>(sockets: &Arc<Inner>, mut engine: EngineService, stream: S, parts: Parts)
+/// Gives a stream to the engine, and what was read from it already. The handshake's answer has been sent.
+pub(crate) fn open<S>(sockets: &Arc<Inner>, mut engine: EngineService, stream: S, read: &[u8], parts: Parts)
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin + 'static,
 {
@@ -101,7 +103,7 @@ where
     };
     let request = Request::from_parts(parts, ());
     // Boxed, since the engine's futures hold several places for it.
-    let tap = Box::new(Tap::new(stream, line, sockets.leaving.clone()));
+    let tap = Box::new(Tap::new(stream, read, line, sockets.leaving.clone()));
     // The engine spawns its work itself; the future is ready at once.
     let opened = Service::<(Box<Tap<S>>, Request<()>)>::call(&mut engine, (tap, request)).now_or_never();
     if let Some(Err(error)) = opened {
