@@ -1,20 +1,10 @@
 // The official client against the service of official_client.rs: node client.mjs URL TRANSPORTS
 import assert from "node:assert/strict";
 import { io } from "socket.io-client";
+import { next } from "./next.mjs";
 
 const [url, transports] = process.argv.slice(2);
 const options = { transports: transports.split(","), reconnection: false, forceNew: true, timeout: 10_000 };
-
-/** The next event of this name, or an error after five seconds. */
-function next(socket, event) {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`no ${event} came`)), 5_000);
-    socket.once(event, (...data) => {
-      clearTimeout(timer);
-      resolve(data);
-    });
-  });
-}
 
 const socket = io(`${url}/official`, { ...options, auth: { token: "t" } });
 const welcomed = next(socket, "welcome");

@@ -1,6 +1,7 @@
 // The official client at the login example: node login.mjs URL
 import assert from "node:assert/strict";
 import { io } from "socket.io-client";
+import { next } from "./next.mjs";
 
 const [url] = process.argv.slice(2);
 
@@ -12,16 +13,6 @@ async function login(name) {
   assert.match(cookie, /HttpOnly/);
   assert.match(cookie, /SameSite=Lax/);
   return cookie.split(";")[0];
-}
-
-function next(socket, event) {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`no ${event} came`)), 5_000);
-    socket.once(event, (...data) => {
-      clearTimeout(timer);
-      resolve(data);
-    });
-  });
 }
 
 const open = [];

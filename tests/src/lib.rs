@@ -1,6 +1,7 @@
 //! What the tests share.
 
 pub mod nodes;
+pub mod program;
 pub mod servers;
 pub mod wire;
 

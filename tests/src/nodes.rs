@@ -3,14 +3,16 @@
 use std::{
     io::{Read, Write},
     net::TcpStream,
-    path::PathBuf,
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
 use serde_json::Value;
 
-use crate::servers::{Folder, Process, free_port};
+use crate::{
+    program,
+    servers::{Folder, Process, free_port},
+};
 
 /// What all nodes of a test encrypt cookies with.
 const SECRET: &str = "for tests alone and long enough for that";
@@ -51,7 +53,7 @@ impl Node {
     fn run(port: u16, variables: Vec<(String, String)>) -> Self {
         let log = Folder::new();
         let file = std::fs::File::create(log.path().join("log")).expect("a log file");
-        let mut command = Command::new(program("test-node"));
+        let mut command = Command::new(program::path("test-node"));
         command
             .env("CAROLINA_BIND", format!("127.0.0.1:{port}"))
             .envs(variables.iter().map(|(name, value)| (name, value)))
@@ -159,16 +161,4 @@ pub fn http(port: u16, method: &str, path: &str, cookie: Option<&str>, body: Opt
         cookie: header("set-cookie:").and_then(|cookie| cookie.split(';').next().map(str::to_owned)),
         body: body.to_owned(),
     }
-}
-
-/// Another program of this workspace, built beforehand.
-pub fn program(name: &str) -> PathBuf {
-    let mut path = std::env::current_exe().expect("this program's path");
-    while path.file_name().is_some_and(|name| name != "deps") {
-        path.pop();
-    }
-    path.pop();
-    let program = path.join(name);
-    assert!(program.exists(), "`cargo build --workspace --all-features` comes first; `make test` does it");
-    program
 }

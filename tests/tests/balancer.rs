@@ -14,7 +14,8 @@ use std::{
 
 use carolina_sockets_tests::{
     DEADLINE,
-    nodes::{Node, emit, program},
+    nodes::{Node, emit},
+    program,
     servers::{Balancer, Redis, Relay},
     wire::RawSocket,
 };
@@ -335,10 +336,11 @@ async fn r16_the_worker_example_reaches_a_user() {
     let node = Node::start(&redis.url());
     let ada = node.login("ada");
     let mut tab = RawSocket::join_with(&node.url(), "/", Some(&ada)).await;
-    let ran = Command::new(program("worker")).args(["ada", &redis.url()]).output().await.unwrap();
+    let ran = Command::new(program::path("worker")).args(["ada", &redis.url()]).output().await.unwrap();
     assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
     tab.expect("42[\"report-ready\",1048575]").await;
-    let ran = Command::new(program("worker")).env_remove("CAROLINA_BACKPLANE__URL").arg("ada").output().await.unwrap();
+    let ran =
+        Command::new(program::path("worker")).env_remove("CAROLINA_BACKPLANE__URL").arg("ada").output().await.unwrap();
     assert_eq!(ran.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&ran.stderr).contains("CAROLINA_BACKPLANE__URL"));
 }

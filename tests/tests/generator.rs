@@ -2,35 +2,21 @@
 
 use std::{
     path::{Path, PathBuf},
-    process::{Output, Stdio},
+    process::Output,
     time::Duration,
 };
 
+use carolina_sockets_tests::program;
 use serde_json::Value;
-use tokio::{
-    io::{AsyncBufReadExt, BufReader},
-    process::Command,
-};
+use tokio::process::Command;
 
 fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
-/// The program, built by `make test` beforehand.
-fn carolina() -> PathBuf {
-    let mut path = std::env::current_exe().unwrap();
-    while path.file_name().is_some_and(|name| name != "deps") {
-        path.pop();
-    }
-    path.pop();
-    let program = path.join("carolina");
-    assert!(program.exists(), "`cargo build -p carolina-sockets --features cli` comes first; `make test` does it");
-    program
-}
-
-async fn run(program: impl AsRef<std::ffi::OsStr>, arguments: &[&str], folder: &Path) -> Output {
+async fn run(what: impl AsRef<std::ffi::OsStr>, arguments: &[&str], folder: &Path) -> Output {
     let target = workspace().join("target").join("generated");
-    let ran = Command::new(program)
+    let ran = Command::new(what)
         .args(arguments)
         .current_dir(folder)
         .env("CARGO_TARGET_DIR", target)
@@ -49,14 +35,19 @@ async fn a_generated_application_is_built_tested_and_driven() {
     let folder = std::env::temp_dir().join(format!("carolina-generated-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let library = workspace();
-    let made = run(carolina(), &["new", "my-app", "--library", library.to_str().unwrap()], &folder).await;
+    let made =
+        run(program::path("carolina"), &["new", "my-app", "--library", library.to_str().unwrap()], &folder).await;
     assert!(made.status.success(), "{}", text(&made));
     let app = folder.join("my-app");
     // The same versions as here, so that nothing is built or fetched twice.
     std::fs::copy(library.join("Cargo.lock"), app.join("Cargo.lock")).unwrap();
 
-    let generated =
-        run(carolina(), &["generate", "channel", "MyCustomChannel", "--path", "/custom", "--private"], &app).await;
+    let generated = run(
+        program::path("carolina"),
+        &["generate", "channel", "MyCustomChannel", "--path", "/custom", "--private"],
+        &app,
+    )
+    .await;
     assert!(generated.status.success(), "{}", text(&generated));
     // The same command inside the application, found with no other edit.
     let generated = run("cargo", &["run", "--quiet", "--", "generate", "channel", "NewsChannel"], &app).await;
@@ -82,20 +73,15 @@ async fn a_generated_application_is_built_tested_and_driven() {
     let table = run("cargo", &["run", "--quiet", "--", "channels"], &app).await;
     assert!(text(&table).contains("/news  NewsChannel") && !text(&table).contains('\u{1b}'), "{}", text(&table));
 
-    let mut server = Command::new("cargo")
+    let mut command = Command::new("cargo");
+    command
         .args(["run", "--quiet"])
         .current_dir(&app)
-        .env("CARGO_TARGET_DIR", workspace().join("target").join("generated"))
-        .env("CAROLINA_BIND", "127.0.0.1:0")
-        .stdout(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(server.stdout.take().unwrap()).lines();
-    let first = lines.next_line().await.unwrap().unwrap();
-    let url = first.strip_prefix("listening on ").unwrap().to_owned();
+        .env("CARGO_TARGET_DIR", workspace().join("target").join("generated"));
+    let mut server = program::start(&mut command).await;
     let page =
-        carolina_sockets_tests::wire::exchange(&url, b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
+        carolina_sockets_tests::wire::exchange(&server.url, b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+            .await;
     assert!(page.starts_with("HTTP/1.1 200"), "{page}");
     let script = r#"
         import { io } from "socket.io-client";
@@ -106,12 +92,12 @@ async fn a_generated_application_is_built_tested_and_driven() {
     "#;
     let driven = Command::new("node")
         .args(["--input-type=module", "--eval", script])
-        .env("URL", &url)
+        .env("URL", &server.url)
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("e2e"))
         .output();
     let driven = tokio::time::timeout(Duration::from_secs(30), driven).await.unwrap().unwrap();
     assert!(driven.status.success(), "{}", text(&driven));
-    server.kill().await.unwrap();
+    server.process.kill().await.unwrap();
     std::fs::remove_dir_all(&folder).unwrap();
 }
 
@@ -132,14 +118,14 @@ async fn wrong_command_lines_are_told_what_is_wrong() {
         (vec!["new", "x", "--library", "/nowhere"], 1, "cannot find the library at `/nowhere`"),
         (vec!["new", "x", "--library", "there"], 1, "is not the folder of carolina-sockets"),
     ] {
-        let ran = run(carolina(), &arguments, &folder).await;
+        let ran = run(program::path("carolina"), &arguments, &folder).await;
         assert_eq!(ran.status.code(), Some(code), "{arguments:?}: {}", text(&ran));
         assert!(text(&ran).contains(expected), "{arguments:?}: {}", text(&ran));
         assert!(ran.stdout.is_empty(), "mistakes go to standard error");
     }
-    let first = run(carolina(), &["generate", "channel", "TwiceChannel"], &folder).await;
+    let first = run(program::path("carolina"), &["generate", "channel", "TwiceChannel"], &folder).await;
     assert!(first.status.success(), "{}", text(&first));
-    let second = run(carolina(), &["generate", "channel", "TwiceChannel"], &folder).await;
+    let second = run(program::path("carolina"), &["generate", "channel", "TwiceChannel"], &folder).await;
     assert!(!second.status.success() && text(&second).contains("is there already"), "{}", text(&second));
     assert!(!folder.join("x").exists());
     std::fs::remove_dir_all(&folder).unwrap();

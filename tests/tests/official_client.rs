@@ -1,14 +1,11 @@
 //! The official JavaScript client, over both transports; and the quickstart as it is documented.
 
-use std::{path::Path, process::Stdio, time::Duration};
+use std::{path::Path, time::Duration};
 
 use carolina_sockets::{Args, Data, EventError, Handshake, Socket, channel, on, testing::TestService};
-use carolina_sockets_tests::{by_hand, start};
+use carolina_sockets_tests::{by_hand, program, start};
 use serde_json::{Value, json};
-use tokio::{
-    io::{AsyncBufReadExt, BufReader},
-    process::Command,
-};
+use tokio::process::Command;
 
 #[channel]
 #[derive(Default)]
@@ -113,31 +110,11 @@ async fn the_official_client_over_polling_with_upgrade() {
     node("client.mjs", &[&service.url(), "polling,websocket"]).await;
 }
 
-/// Another program of this workspace, already built.
-fn program(name: &str) -> std::path::PathBuf {
-    let mut path = std::env::current_exe().unwrap();
-    while path.file_name().is_some_and(|name| name != "deps") {
-        path.pop();
-    }
-    path.pop();
-    path.join(name)
-}
-
 #[tokio::test]
 async fn the_quickstart_serves_its_client_and_ends_in_order() {
-    let program = program("quickstart");
-    assert!(program.exists(), "`cargo build -p quickstart` comes first; `make test` does it");
-    let mut server = Command::new(program)
-        .env("CAROLINA_BIND", "127.0.0.1:0")
-        .stdout(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(server.stdout.take().unwrap()).lines();
-    let first = lines.next_line().await.unwrap().unwrap();
-    let url = first.strip_prefix("listening on ").expect("it says where it listens").to_owned();
+    let mut server = program::start(&mut Command::new(program::path("quickstart"))).await;
     let mut table = String::new();
-    while let Some(line) = lines.next_line().await.unwrap() {
+    while let Some(line) = server.lines.next_line().await.unwrap() {
         table.push_str(&line);
         if line.contains("/custom") {
             break;
@@ -146,14 +123,14 @@ async fn the_quickstart_serves_its_client_and_ends_in_order() {
     assert!(table.contains("MainChannel") && table.contains("MyCustomChannel") && table.contains("checkin"), "{table}");
 
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/quickstart");
-    let ran = Command::new("node").args(["client.mjs", &url]).current_dir(folder).output();
+    let ran = Command::new("node").args(["client.mjs", &server.url]).current_dir(folder).output();
     let ran = tokio::time::timeout(Duration::from_secs(30), ran).await.unwrap().unwrap();
     let out = String::from_utf8_lossy(&ran.stdout).into_owned() + &String::from_utf8_lossy(&ran.stderr);
     assert!(ran.status.success() && out.contains("acknowledged: { number: 1 }"), "{out}");
 
-    let id = server.id().unwrap().to_string();
+    let id = server.process.id().unwrap().to_string();
     assert!(Command::new("kill").args(["-TERM", &id]).status().await.unwrap().success());
-    let status = tokio::time::timeout(Duration::from_secs(20), server.wait()).await.unwrap().unwrap();
+    let status = tokio::time::timeout(Duration::from_secs(20), server.process.wait()).await.unwrap().unwrap();
     assert_eq!(status.code(), Some(0));
 }
 
@@ -169,7 +146,7 @@ async fn start_up_mistakes_are_one_clear_message_and_exit_code_1() {
         (vec![("CAROLINA_LIMITS__MAILBX", "1")], "did you mean `mailbox`?"),
         (vec![("CAROLINA_SESSION__STORE", "mysql://u:secret@h/d")], "`mysql://u:***@h/d`"),
     ] {
-        let ran = Command::new(program("quickstart")).envs(variables).kill_on_drop(true).output();
+        let ran = Command::new(program::path("quickstart")).envs(variables).kill_on_drop(true).output();
         let ran = tokio::time::timeout(Duration::from_secs(20), ran).await.unwrap().unwrap();
         let err = String::from_utf8_lossy(&ran.stderr);
         assert_eq!(ran.status.code(), Some(1), "{err}");

@@ -6,10 +6,7 @@ use crate::{
     config::Config,
     error::Result,
     plan::{MountPlan, Plan, PlanOptions},
-    registry::{
-        Registry,
-        row::{HandlerRow, On, Options},
-    },
+    registry::{Registry, row::Options},
 };
 
 /// What would be mounted.
@@ -31,7 +28,7 @@ fn as_json(plan: &Plan) -> String {
     let channel = |mount: &MountPlan| {
         let handlers = mount.handlers.iter().map(|row| {
             json!({
-                "on": words(row),
+                "on": row.on.words(),
                 "method": row.method,
                 "concurrent": row.options.concurrent,
                 "timeout_ms": row.options.timeout.map(|timeout| timeout.as_millis() as u64),
@@ -67,7 +64,7 @@ fn as_table(plan: &Plan, colours: bool) -> String {
         let rows: Vec<[String; 3]> = mount
             .handlers
             .iter()
-            .map(|row| [words(row).join(", "), options(&row.options), row.location.to_string()])
+            .map(|row| [row.on.words().join(", "), options(&row.options), row.location.to_string()])
             .collect();
         let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
         let (first, second) = (width(0), width(1));
@@ -76,17 +73,6 @@ fn as_table(plan: &Plan, colours: bool) -> String {
         }
     }
     lines.join("\n")
-}
-
-fn words(row: &HandlerRow) -> Vec<String> {
-    match row.on {
-        On::Events(names) => names.iter().map(|name| format!("\"{name}\"")).collect(),
-        On::Any => vec!["any".to_owned()],
-        On::Authorize => vec!["authorize".to_owned()],
-        On::Connect => vec!["connect".to_owned()],
-        On::Disconnect => vec!["disconnect".to_owned()],
-        On::Init => vec!["init".to_owned()],
-    }
 }
 
 fn options(options: &Options) -> String {

@@ -10,6 +10,54 @@ const KEYWORDS: [&str; 52] = [
     "trait", "true", "try", "type", "typeof", "unsafe", "unsized", "use", "virtual", "where", "while", "yield",
 ];
 
+/// What a channel's file has by these names already: the prelude's, the standard library's and the test's.
+const TAKEN: [&str; 40] = [
+    "Ack",
+    "Args",
+    "AtomicBool",
+    "AtomicI64",
+    "AtomicU32",
+    "AtomicU64",
+    "AtomicUsize",
+    "Box",
+    "Bytes",
+    "ChannelHandle",
+    "Clone",
+    "Data",
+    "Debug",
+    "Default",
+    "Deserialize",
+    "DisconnectReason",
+    "Err",
+    "Event",
+    "EventError",
+    "Handshake",
+    "Identify",
+    "Identity",
+    "None",
+    "Ok",
+    "Option",
+    "Relaxed",
+    "Result",
+    "Send",
+    "Serialize",
+    "Session",
+    "Socket",
+    "Sockets",
+    "Some",
+    "State",
+    "String",
+    "TestService",
+    "TryData",
+    "User",
+    "UserKey",
+    "Vec",
+];
+
+/// What an application depends on, so that it cannot have the same name itself.
+const PACKAGES: [&str; 10] =
+    ["alloc", "automod", "axum", "carolina-sockets", "carolina_sockets", "core", "serde", "std", "test", "tokio"];
+
 /// A struct's name.
 pub(super) fn check_struct(name: &str) -> Result {
     let mut characters = name.chars();
@@ -25,6 +73,17 @@ pub(super) fn check_struct(name: &str) -> Result {
     if !name.starts_with(|first: char| first.is_ascii_uppercase()) || name.contains('_') {
         return Err(mistake(format!("a struct's name is written in capitals, as `{}`", camel(name))));
     }
+    if TAKEN.contains(&name) {
+        return Err(mistake(format!(
+            "`{name}` is what a channel uses by that name; choose another, as `{name}Channel`"
+        )));
+    }
+    let module = split(name, '_');
+    if KEYWORDS.contains(&module.as_str()) {
+        return Err(mistake(format!(
+            "the module of `{name}` would be `{module}`, a word that Rust keeps for itself; choose another, as `{name}Channel`"
+        )));
+    }
     Ok(())
 }
 
@@ -32,7 +91,10 @@ pub(super) fn check_struct(name: &str) -> Result {
 pub(super) fn check_package(name: &str) -> Result {
     let sound = name.starts_with(|first: char| first.is_ascii_alphabetic())
         && name.chars().all(|character| character.is_ascii_alphanumeric() || matches!(character, '-' | '_'));
-    match sound && !KEYWORDS.contains(&name) && name != "test" {
+    if PACKAGES.contains(&name) {
+        return Err(mistake(format!("`{name}` is a package that the application uses; choose another name")));
+    }
+    match sound && !KEYWORDS.contains(&name) {
         true => Ok(()),
         false => Err(mistake(format!(
             "`{name}` cannot name a package: it is made of letters, digits, `-` and `_`, begins with a letter, and is no word of Rust"
@@ -83,14 +145,27 @@ mod tests {
             ("", "no Rust identifier"),
             ("../x", "no Rust identifier"),
             ("Self", "keeps for itself"),
+            ("Mod", "the module of `Mod` would be `mod`"),
+            ("Data", "choose another, as `DataChannel`"),
             ("Größe", "no Rust identifier"),
         ] {
             let error = check_struct(name).unwrap_err().to_string();
             assert!(error.contains(expected), "{name}: {error}");
         }
         assert!(check_package("my-app").is_ok());
-        for name in ["", "7", "a b", "fn", "test", "a/b"] {
+        for name in ["", "7", "a b", "fn", "test", "a/b", "tokio"] {
             assert!(check_package(name).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn no_channel_takes_a_name_of_the_prelude() {
+        let (_, prelude) = include_str!("../lib.rs").split_once("pub mod prelude {").unwrap();
+        let (prelude, _) = prelude.split_once("\n}").unwrap();
+        let words = prelude.split(|character: char| !character.is_ascii_alphanumeric());
+        for name in words.filter(|word| word.starts_with(|first: char| first.is_ascii_uppercase())) {
+            // The one name that is only passed through.
+            assert!(name == "Ordering" || TAKEN.contains(&name), "{name}");
         }
     }
 

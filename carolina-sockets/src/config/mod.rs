@@ -113,7 +113,8 @@ pub struct Limits {
     pub mailbox: usize,
     /// Packets that may wait to be sent to one client. Default 1024.
     pub send_buffer: usize,
-    /// Events per second and connection; as many may come at once. Default 100.
+    /// Events per second and connection; as many may come at once. Default 100. Those beyond are refused
+    /// (`rate_limited`), and a client that goes on all the same is read from a few thousand times a second at most.
     pub events_per_second: u32,
     /// Connections in all. Default 100000.
     pub connections: usize,

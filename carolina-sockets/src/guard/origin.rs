@@ -18,6 +18,11 @@ impl Origins {
         uri: &Uri,
         behind_proxy: bool,
     ) -> Result<Option<HeaderValue>, String> {
+        for (name, what) in [(header::ORIGIN, "origin"), (header::HOST, "host")] {
+            if headers.get_all(name).iter().count() > 1 {
+                return Err(format!("a request names its {what} once"));
+            }
+        }
         let Some(value) = headers.get(header::ORIGIN) else {
             // Browsers name the origin on whatever a script can read. What is left are images, scripts and the
             // like of other sites, which have no business here.
@@ -101,6 +106,19 @@ mod tests {
         assert!(check(Some("https://app.example"), "app.example:443", &[]));
         assert!(check(Some("http://127.0.0.1:3000"), "127.0.0.1:3000", &[]));
         assert!(check(Some("https://other.example"), "app.example", &["https://OTHER.example:443"]));
+    }
+
+    #[test]
+    fn r14_no_request_names_two_origins_or_hosts() {
+        for name in [header::ORIGIN, header::HOST] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, "app.example".parse().unwrap());
+            headers.insert(header::ORIGIN, "https://app.example".parse().unwrap());
+            let check = |headers: &HeaderMap| Origins::new(&[]).check(headers, &Uri::from_static("/socket.io/"), false);
+            assert!(check(&headers).is_ok());
+            headers.append(name, "https://evil.example".parse().unwrap());
+            assert!(check(&headers).is_err());
+        }
     }
 
     #[test]

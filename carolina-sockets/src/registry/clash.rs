@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     Driver, Registry,
-    row::{ChannelRow, HandlerRow, On},
+    row::{ChannelRow, HandlerRow},
 };
 use crate::{channel::MainChannel, private::channel_type};
 
@@ -65,15 +65,7 @@ pub(crate) fn handler_clashes(driver: &Driver) -> Vec<String> {
     let mut found = Vec::new();
     let mut seen: BTreeMap<String, &HandlerRow> = BTreeMap::new();
     for row in &driver.handlers {
-        let what: Vec<String> = match row.on {
-            On::Events(names) => names.iter().map(|name| format!("\"{name}\"")).collect(),
-            On::Any => vec!["any".to_owned()],
-            On::Authorize => vec!["authorize".to_owned()],
-            On::Connect => vec!["connect".to_owned()],
-            On::Disconnect => vec!["disconnect".to_owned()],
-            On::Init => vec!["init".to_owned()],
-        };
-        for what in what {
+        for what in row.on.words() {
             if let Some(first) = seen.insert(what.clone(), row) {
                 found.push(format!(
                     "`{}` has two handlers for #[on({what})]: `{}` ({}) and `{}` ({})",
@@ -88,6 +80,7 @@ pub(crate) fn handler_clashes(driver: &Driver) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::registry::row::On;
     use crate::registry::sample::{A, B, channel, handler};
 
     fn told(registry: Registry, expected: &[(&str, u32, u32)]) {

@@ -94,6 +94,20 @@ pub enum On {
     Init,
 }
 
+impl On {
+    /// What stands in the attribute's brackets, a word each.
+    pub(crate) fn words(self) -> Vec<String> {
+        match self {
+            Self::Events(names) => names.iter().map(|name| format!("\"{name}\"")).collect(),
+            Self::Any => vec!["any".to_owned()],
+            Self::Authorize => vec!["authorize".to_owned()],
+            Self::Connect => vec!["connect".to_owned()],
+            Self::Disconnect => vec!["disconnect".to_owned()],
+            Self::Init => vec!["init".to_owned()],
+        }
+    }
+}
+
 /// The options of one `#[on]`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Options {
