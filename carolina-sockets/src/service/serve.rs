@@ -7,6 +7,12 @@ use hyper_util::{
 };
 use tokio::net::{TcpListener, TcpStream};
 use tower_layer::Layer;
+use tracing_subscriber::{
+    Layer as _,
+    filter::{LevelFilter, Targets},
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
 
 use super::{Builder, Sockets, set_global};
 use crate::{
@@ -132,15 +138,22 @@ impl fmt::Debug for Serve {
     }
 }
 
+/// Logs to the error stream what `RUST_LOG` asks for, `info` by default.
 fn start_log() {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    // An application that has set its own keeps it.
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let wanted = std::env::var("RUST_LOG").unwrap_or_default();
+    let wanted = if wanted.trim().is_empty() { "info" } else { wanted.trim() };
+    let (filter, mistake) = match wanted.parse::<Targets>() {
+        Ok(filter) => (filter, None),
+        Err(error) => (Targets::new().with_default(LevelFilter::INFO), Some(error)),
+    };
+    let log = tracing_subscriber::fmt::layer()
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
-        .with_writer(std::io::stderr)
-        .try_init();
+        .with_writer(std::io::stderr);
+    // An application that has set its own keeps it.
+    let set = tracing_subscriber::registry().with(log.with_filter(filter)).try_init();
+    if let (Ok(()), Some(error)) = (set, mistake) {
+        tracing::warn!("RUST_LOG is `{wanted}`: {error}; write it as `info,carolina_sockets=debug`. Logging at `info`");
+    }
 }
 
 fn check_directory(directory: &std::path::Path) -> Result {

@@ -72,6 +72,8 @@ impl ClientError {
             message: String,
             details: Option<Value>,
         }
+        // Most answers are none, and to say so as an error takes longer than the rest of reading them.
+        answer.get("error")?;
         let Failure { error } = Failure::deserialize(answer).ok()?;
         Some(Self::Rejected { code: error.code, message: error.message, details: error.details })
     }

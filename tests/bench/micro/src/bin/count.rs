@@ -8,8 +8,8 @@ use anyhow::{Context, Result, ensure};
 
 /// What is counted, the program that does it, and how often in either run.
 const SCENARIOS: [(&str, &str, &[&str], u64, u64); 6] = [
-    ("one event, there and back, 1 event declared", "bench-dispatch", &["narrow"], 200, 1200),
-    ("one event, there and back, 1,000 events declared", "bench-dispatch", &["wide"], 200, 1200),
+    ("one event, there and back, 1 event declared", "bench-dispatch", &["narrow"], 1_000, 21_000),
+    ("one event, there and back, 1,000 events declared", "bench-dispatch", &["wide"], 1_000, 21_000),
     ("start-up with 1 channel", "bench-start-1", &[], 1, 5),
     ("start-up with 10 channels", "bench-start-10", &[], 1, 5),
     ("start-up with 100 channels", "bench-start-100", &[], 1, 5),
