@@ -7,7 +7,10 @@ use std::{fmt, sync::Arc};
 use serde::{Serialize, de::DeserializeOwned};
 use socketioxide_core::{
     Sid, Value,
-    adapter::{BroadcastFlags, BroadcastOptions, CoreAdapter, Room, errors::BroadcastError},
+    adapter::{
+        BroadcastFlags, BroadcastOptions, CoreAdapter, Room,
+        errors::{BroadcastError, SocketError},
+    },
     packet::Packet,
     parser::Parse,
 };
@@ -244,7 +247,11 @@ impl Broadcast {
         let packet = self.packet(event, data)?;
         match self.backplane()?.broadcast(packet, self.options.clone()).await {
             Ok(()) => Ok(Delivery::default()),
-            Err(BroadcastError::Socket(errors)) => Ok(count_missed(self.channel.path(), event, errors.len())),
+            Err(BroadcastError::Socket(errors)) => {
+                // Those who are leaving miss nothing.
+                let full = errors.iter().filter(|error| matches!(error, SocketError::InternalChannelFull)).count();
+                Ok(if full == 0 { Delivery::default() } else { count_missed(self.channel.path(), event, full) })
+            }
             Err(error) => Err(Error::Backplane(error.to_string())),
         }
     }
@@ -339,7 +346,7 @@ impl fmt::Debug for Broadcast {
 /// Counts and logs clients that missed a broadcast, because their buffers are full (rule R9).
 pub(crate) fn count_missed(path: &str, event: &str, missed: usize) -> Delivery {
     metrics::counter!("carolina_sockets_missed_total", "channel" => path.to_owned()).increment(missed as u64);
-    let message = format!("`{event}` on `{path}` missed {missed} clients, whose buffers are full");
+    let message = format!("`{event}` on `{path}` missed clients whose buffers are full ({missed} of them)");
     crate::guard::refused(crate::guard::Cause::Missed, &message);
     Delivery { missed }
 }

@@ -192,6 +192,11 @@ impl Desk {
         "returned"
     }
 
+    #[on("optional")]
+    fn optional(&self, Data((a, b)): Data<(u8, Option<String>)>) -> Vec<String> {
+        vec![a.to_string(), b.unwrap_or_default()]
+    }
+
     #[on("two")]
     fn two(&self, Data((a, b)): Data<(u8, String)>) -> (String, u8) {
         (b, a)
@@ -363,6 +368,11 @@ async fn r7_success_acknowledges_with_the_value() {
     let mut client = service.connect("/desk").await.unwrap();
     assert_eq!(client.request::<Value>("checkin", json!({ "desk": "AB" })).await.unwrap(), json!({ "number": 2 }));
     assert_eq!(client.request::<(String, u8)>("two", (1, "x")).await.unwrap(), ("x".to_owned(), 1));
+    // An argument that did not come is `null`.
+    assert_eq!(client.request::<Vec<String>>("optional", (1, "x")).await.unwrap(), ["1", "x"]);
+    assert_eq!(client.request::<Vec<String>>("optional", 1).await.unwrap(), ["1", ""]);
+    let error = client.request::<Value>("two", 1).await.unwrap_err();
+    assert!(error.to_string().contains("[1]"), "{error}");
     let reversed: (i64, i64, i64) = client.request("all", (1, 2, 3)).await.unwrap();
     assert_eq!(reversed, (3, 2, 1));
     let bytes = Bytes::from_static(&[0, 1, 2, 255]);

@@ -125,6 +125,7 @@ async fn wrong_command_lines_are_told_what_is_wrong() {
     }
     let first = run(program::path("carolina"), &["generate", "channel", "TwiceChannel"], &folder).await;
     assert!(first.status.success(), "{}", text(&first));
+    assert!(text(&first).contains("automod::dir!(\"src/channels\")"), "nothing takes it in: {}", text(&first));
     let second = run(program::path("carolina"), &["generate", "channel", "TwiceChannel"], &folder).await;
     assert!(!second.status.success() && text(&second).contains("is there already"), "{}", text(&second));
     assert!(!folder.join("x").exists());

@@ -135,6 +135,43 @@ async fn r9_a_reader_that_catches_up_loses_nothing() {
 }
 
 #[tokio::test]
+async fn routes_emit_by_an_extractor() {
+    use axum::{Router, body::Body, routing::post};
+
+    async fn notify(sockets: Sockets) -> Result<(), String> {
+        let feed = sockets.of::<Feed>().map_err(|error| error.to_string())?;
+        feed.emit("news", "from a route").await.map(drop).map_err(|error| error.to_string())
+    }
+
+    let builder = by_hand().state(Arc::new(Shared::default())).mount::<Feed>("/feed");
+    let routes = Router::new().route("/notify", post(notify));
+    let service = start(builder).await.router(routes);
+    let mut client = service.connect("/feed").await.unwrap();
+    let answer = service.http(http::Request::post("/notify").body(Body::empty()).unwrap()).await;
+    assert_eq!(answer.status(), 200);
+    assert_eq!(client.expect::<String>("news").await.unwrap(), "from a route");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r9_those_who_leave_have_missed_nothing() {
+    // Room for all that is emitted, so that nobody can miss anything for the want of it.
+    let (service, _) = feed(4096).await;
+    let channel = service.sockets().channel("/feed").unwrap();
+    for _ in 0..20 {
+        let mut clients = Vec::new();
+        for _ in 0..10 {
+            clients.push(RawSocket::join(&service.url(), "/feed").await);
+        }
+        let leaving = tokio::spawn(async move { drop(clients) });
+        for _ in 0..200 {
+            assert_eq!(channel.emit("news", "bye").await.unwrap().missed(), 0);
+            tokio::task::yield_now().await;
+        }
+        leaving.await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn r9_a_broadcast_counts_whom_it_missed() {
     let (service, _) = feed(8).await;
     let mut slow = RawSocket::join(&service.url(), "/feed").await;

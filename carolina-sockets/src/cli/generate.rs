@@ -28,6 +28,14 @@ pub(super) fn channel(root: &Path, struct_name: &str, path: Option<&str>, privat
     Ok(file)
 }
 
+/// Whether the application takes in what is in `src/channels`.
+pub(super) fn is_linked(root: &Path) -> bool {
+    ["main.rs", "lib.rs"].iter().any(|file| {
+        let source = std::fs::read_to_string(root.join("src").join(file)).unwrap_or_default();
+        source.contains("src/channels") || source.contains("mod channels;")
+    })
+}
+
 /// Has cargo compile a file anew: it does not notice a new file that a macro looks for.
 fn touch(file: &Path) {
     // Where there is no such file, the application is built in a way of its own.

@@ -87,6 +87,15 @@ impl Generate {
         let Self::Channel(GenerateChannel { name, path, private }) = self;
         let written = generate::channel(std::path::Path::new("."), &name, path.as_deref(), private)?;
         println!("wrote {}", written.display());
+        if !generate::is_linked(std::path::Path::new(".")) {
+            println!(
+                "\nnothing in src/main.rs or src/lib.rs takes it in yet; this does, and every channel after it:\n"
+            );
+            println!("    mod channels {{ automod::dir!(\"src/channels\"); }}\n");
+            println!(
+                "with `cargo add automod`, and `carolina-sockets` with the feature `testing` among the dev-dependencies"
+            );
+        }
         Ok(())
     }
 }

@@ -2,7 +2,10 @@ use std::{fmt, marker::PhantomData};
 
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
-    de::{DeserializeOwned, DeserializeSeed, Error as _, IgnoredAny, SeqAccess, Visitor, value::SeqAccessDeserializer},
+    de::{
+        DeserializeOwned, DeserializeSeed, Error as _, IgnoredAny, SeqAccess, Visitor,
+        value::{SeqAccessDeserializer, UnitDeserializer},
+    },
     ser::SerializeTuple,
 };
 use serde_path_to_error::Track;
@@ -106,12 +109,13 @@ fn read<T: DeserializeOwned>(payload: &Value, all: bool) -> Result<T, EventError
     if attachments.as_ref().is_some_and(|attachments| !attachments.is_empty()) {
         return read_binary(payload, all);
     }
+    let pad = is_de_tuple::<T>();
     // The fast way first. Only a payload that is refused pays for finding out where it went wrong.
-    if let Ok(value) = arguments(text, Arguments { all, payload: Plain(PhantomData) }) {
+    if let Ok(value) = arguments(text, Arguments { all, pad, payload: Plain(PhantomData) }) {
         return Ok(value);
     }
     let mut track = Track::new();
-    match arguments(text, Arguments { all, payload: Tracked(&mut track, PhantomData) }) {
+    match arguments(text, Arguments { all, pad, payload: Tracked(&mut track, PhantomData) }) {
         Ok(value) => Ok(value),
         Err(error) => Err(invalid(&track.path().to_string(), &error.to_string())),
     }
@@ -154,6 +158,8 @@ fn arguments<'de, S: Missing<'de>>(text: &'de str, seed: Arguments<S>) -> serde_
 /// Visits the packet's array.
 struct Arguments<S> {
     all: bool,
+    /// Whether arguments that did not come read as `null`. Only for what asks for a number of them.
+    pad: bool,
     payload: S,
 }
 
@@ -172,7 +178,8 @@ impl<'de, S: Missing<'de>> Visitor<'de> for Arguments<S> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<S::Value, A::Error> {
         sequence.next_element::<IgnoredAny>()?;
         if self.all {
-            let value = self.payload.deserialize(SeqAccessDeserializer::new(&mut sequence))?;
+            let padded = Padded { sequence: &mut sequence, pad: self.pad };
+            let value = self.payload.deserialize(SeqAccessDeserializer::new(padded))?;
             while sequence.next_element::<IgnoredAny>()?.is_some() {}
             return Ok(value);
         }
@@ -184,6 +191,25 @@ impl<'de, S: Missing<'de>> Visitor<'de> for Arguments<S> {
             (Some(value), _) => Ok(value),
             (None, Some(seed)) => seed.missing(),
             (None, None) => Err(A::Error::custom("an argument that is not there")),
+        }
+    }
+}
+
+/// A sequence behind whose end there are `null`s.
+struct Padded<'a, A> {
+    sequence: &'a mut A,
+    pad: bool,
+}
+
+impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Padded<'_, A> {
+    type Error = A::Error;
+
+    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, A::Error> {
+        let mut seed = Some(seed);
+        let value = self.sequence.next_element_seed(Once(&mut seed))?;
+        match seed {
+            Some(seed) if self.pad && value.is_none() => seed.deserialize(UnitDeserializer::new()).map(Some),
+            _ => Ok(value),
         }
     }
 }
@@ -214,7 +240,7 @@ impl<'de, T: Deserialize<'de>> DeserializeSeed<'de> for Plain<T> {
 
 impl<'de, T: Deserialize<'de>> Missing<'de> for Plain<T> {
     fn missing<E: serde::de::Error>(self) -> Result<T, E> {
-        T::deserialize(serde::de::value::UnitDeserializer::new())
+        T::deserialize(UnitDeserializer::new())
     }
 }
 

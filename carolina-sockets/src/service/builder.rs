@@ -131,7 +131,7 @@ impl Builder {
                 "web sockets are off: {}",
                 match config.use_sockets {
                     Some(false) => "`use_sockets` is false",
-                    _ => "no channel is declared, none is configured, and `use_sockets` is not true",
+                    _ => "no channel is declared or configured, but for disabled ones, and `use_sockets` is not true",
                 }
             );
         }

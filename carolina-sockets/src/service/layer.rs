@@ -4,13 +4,13 @@ use std::{
     task::{Context, Poll},
 };
 
-use axum::{BoxError, body::Body};
+use axum::{BoxError, body::Body, extract::FromRequestParts};
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{Inner, compact::compact, upgrade};
+use super::{Inner, Sockets, compact::compact, upgrade};
 use crate::{
     guard::{Cause, Peer, Refusal, refused},
     private::BoxFuture,
@@ -70,13 +70,31 @@ where
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+    fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
         if self.sockets.engine.is_some() && is_below(request.uri().path(), &self.sockets.config.transport.path) {
             let sockets = self.sockets.clone();
             return Box::pin(async move { Ok(answer(&sockets, request.map(Body::new)).await) });
         }
+        request.extensions_mut().insert(Sockets::from(self.sockets.clone()));
         let response = self.inner.call(request);
         Box::pin(async move { Ok(response.await?.map(Body::new)) })
+    }
+}
+
+/// The service, in the routes that it serves or that are below its [`layer`](Sockets::layer): `async fn notify(sockets:
+/// Sockets)`. Unlike [`sockets()`](crate::sockets) it is there in embedded services and in tests too.
+///
+/// # Errors
+///
+/// 500 where no such layer is above the route.
+impl<S: Sync> FromRequestParts<S> for Sockets {
+    type Rejection = (StatusCode, &'static str);
+
+    async fn from_request_parts(parts: &mut http::request::Parts, _: &S) -> Result<Self, Self::Rejection> {
+        parts.extensions.get::<Self>().cloned().ok_or_else(|| {
+            tracing::error!("a route asks for `Sockets`, and there is no `Sockets::layer()` above it");
+            (StatusCode::INTERNAL_SERVER_ERROR, "internal")
+        })
     }
 }
 

@@ -9,6 +9,7 @@ mod channels {
 use axum::{
     Form, Json, Router,
     extract::State,
+    http::StatusCode,
     response::Redirect,
     routing::{get, post},
 };
@@ -22,27 +23,33 @@ struct Login {
     name: String,
 }
 
+type Answer<T> = Result<T, (StatusCode, String)>;
+
+fn failed(error: impl std::fmt::Display) -> (StatusCode, String) {
+    (StatusCode::INTERNAL_SERVER_ERROR, format!("that did not work: {error}"))
+}
+
 /// Logs in whoever gives a name. A real application asks for more.
-async fn login(session: Session, Form(login): Form<Login>) -> Result<Redirect, String> {
+async fn login(session: Session, Form(login): Form<Login>) -> Answer<Redirect> {
     let name = login.name.trim();
     if name.is_empty() || name.chars().count() > 24 || name.chars().any(char::is_control) {
         return Ok(Redirect::to("/?refused"));
     }
     // Whoever knew the session before the log-in does not know it after.
-    session.cycle_id().await.map_err(|error| error.to_string())?;
-    session.insert("user_id", name).await.map_err(|error| error.to_string())?;
+    session.cycle_id().await.map_err(failed)?;
+    session.insert("user_id", name).await.map_err(failed)?;
     Ok(Redirect::to("/"))
 }
 
 /// Logs out, on every tab of this browser.
-async fn logout(session: Session) -> Result<Redirect, String> {
-    session.flush().await.map_err(|error| error.to_string())?;
+async fn logout(session: Session) -> Answer<Redirect> {
+    session.flush().await.map_err(failed)?;
     Ok(Redirect::to("/"))
 }
 
 /// Who the page belongs to.
-async fn me(State(house): State<House>, session: Session) -> Result<Json<Value>, String> {
-    let user: Option<String> = session.get("user_id").await.map_err(|error| error.to_string())?;
+async fn me(State(house): State<House>, session: Session) -> Answer<Json<Value>> {
+    let user: Option<String> = session.get("user_id").await.map_err(failed)?;
     let moderator = user.as_deref().is_some_and(|user| house.is_moderator(user));
     Ok(Json(json!({ "user": user, "moderator": moderator })))
 }

@@ -3,10 +3,11 @@
 use axum::{
     Form, Router,
     extract::Query,
+    http::StatusCode,
     response::{Html, Redirect},
     routing::{get, post},
 };
-use carolina_sockets::{http::Session, prelude::*, sockets};
+use carolina_sockets::{http::Session, prelude::*};
 
 /// For those who are logged in. Nothing more has to be said: `private` lets in only sockets with a user.
 #[channel("/account", private)]
@@ -31,11 +32,13 @@ struct Notice {
     text: String,
 }
 
-fn failed(error: impl std::fmt::Display) -> String {
-    format!("that did not work: {error}")
+type Answer<T> = Result<T, (StatusCode, String)>;
+
+fn failed(error: impl std::fmt::Display) -> (StatusCode, String) {
+    (StatusCode::INTERNAL_SERVER_ERROR, format!("that did not work: {error}"))
 }
 
-async fn page(session: Session) -> Result<Html<String>, String> {
+async fn page(session: Session) -> Answer<Html<String>> {
     let user: Option<String> = session.get("user_id").await.map_err(failed)?;
     let body = match user {
         None => include_str!("login.html").to_owned(),
@@ -45,24 +48,28 @@ async fn page(session: Session) -> Result<Html<String>, String> {
 }
 
 /// Logs in whoever gives a name. A real application asks for more.
-async fn login(session: Session, Form(login): Form<Login>) -> Result<Redirect, String> {
+async fn login(session: Session, Form(login): Form<Login>) -> Answer<Redirect> {
+    let name = login.name.trim();
+    if name.is_empty() {
+        return Err((StatusCode::BAD_REQUEST, "a name, please".to_owned()));
+    }
     // Whoever knew the session before the log-in does not know it after.
     session.cycle_id().await.map_err(failed)?;
-    session.insert("user_id", login.name.trim()).await.map_err(failed)?;
+    session.insert("user_id", name).await.map_err(failed)?;
     Ok(Redirect::to("/"))
 }
 
 /// Logs out. The sockets of this session leave `/account` before the answer is sent.
-async fn logout(session: Session) -> Result<Redirect, String> {
+async fn logout(session: Session) -> Answer<Redirect> {
     session.flush().await.map_err(failed)?;
     Ok(Redirect::to("/"))
 }
 
 /// Tells all tabs of whoever asks.
-async fn notify(session: Session, Query(notice): Query<Notice>) -> Result<(), String> {
+async fn notify(sockets: Sockets, session: Session, Query(notice): Query<Notice>) -> Answer<()> {
     let user: Option<String> = session.get("user_id").await.map_err(failed)?;
-    let user = user.ok_or("log in first")?;
-    let account = sockets().of::<Account>().map_err(failed)?;
+    let user = user.ok_or((StatusCode::UNAUTHORIZED, "log in first".to_owned()))?;
+    let account = sockets.of::<Account>().map_err(failed)?;
     account.emit_to_user(&user, "notice", &notice.text).await.map_err(failed)?;
     Ok(())
 }
