@@ -14,7 +14,7 @@ use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 use ipnet::IpNet;
 
 use crate::error::{Error, Result};
-use source::{Place, Source};
+use source::{DEFAULT_FILE, Place, Source};
 
 pub(crate) use check::channel_path;
 pub(crate) use shown::without_password;
@@ -162,7 +162,13 @@ impl Config {
     /// [`Error::Config`] with every mistake at once: each with file and line or the variable's name, the key, what is
     /// wrong with it and what would be right.
     pub fn load() -> Result<Self> {
-        read::read(&Source::system())
+        let source = Source::system();
+        let config = read::read(&source)?;
+        match &source.file {
+            Some((name, _)) => tracing::info!("configured by `{name}`"),
+            None => tracing::info!("no `{DEFAULT_FILE}` in this folder: the defaults hold"),
+        }
+        Ok(config)
     }
 
     /// Reads a configuration from TOML text; `name` is what messages call it. The environment has no part in it.

@@ -7,7 +7,7 @@ use std::{
 };
 
 /// The file that is read when `CAROLINA_CONFIG` names none.
-const DEFAULT_FILE: &str = "config/web_sockets.toml";
+pub(super) const DEFAULT_FILE: &str = "config/web_sockets.toml";
 /// What the variables begin with.
 pub(super) const PREFIX: &str = "CAROLINA_";
 /// The variable that names the file.

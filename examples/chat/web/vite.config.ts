@@ -7,5 +7,13 @@ export default defineConfig({
     alias: { "carolina-sockets": fileURLToPath(new URL("../../../carolina-sockets/frontend/src/index.ts", import.meta.url)) },
     dedupe: ["socket.io-client"],
   },
-  server: { proxy: { "/socket.io": { target: "http://127.0.0.1:3000", ws: true }, "/me": "http://127.0.0.1:3000" } },
+  // `npm run dev` beside a running chat: the page is Vite's, everything else the chat's.
+  server: {
+    proxy: {
+      "/socket.io": { target: "http://127.0.0.1:3000", ws: true },
+      "/me": "http://127.0.0.1:3000",
+      "/login": "http://127.0.0.1:3000",
+      "/logout": "http://127.0.0.1:3000",
+    },
+  },
 });
