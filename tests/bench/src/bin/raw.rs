@@ -2,8 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use anyhow::{Context, Result};
-use axum::Router;
+use anyhow::{Context, Result, bail};
+use axum::{Router, serve::ListenerExt};
 use carolina_bench::contract::{News, OTHERS, ROOMS, room};
 use socketioxide::{
     BroadcastError, SocketIo,
@@ -49,11 +49,19 @@ fn missed(sent: Result<(), BroadcastError>) -> usize {
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let address = std::env::args().nth(1).context("usage: bench-raw ADDRESS:PORT")?;
+    let mut arguments = std::env::args().skip(1);
+    let address = arguments.next().context("usage: bench-raw ADDRESS:PORT [--nodelay]")?;
+    let nodelay = match arguments.next().as_deref() {
+        None => false,
+        Some("--nodelay") => true,
+        Some(other) => bail!("{other}: there is only --nodelay"),
+    };
     let (layer, io) = SocketIo::new_layer();
     io.ns("/", async |socket: SocketRef| on_connect(socket));
     let listener =
         tokio::net::TcpListener::bind(&address).await.with_context(|| format!("cannot listen on {address}"))?;
+    // Off as it is by default, or on as in the library.
+    let listener = listener.tap_io(move |stream| drop(stream.set_nodelay(nodelay)));
     axum::serve(listener, Router::new().layer(layer)).await?;
     Ok(())
 }

@@ -141,6 +141,7 @@ pub(crate) const ROWS: &[Row] = &[
         .goals(&[AtLeast(1.0, Raw)])
         .plot("broadcast to 1,000 clients: deliveries per second"),
     Row::new("the same: out of order", "broadcast_8", "out_of_order", Count).goals(NONE),
+    Row::new("the same, raw with TCP_NODELAY too: deliveries/s", "broadcast_8_nodelay", "messages_per_second", Count),
     Row::new("broadcast to 1,000 rooms: deliveries/s", "rooms", "messages_per_second", Count),
     Row::new("the same: out of order", "rooms", "out_of_order", Count).goals(NONE),
     Row::new("broadcast past capacity: delivered", "overload", "delivered_percent", Percent),

@@ -81,7 +81,7 @@ impl Server {
         program("bench-load").map(drop)
     }
 
-    fn command(self, address: SocketAddr, limits: Limits, core: usize) -> Result<Command> {
+    fn command(self, address: SocketAddr, workload: &Workload, core: usize) -> Result<Command> {
         Ok(match self {
             Self::Node => {
                 let mut command = on_core(core, "node");
@@ -91,6 +91,9 @@ impl Server {
             Self::Raw | Self::Limit => {
                 let mut command = on_core(core, program(&format!("bench-{}", self.name()))?);
                 command.arg(address.to_string());
+                if self == Self::Raw {
+                    command.args(workload.raw);
+                }
                 command
             }
             Self::Carolina => {
@@ -102,7 +105,7 @@ impl Server {
                 }
                 command.env("CAROLINA_BIND", address.to_string()).env("RUST_LOG", "warn");
                 command.env("CAROLINA_SESSION__SECRET", "not a secret: nobody logs in while it is measured");
-                if limits == Limits::Raised {
+                if workload.limits == Limits::Raised {
                     command.env("CAROLINA_LIMITS__EVENTS_PER_SECOND", "100000000");
                     command.env("CAROLINA_LIMITS__MAILBOX", "4096");
                     command.env("CAROLINA_LIMITS__CONNECTIONS_PER_ADDRESS", "100000");
@@ -114,7 +117,7 @@ impl Server {
 
     /// Starts it, lets the load generator do a workload, and ends it.
     pub(crate) fn measure(self, workload: &Workload, quick: bool, cores: Cores, output: &Path) -> Result<Metrics> {
-        let running = Running::start(self, workload.limits, cores.server, output)?;
+        let running = Running::start(self, workload, cores.server, output)?;
         let mut generator = on_core(cores.generator, program("bench-load")?);
         generator.arg("--server").arg(running.address.to_string());
         generator.arg("--process").arg(running.child.id().to_string());
@@ -155,12 +158,12 @@ struct Running {
 }
 
 impl Running {
-    fn start(server: Server, limits: Limits, core: usize, output: &Path) -> Result<Self> {
+    fn start(server: Server, workload: &Workload, core: usize, output: &Path) -> Result<Self> {
         // A free port, given back: nobody else is given it that soon.
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
         let log = output.join(format!("server-{}.log", server.name()));
         let file = fs::File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
-        let mut command = server.command(address, limits, core)?;
+        let mut command = server.command(address, workload, core)?;
         let child = command.stdout(file.try_clone()?).stderr(file).spawn().context("cannot start `taskset`")?;
         let mut running = Self { child, address, log };
         let deadline = Instant::now() + START;
