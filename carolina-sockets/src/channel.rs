@@ -347,6 +347,6 @@ impl fmt::Debug for Broadcast {
 pub(crate) fn count_missed(path: &str, event: &str, missed: usize) -> Delivery {
     metrics::counter!("carolina_sockets_missed_total", "channel" => path.to_owned()).increment(missed as u64);
     let message = format!("`{event}` on `{path}` missed clients whose buffers are full ({missed} of them)");
-    crate::guard::refused(crate::guard::Cause::Missed, &message);
+    crate::guard::undelivered(crate::guard::Cause::Missed, &message);
     Delivery { missed }
 }

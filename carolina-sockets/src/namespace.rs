@@ -174,7 +174,9 @@ impl Mount {
     }
 
     fn register(&self, connection: &Arc<Connection>) {
-        self.connections.write().expect("no panic happens under this lock").insert(connection.sid, connection.clone());
+        let mut connections = self.connections.write().expect("no panic happens under this lock");
+        connections.insert(connection.sid, connection.clone());
+        self.count(connections.len());
     }
 
     /// Drops what is kept of a connection, unless a newer one has taken its place.
@@ -182,7 +184,12 @@ impl Mount {
         let mut connections = self.connections.write().expect("no panic happens under this lock");
         if connections.get(&connection.sid).is_some_and(|current| Arc::ptr_eq(current, connection)) {
             connections.remove(&connection.sid);
+            self.count(connections.len());
         }
+    }
+
+    fn count(&self, sockets: usize) {
+        metrics::gauge!("carolina_sockets_sockets", "channel" => self.path.clone()).set(sockets as f64);
     }
 
     /// Decides whether a client may be on the channel (rule R12).

@@ -97,6 +97,18 @@ impl RawSocket {
     }
 }
 
+/// Fetches a page, head and body.
+pub async fn get(url: &str) -> String {
+    let (host, path) = url.trim_start_matches("http://").split_once('/').expect("a host and a path");
+    let request = format!("GET /{path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+    let mut stream = TcpStream::connect(host).await.expect("the service listens");
+    stream.write_all(request.as_bytes()).await.expect("it takes the request");
+    let mut answer = Vec::new();
+    let read = tokio::time::timeout(crate::DEADLINE, stream.read_to_end(&mut answer)).await;
+    read.expect("it answers in time").expect("it closes in order");
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
 /// Sends bytes over a new connection and reads what comes back until it ends or nothing more comes.
 pub async fn exchange(url: &str, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(url.trim_start_matches("http://")).await.expect("the service listens");

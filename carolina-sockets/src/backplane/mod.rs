@@ -126,7 +126,7 @@ impl From<BackplaneError> for AdapterError {
 #[allow(dead_code, reason = "a process that is alone loses nothing")]
 fn lost(reason: &dyn std::fmt::Display) {
     metrics::counter!("carolina_sockets_backplane_lost_total").increment(1);
-    crate::guard::refused(crate::guard::Cause::Backplane, &format!("other nodes miss an emit: {reason}"));
+    crate::guard::undelivered(crate::guard::Cause::Lost, &format!("other nodes miss an emit: {reason}"));
 }
 
 /// The acknowledgements of a broadcast, whichever way they come.

@@ -23,7 +23,7 @@ use socketioxide_redis::{
 use tokio::sync::mpsc;
 
 use super::{BackplaneError, link::CONNECT, lost};
-use crate::guard::{Cause, refused};
+use crate::guard::{Cause, refused, undelivered};
 
 /// What ours begin with; whatever else is published on our channels is dropped.
 const MAGIC: &[u8] = b"carolina1:";
@@ -151,7 +151,7 @@ async fn dispatch(mut messages: tokio::sync::broadcast::Receiver<fred::types::Me
             Ok(message) => message,
             Err(RecvError::Lagged(missed)) => {
                 metrics::counter!("carolina_sockets_backplane_lost_total").increment(missed);
-                refused(Cause::Backplane, &format!("{missed} messages of other nodes came too fast"));
+                undelivered(Cause::Lost, &format!("{missed} messages of other nodes came too fast"));
                 continue;
             }
             Err(RecvError::Closed) => return,

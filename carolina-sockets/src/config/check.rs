@@ -26,6 +26,7 @@ pub(super) fn faults(config: &Config) -> Vec<Fault> {
         }
     };
     check("bind", bind(&config.bind));
+    check("metrics", config.metrics.as_deref().map_or(Ok(()), bind));
     let static_dir = config.static_dir.as_ref().is_none_or(|path| !path.as_os_str().is_empty());
     check("static_dir", ensure(static_dir, || "names no folder; leave the key out for none".to_owned()));
     config.origins.iter().for_each(|text| check("origins", origin(text)));

@@ -41,6 +41,9 @@ pub struct Config {
     pub bind: String,
     /// Files for the browser, served by `serve()` where no route answers. Default none.
     pub static_dir: Option<PathBuf>,
+    /// Where `serve()` answers `GET /metrics` for Prometheus: `address:port`, by the feature `prometheus`. Not for clients' eyes.
+    /// Default none.
+    pub metrics: Option<String>,
     /// Origins whose pages may connect beside the server's own: `https://app.example` (rule R14). Default none.
     pub origins: Vec<String>,
     /// Proxies whose `X-Forwarded-For`, `-Proto` and `-Host` are believed: addresses or networks. Default none.
@@ -272,6 +275,7 @@ impl Default for Config {
             use_sockets: None,
             bind: "127.0.0.1:3000".to_owned(),
             static_dir: None,
+            metrics: None,
             origins: Vec::new(),
             trusted_proxies: Vec::new(),
             channels: BTreeMap::new(),

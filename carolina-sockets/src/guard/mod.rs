@@ -13,7 +13,7 @@ use http::{StatusCode, request::Parts};
 
 pub(crate) use address::{is_secure, of as client_address};
 pub(crate) use peer::Peer;
-pub(crate) use refusal::{Cause, refused};
+pub(crate) use refusal::{Cause, refused, undelivered};
 
 use crate::config::Config;
 use limits::Connections;

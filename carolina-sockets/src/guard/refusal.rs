@@ -2,6 +2,7 @@
 //! an attack on the log.
 
 use std::{
+    fmt,
     sync::{
         LazyLock,
         atomic::{AtomicU64, Ordering},
@@ -20,12 +21,17 @@ pub(crate) enum Cause {
     Overloaded,
     Shutdown,
     InvalidSession,
+    /// A broadcast that did not reach all its clients.
     Missed,
+    /// A message that did not reach the other nodes.
+    #[allow(dead_code, reason = "a process that is alone has no backplane")]
+    Lost,
+    /// A message of other nodes that is none.
     #[allow(dead_code, reason = "a process that is alone has no backplane")]
     Backplane,
 }
 
-const CAUSES: usize = 9;
+const CAUSES: usize = 10;
 
 impl Cause {
     fn name(self) -> &'static str {
@@ -38,6 +44,7 @@ impl Cause {
             Self::Shutdown => "shutdown",
             Self::InvalidSession => "invalid_session",
             Self::Missed => "missed",
+            Self::Lost => "lost",
             Self::Backplane => "backplane",
         }
     }
@@ -55,13 +62,22 @@ static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 /// Counts a refusal, and logs it if the last such line is a second old.
 pub(crate) fn refused(cause: Cause, message: &str) {
     metrics::counter!("carolina_sockets_refused_total", "cause" => cause.name()).increment(1);
+    log(cause, format_args!("refused: {message}"));
+}
+
+/// Logs what was not delivered, if the last such line is a second old. It has a counter of its own.
+pub(crate) fn undelivered(cause: Cause, message: &str) {
+    log(cause, format_args!("{message}"));
+}
+
+fn log(cause: Cause, message: fmt::Arguments<'_>) {
     let line = &LINES[cause as usize];
     let now = u64::try_from(START.elapsed().as_millis()).unwrap_or(u64::MAX - 1) + 1;
     let last = line.last.load(Ordering::Relaxed);
     let due = last == 0 || now - last.min(now) >= 1000;
     if due && line.last.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
         let more = line.suppressed.swap(0, Ordering::Relaxed);
-        tracing::warn!(cause = cause.name(), unlogged = more, "refused: {message}");
+        tracing::warn!(cause = cause.name(), unlogged = more, "{message}");
     } else {
         line.suppressed.fetch_add(1, Ordering::Relaxed);
     }

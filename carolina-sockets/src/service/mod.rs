@@ -4,6 +4,8 @@ mod builder;
 mod compact;
 mod control;
 mod engine;
+#[cfg(feature = "serve")]
+mod exporter;
 mod frames;
 mod layer;
 mod leaving;

@@ -14,7 +14,7 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-use super::{Builder, Sockets, set_global};
+use super::{Builder, Sockets, exporter::Exporter, set_global};
 use crate::{
     config::Config,
     error::{Error, Result},
@@ -115,10 +115,15 @@ impl Serve {
                 .await
                 .map_err(|error| Error::io(format!("cannot listen on {}", config.bind), error))?,
         };
+        // Before anything is counted.
+        let exporter = Exporter::open(&config).await?;
         let sockets = self.builder.config(config).build().await?;
         set_global(&sockets)?;
         let address = listener.local_addr().map_err(|error| Error::io("cannot listen", error))?;
         println!("listening on http://{address}\n{}", sockets.table());
+        if let Some(exporter) = &exporter {
+            exporter.announce();
+        }
         run(sockets, router, listener, stop_signal()).await
     }
 }

@@ -1,0 +1,125 @@
+//! What the library counts, for a Prometheus server to fetch.
+//!
+//! The library counts by the facade `metrics` whether anybody looks or not; here is who looks, when the setting `metrics`
+//! asks for it.
+
+use crate::{config::Config, error::Result};
+
+/// Where the figures are fetched. Dropped, it ends.
+pub(super) struct Exporter {
+    #[cfg(feature = "prometheus")]
+    address: std::net::SocketAddr,
+    #[cfg(feature = "prometheus")]
+    serving: tokio::task::JoinHandle<()>,
+}
+
+#[cfg(not(feature = "prometheus"))]
+impl Exporter {
+    pub(super) async fn open(config: &Config) -> Result<Option<Self>> {
+        match &config.metrics {
+            None => Ok(None),
+            Some(_) => Err(crate::Error::Config(vec![
+                "metrics: this program was built without it; enable the feature `prometheus` of carolina-sockets"
+                    .to_owned(),
+            ])),
+        }
+    }
+
+    pub(super) fn announce(&self) {}
+}
+
+#[cfg(feature = "prometheus")]
+mod prometheus {
+    use axum::{Router, http::header::CONTENT_TYPE, routing::get};
+    use metrics_exporter_prometheus::PrometheusBuilder;
+    use tokio::net::TcpListener;
+
+    use super::{Config, Exporter, Result};
+    use crate::error::Error;
+
+    enum Kind {
+        Counter,
+        Gauge,
+    }
+
+    use Kind::{Counter, Gauge};
+
+    /// Everything that is counted, and what it says.
+    const METRICS: [(Kind, &str, &str); 12] = [
+        (Gauge, "carolina_sockets_connections", "Connections that are open"),
+        (Gauge, "carolina_sockets_sockets", "Sockets on a channel"),
+        (Counter, "carolina_sockets_events_total", "Events that clients have sent"),
+        (Counter, "carolina_sockets_failures_total", "Events answered with an error, and clients a channel refused"),
+        (Counter, "carolina_sockets_refused_total", "What was refused for a limit, an origin or bad input"),
+        (Counter, "carolina_sockets_missed_total", "Deliveries of broadcasts that met a full buffer"),
+        (Counter, "carolina_sockets_slow_readers_total", "Sockets closed for not reading what they were sent"),
+        (Counter, "carolina_sockets_flooders_total", "Sockets closed for sending more than could be answered"),
+        (Counter, "carolina_sockets_session_store_errors_total", "Failures of the session store"),
+        (Counter, "carolina_sockets_tokens_refused_total", "JSON Web Tokens that were refused"),
+        (Gauge, "carolina_sockets_backplane_up", "Whether the backplane is reached"),
+        (Counter, "carolina_sockets_backplane_lost_total", "Messages that other nodes did not receive"),
+    ];
+
+    impl Exporter {
+        /// Listens, and counts from here on. Nothing, unless the configuration asks for it.
+        ///
+        /// # Errors
+        ///
+        /// [`Error::Io`] when it cannot listen, [`Error::Config`] where the application counts in a way of its own.
+        pub(in super::super) async fn open(config: &Config) -> Result<Option<Self>> {
+            let Some(bind) = &config.metrics else { return Ok(None) };
+            let failed = |error| Error::io(format!("cannot listen on {bind} (metrics)"), error);
+            let listener = TcpListener::bind(bind).await.map_err(failed)?;
+            let address = listener.local_addr().map_err(failed)?;
+            let handle = PrometheusBuilder::new().install_recorder().map_err(|_| {
+                Error::Config(vec![
+                    "metrics: the application has installed a recorder of its own; leave the key out, or leave the recorder to the library"
+                        .to_owned(),
+                ])
+            })?;
+            for (kind, name, help) in METRICS {
+                match kind {
+                    Counter => metrics::describe_counter!(name, help),
+                    Gauge => metrics::describe_gauge!(name, help),
+                }
+            }
+            let page = move || {
+                let text = handle.render();
+                async { ([(CONTENT_TYPE, "text/plain; version=0.0.4")], text) }
+            };
+            let router = Router::new().route("/metrics", get(page));
+            let serving = tokio::spawn(async move {
+                if let Err(error) = axum::serve(listener, router).await {
+                    tracing::error!(%error, "metrics are not served any more");
+                }
+            });
+            Ok(Some(Self { address, serving }))
+        }
+
+        /// Says where.
+        pub(in super::super) fn announce(&self) {
+            println!("metrics on http://{}/metrics", self.address);
+        }
+    }
+
+    impl Drop for Exporter {
+        fn drop(&mut self) {
+            self.serving.abort();
+        }
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn the_chapter_names_every_metric() {
+            let chapter = include_str!("../../../docs/running.md");
+            for (_, name, _) in METRICS {
+                assert!(chapter.contains(&format!("| `{name}")), "{name}");
+            }
+            let named = chapter.lines().filter(|line| line.starts_with("| `carolina_sockets_")).count();
+            assert_eq!(named, METRICS.len());
+        }
+    }
+}
