@@ -177,7 +177,7 @@ impl<C: Any + Send + Sync, E: Into<EventError>> InitOutput<C> for Result<C, E> {
 #[diagnostic::on_unimplemented(
     message = "a handler cannot fail with `{Self}`",
     label = "not convertible into `EventError`",
-    note = "use `EventError`, any type that implements `std::error::Error`, or `.map_err(|error| EventError::new(\"code\", …))`"
+    note = "use `EventError`, any type that implements `std::error::Error`, or `.map_err(|error| EventError::new(\"code\", …))`; `.map_err(EventError::internal)` makes one of an `anyhow::Error` or a boxed error"
 )]
 pub trait HandlerError: Into<EventError> {}
 impl<E: Into<EventError>> HandlerError for E {}

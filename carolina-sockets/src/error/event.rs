@@ -7,7 +7,7 @@ use serde_json::Value;
 ///
 /// A handler fails on purpose with [`EventError::new`]; the client receives code, message and details as they
 /// are. Any [`std::error::Error`] converts into an `EventError` by `?` with the code `internal`: its text goes
-/// to the log, the client receives a reference only.
+/// to the log, the client receives a reference only; [`EventError::internal`] makes one of what is no such error.
 ///
 /// ```
 /// use carolina_sockets::EventError;
@@ -76,10 +76,23 @@ impl EventError {
             .details(serde_json::json!({ "path": path, "expected": expected }))
     }
 
-    /// `internal`, from a text that is for the log alone.
-    pub(crate) fn internal(text: impl Into<String>) -> Self {
-        let source: Box<dyn StdError + Send + Sync> = text.into().into();
-        Self { source: Some(source), ..Self::new("internal", INTERNAL) }
+    /// `internal`, from a cause that is for the log alone: for a text, and for errors that are no
+    /// [`std::error::Error`] themselves and so do not convert by `?`, as `anyhow::Error` and boxed errors.
+    ///
+    /// ```
+    /// use carolina_sockets::EventError;
+    ///
+    /// fn books() -> Result<u32, Box<dyn std::error::Error + Send + Sync>> {
+    ///     Ok("12".parse()?)
+    /// }
+    ///
+    /// fn handler() -> Result<u32, EventError> {
+    ///     Ok(books().map_err(EventError::internal)?)
+    /// }
+    /// # assert_eq!(handler().unwrap(), 12);
+    /// ```
+    pub fn internal(cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self { source: Some(cause.into()), ..Self::new("internal", INTERNAL) }
     }
 
     /// What the log should say: the hidden cause where there is one.
@@ -119,7 +132,7 @@ const INTERNAL: &str = "something went wrong on the server";
 
 impl<E: StdError + Send + Sync + 'static> From<E> for EventError {
     fn from(error: E) -> Self {
-        Self { source: Some(Box::new(error)), ..Self::new("internal", INTERNAL) }
+        Self::internal(error)
     }
 }
 
