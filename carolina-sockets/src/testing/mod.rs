@@ -4,6 +4,9 @@
 //! it over a stream in memory, past the same doors, limits and engine as any other. [`TestService::listen`] opens a
 //! free port as well, for real clients and HTTP requests.
 //!
+//! A test client is told no more than any other. What stands behind an `internal` is in the log: let a test begin with
+//! `let _ = tracing_subscriber::fmt().with_test_writer().try_init();` to see it.
+//!
 //! ```
 //! use carolina_sockets::{Sockets, prelude::*, testing::TestService};
 //! use serde_json::json;
