@@ -9,95 +9,25 @@ use std::{
 
 use serde_json::Value as Json;
 use socketioxide_core::Value;
-use tokio_util::sync::CancellationToken;
 use tower_sessions::session::Id;
 
-use super::{Change, CookieKeys, Identify, Identity, SessionIdentify, SharedStore, Version, WatchedStore};
+use super::{Change, Identity, Version};
 use crate::{
     backplane::RawSocket,
-    config::Config,
     connection::Connection,
     error::{Error, EventError, Result},
-    extract::{Handshake, from_text},
-    http::{Session, SessionLayer},
+    extract::from_text,
     service::Sockets,
 };
 
 /// How often identities that end by themselves are looked through.
 const TICK: Duration = Duration::from_secs(1);
 
-/// All that finds out who sockets belong to.
-pub(crate) struct Identities {
-    /// The application's own way, in place of the session.
-    custom: Option<Arc<dyn Identify>>,
-    sessions: SessionIdentify,
-    layer: SessionLayer,
-    recheck: Duration,
-}
-
-impl Identities {
-    pub(crate) async fn open(
-        config: &Config,
-        custom: Option<Arc<dyn Identify>>,
-        store: Option<SharedStore>,
-        stop: &CancellationToken,
-    ) -> Result<Self> {
-        let session = &config.session;
-        let store = match store {
-            Some(store) => store,
-            None => SharedStore::open(&session.store, stop).await?,
-        };
-        let keys = Arc::new(CookieKeys::new(&session.cookie, &session.secret));
-        let store = Arc::new(WatchedStore::new(store, session.ttl));
-        let layer = SessionLayer::new(store.clone(), keys.clone(), session, &config.trusted_proxies);
-        let sessions = SessionIdentify::new(store, keys, &session.user_key);
-        Ok(Self { custom, sessions, layer, recheck: session.recheck })
-    }
-
-    /// Counts changes, so that a client that is on its way in can tell whether it missed one.
-    pub(crate) fn generation(&self) -> u64 {
-        self.sessions.store().generation()
-    }
-
-    pub(crate) fn layer(&self) -> SessionLayer {
-        self.layer.clone()
-    }
-
-    /// A session as HTTP handlers know it.
-    pub(crate) fn session(&self, id: &str) -> Option<Session> {
-        self.sessions.session(id)
-    }
-
-    /// Who a client is, by its handshake (rule R10).
-    pub(crate) async fn identify(&self, handshake: &Handshake) -> Result<Identity, EventError> {
-        match &self.custom {
-            Some(custom) => custom.identify(handshake).await,
-            None => self.sessions.identify(handshake).await,
-        }
-    }
-
-    /// Who a socket is now, by what it came with, where the application has its own way.
-    async fn again(&self, connection: &Connection, raw: &Arc<RawSocket>) -> Result<Identity, EventError> {
-        let handshake = Handshake::new(raw.clone(), connection.peer.clone(), connection.auth.clone());
-        match self.identify(&handshake).await {
-            // A token that has expired, say: whoever had it is nobody now.
-            Err(error) if !error.is_hidden() => Ok(Identity::anonymous()),
-            identified => identified,
-        }
-    }
-}
-
-impl std::fmt::Debug for Identities {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Identities").field("custom", &self.custom.is_some()).finish_non_exhaustive()
-    }
-}
-
 /// Begins to watch: the store's changes from here on, and whatever changes behind its back.
 pub(crate) fn start(sockets: &Sockets) {
     let inner = sockets.inner();
     let service = Arc::downgrade(inner);
-    inner.identities.sessions.store().watch(Arc::new(move |change, version| {
+    inner.identities.sessions().store().watch(Arc::new(move |change, version| {
         let service = service.upgrade();
         Box::pin(async move {
             if let Some(service) = service {
@@ -106,7 +36,7 @@ pub(crate) fn start(sockets: &Sockets) {
         })
     }));
     let (weak, stop) = (Arc::downgrade(inner), inner.stop.clone());
-    let recheck = inner.identities.recheck;
+    let recheck = inner.identities.recheck();
     tokio::spawn(async move {
         let mut every = tokio::time::interval(TICK.min(recheck));
         every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -135,7 +65,7 @@ async fn sweep(sockets: &Sockets, all: bool) {
                 continue;
             }
             match identity.session_id() {
-                Some(id) if sockets.identities().custom.is_none() => {
+                Some(id) if !sockets.identities().is_custom() => {
                     sessions.entry(id.to_owned()).or_default().push(connection);
                 }
                 _ if identity.expires_at().is_some_and(|at| at <= now) => others.push(connection),
@@ -161,14 +91,14 @@ async fn sweep(sockets: &Sockets, all: bool) {
 /// A change of the store, on this node and on others.
 async fn apply(sockets: &Sockets, change: Change, version: Version) {
     let identities = sockets.identities();
-    if identities.custom.is_some() {
+    if identities.is_custom() {
         return;
     }
     let id = change.id();
     let mut connections = of_session(sockets, &id.to_string());
     let mut target = None;
     let identity = match change {
-        Change::Saved(record) => identities.sessions.identity(record),
+        Change::Saved(record) => identities.sessions().identity(record),
         Change::Ended(_) => Identity::anonymous(),
         Change::Moved { to, by, .. } => {
             target = Some(to.id.to_string());
@@ -176,7 +106,7 @@ async fn apply(sockets: &Sockets, change: Change, version: Version) {
                 connections.into_iter().partition(|connection| by == Some(connection.peer.address()));
             connections = follow;
             cut(&others);
-            identities.sessions.identity(to)
+            identities.sessions().identity(to)
         }
     };
     if let Err(error) = settle(sockets, &id, &connections, identity, version).await {
@@ -198,8 +128,8 @@ pub(crate) async fn refresh(sockets: &Sockets, id: &str) -> Result {
 pub(crate) async fn refresh_here(sockets: &Sockets, id: &str, moved_to: Option<&str>) -> Result {
     let identities = sockets.identities();
     let connections = of_session(sockets, id);
-    let own = id.parse::<Id>().ok().filter(|_| identities.custom.is_none());
-    identities.sessions.store().note_change(own.as_ref());
+    let own = id.parse::<Id>().ok().filter(|_| !identities.is_custom());
+    identities.sessions().store().note_change(own.as_ref());
     let Some(id) = own else {
         for connection in connections {
             if let Some(raw) = connection.raw() {
@@ -219,7 +149,7 @@ pub(crate) async fn refresh_here(sockets: &Sockets, id: &str, moved_to: Option<&
 pub(crate) async fn recheck(sockets: &Sockets, connection: &Arc<Connection>, raw: &Arc<RawSocket>) {
     let identities = sockets.identities();
     let checked = match connection.identity().session_id().and_then(|id| id.parse().ok()) {
-        _ if identities.custom.is_some() => match identities.again(connection, raw).await {
+        _ if identities.is_custom() => match identities.again(connection, raw).await {
             Ok(identity) => {
                 become_one(connection, raw, identity).await;
                 Ok(())
@@ -251,11 +181,11 @@ pub(crate) async fn session_event(
         _ => return Err(EventError::invalid_payload("[1]", "the session cookie's value, a string")),
     };
     let identities = sockets.identities();
-    if identities.custom.is_some() {
+    if identities.is_custom() {
         return Err(EventError::forbidden());
     }
     let seen = identities.generation();
-    let Some(identity) = identities.sessions.resolve(&value).await? else {
+    let Some(identity) = identities.sessions().resolve(&value).await? else {
         return Err(EventError::unauthenticated());
     };
     become_one(connection, raw, identity).await;
@@ -302,7 +232,7 @@ async fn reload(sockets: &Sockets, id: &Id, connections: &[Arc<Connection>]) -> 
     if connections.is_empty() {
         return Ok(());
     }
-    let sessions = &sockets.identities().sessions;
+    let sessions = sockets.identities().sessions();
     let version = sessions.store().version(id);
     let identity = sessions.load(id).await?.unwrap_or_default();
     settle(sockets, id, connections, identity, version).await
@@ -317,7 +247,7 @@ async fn settle(
     mut identity: Identity,
     mut version: Version,
 ) -> Result<(), EventError> {
-    let sessions = &sockets.identities().sessions;
+    let sessions = sockets.identities().sessions();
     let name = id.to_string();
     loop {
         // All of them first: what a socket runs next on one channel must not depend on how long another channel takes to

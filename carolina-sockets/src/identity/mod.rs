@@ -1,6 +1,7 @@
 //! Who a socket belongs to: its [`Identity`], how it is found out ([`Identify`]) and the rooms that follow from it.
 
 mod cookie;
+mod identities;
 #[cfg(feature = "jwt")]
 mod jwt;
 pub(crate) mod live;
@@ -19,6 +20,7 @@ pub use async_trait::async_trait;
 use serde_json::{Map, Value};
 
 pub(crate) use cookie::{CookieKeys, Presented};
+pub(crate) use identities::Identities;
 #[cfg(feature = "jwt")]
 #[cfg_attr(docsrs, doc(cfg(feature = "jwt")))]
 pub use jwt::{JwtBuilder, JwtIdentify, JwtKeys};

@@ -9,10 +9,7 @@ use crate::{
     error::{Error, Result},
     extract::{InitContext, States},
     guard::Guard,
-    identity::{
-        Identify,
-        live::{self, Identities},
-    },
+    identity::{Identify, Identities, live},
     namespace::{Arm, Mount},
     plan::{Plan, PlanOptions},
     private::{Channel, ErasedChannel},

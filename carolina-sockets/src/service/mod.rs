@@ -36,7 +36,7 @@ use crate::{
     extract::States,
     guard::{Guard, Peer},
     http::{Session, SessionLayer},
-    identity::{UserKey, live::Identities},
+    identity::{Identities, UserKey},
     namespace::Mount,
     private::Channel,
 };

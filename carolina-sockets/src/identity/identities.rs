@@ -1,0 +1,96 @@
+//! All the ways to find out who a client is, as the service holds them.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio_util::sync::CancellationToken;
+
+use super::{CookieKeys, Identify, Identity, SessionIdentify, SharedStore, WatchedStore};
+use crate::{
+    backplane::RawSocket,
+    config::Config,
+    connection::Connection,
+    error::{EventError, Result},
+    extract::Handshake,
+    http::{Session, SessionLayer},
+};
+
+/// All that finds out who sockets belong to.
+pub(crate) struct Identities {
+    /// The application's own way, in place of the session.
+    custom: Option<Arc<dyn Identify>>,
+    sessions: SessionIdentify,
+    layer: SessionLayer,
+    recheck: Duration,
+}
+
+impl Identities {
+    pub(crate) async fn open(
+        config: &Config,
+        custom: Option<Arc<dyn Identify>>,
+        store: Option<SharedStore>,
+        stop: &CancellationToken,
+    ) -> Result<Self> {
+        let session = &config.session;
+        let store = match store {
+            Some(store) => store,
+            None => SharedStore::open(&session.store, stop).await?,
+        };
+        let keys = Arc::new(CookieKeys::new(&session.cookie, &session.secret));
+        let store = Arc::new(WatchedStore::new(store, session.ttl));
+        let layer = SessionLayer::new(store.clone(), keys.clone(), session, &config.trusted_proxies);
+        let sessions = SessionIdentify::new(store, keys, &session.user_key);
+        Ok(Self { custom, sessions, layer, recheck: session.recheck })
+    }
+
+    /// Counts changes, so that a client that is on its way in can tell whether it missed one.
+    pub(crate) fn generation(&self) -> u64 {
+        self.sessions.store().generation()
+    }
+
+    /// Whether the application has its own way to find out who a client is.
+    pub(super) fn is_custom(&self) -> bool {
+        self.custom.is_some()
+    }
+
+    pub(super) fn sessions(&self) -> &SessionIdentify {
+        &self.sessions
+    }
+
+    /// How often a live socket's session is read anew.
+    pub(super) fn recheck(&self) -> Duration {
+        self.recheck
+    }
+
+    pub(crate) fn layer(&self) -> SessionLayer {
+        self.layer.clone()
+    }
+
+    /// A session as HTTP handlers know it.
+    pub(crate) fn session(&self, id: &str) -> Option<Session> {
+        self.sessions.session(id)
+    }
+
+    /// Who a client is, by its handshake (rule R10).
+    pub(crate) async fn identify(&self, handshake: &Handshake) -> Result<Identity, EventError> {
+        match &self.custom {
+            Some(custom) => custom.identify(handshake).await,
+            None => self.sessions.identify(handshake).await,
+        }
+    }
+
+    /// Who a socket is now, by what it came with, where the application has its own way.
+    pub(super) async fn again(&self, connection: &Connection, raw: &Arc<RawSocket>) -> Result<Identity, EventError> {
+        let handshake = Handshake::new(raw.clone(), connection.peer.clone(), connection.auth.clone());
+        match self.identify(&handshake).await {
+            // A token that has expired, say: whoever had it is nobody now.
+            Err(error) if !error.is_hidden() => Ok(Identity::anonymous()),
+            identified => identified,
+        }
+    }
+}
+
+impl std::fmt::Debug for Identities {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Identities").field("custom", &self.custom.is_some()).finish_non_exhaustive()
+    }
+}
