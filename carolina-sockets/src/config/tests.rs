@@ -19,6 +19,7 @@ const FULL: &str = r#"
 use_sockets = true
 bind = "0.0.0.0:80"
 static_dir = "public"
+metrics = "127.0.0.1:9464"
 origins = ["https://app.example"]
 trusted_proxies = ["10.0.0.0/8", "127.0.0.1"]
 [channels]
@@ -62,11 +63,12 @@ fn every_key_of_a_full_file_is_read() {
     assert_eq!(config.use_sockets, Some(true));
     assert_eq!(config.bind, "0.0.0.0:80");
     assert_eq!(config.static_dir.as_deref(), Some("public".as_ref()));
+    assert_eq!(config.metrics.as_deref(), Some("127.0.0.1:9464"));
     assert_eq!(config.origins, ["https://app.example"]);
     assert_eq!(config.trusted_proxies.len(), 2);
     assert_eq!(config.channels["/other"].private, Some(true));
     assert!(!config.channels["/gone"].enabled);
-    assert_eq!(config.channels["/other"].place().to_string(), "web.toml:9");
+    assert_eq!(config.channels["/other"].place().to_string(), "web.toml:10");
     assert_eq!(config.session.store, "sqlite://sessions.db");
     assert_eq!((config.session.cookie.as_str(), config.session.user_key.as_str()), ("sid", "uid"));
     assert_eq!(config.session.secret.len(), 2);
