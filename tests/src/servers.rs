@@ -364,6 +364,12 @@ fn binaries() -> PathBuf {
     found.expect("PostgreSQL is not installed: apt-get install postgresql")
 }
 
+/// A configuration of the documentation.
+fn documented(name: &str) -> String {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(name);
+    std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+}
+
 /// HAProxy in front of nodes.
 #[derive(Debug)]
 pub struct Balancer {
@@ -377,14 +383,12 @@ impl Balancer {
     pub fn start(ports: &[u16]) -> Self {
         let folder = Folder::new();
         let port = free_port();
-        let documented = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/haproxy.cfg"));
-        let documented = documented.expect("docs/haproxy.cfg");
         let nodes: Vec<String> = ports
             .iter()
             .enumerate()
             .map(|(number, port)| format!("    server node{number} 127.0.0.1:{port} cookie node{number} check"))
             .collect();
-        let config: Vec<String> = documented
+        let config: Vec<String> = documented("haproxy.cfg")
             .lines()
             .filter(|line| !line.trim_start().starts_with("server "))
             // A test's machine may allow fewer open files.
@@ -396,6 +400,49 @@ impl Balancer {
         std::fs::write(&file, config.join("\n") + "\n").expect("a configuration");
         let process = Process::start(Command::new("haproxy").arg("-db").arg("-f").arg(&file).stdout(Stdio::null()));
         wait_for_port(port, "haproxy");
+        Self { _process: process, port, _folder: folder }
+    }
+
+    /// Where it listens.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+}
+
+/// nginx in front of nodes.
+#[derive(Debug)]
+pub struct Nginx {
+    _process: Process,
+    port: u16,
+    _folder: Folder,
+}
+
+impl Nginx {
+    /// Starts one, with the configuration of the documentation, in front of nodes on these ports.
+    pub fn start(ports: &[u16]) -> Self {
+        let folder = Folder::new();
+        let port = free_port();
+        let nodes: String = ports.iter().map(|port| format!("    server 127.0.0.1:{port};\n")).collect();
+        let site: String = documented("nginx.conf")
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("server 10."))
+            .map(|line| line.replace("listen 80;", &format!("listen 127.0.0.1:{port};")) + "\n")
+            .map(|line| if line.starts_with("upstream") { line + &nodes } else { line })
+            .collect();
+        let at = folder.path().display();
+        // Its own folders are the administrator's.
+        let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+            .map(|what| format!("{what}_temp_path {at}/{what};\n"))
+            .concat();
+        let config = format!(
+            "daemon off;\nmaster_process off;\npid {at}/pid;\nerror_log {at}/log;\nevents {{}}\nhttp {{\naccess_log off;\n{temporary}{site}}}\n"
+        );
+        let file = folder.path().join("nginx.conf");
+        std::fs::write(&file, config).expect("a configuration");
+        let log = folder.path().join("log");
+        let process =
+            Process::start(Command::new("nginx").arg("-e").arg(log).arg("-p").arg(folder.path()).arg("-c").arg(&file));
+        wait_for_port(port, "nginx");
         Self { _process: process, port, _folder: folder }
     }
 

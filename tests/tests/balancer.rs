@@ -1,4 +1,4 @@
-//! R17: nodes behind HAProxy, official clients over both transports, and what each fault costs.
+//! R17: nodes behind HAProxy and nginx, official clients over both transports, and what each fault costs.
 
 use std::{
     collections::BTreeSet,
@@ -16,7 +16,7 @@ use carolina_sockets_tests::{
     DEADLINE,
     nodes::{Node, emit},
     program,
-    servers::{Balancer, Redis, Relay},
+    servers::{Balancer, Nginx, Redis, Relay},
     wire::RawSocket,
 };
 use serde::Deserialize;
@@ -343,4 +343,36 @@ async fn r16_the_worker_example_reaches_a_user() {
         Command::new(program::path("worker")).env_remove("CAROLINA_BACKPLANE__URL").arg("ada").output().await.unwrap();
     assert_eq!(ran.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&ran.stderr).contains("CAROLINA_BACKPLANE__URL"));
+}
+
+#[tokio::test]
+async fn r17_nginx_keeps_clients_with_their_node_and_tells_who_they_are() {
+    #[derive(Deserialize)]
+    struct Told {
+        own: String,
+        seen: String,
+        node: u32,
+        transport: String,
+        answered: u32,
+    }
+
+    let redis = Redis::start();
+    let trusting = [("CAROLINA_TRUSTED_PROXIES", "127.0.0.1")];
+    let nodes: [Node; 2] = std::array::from_fn(|_| Node::start_with(&redis.url(), &trusting));
+    let nginx = Nginx::start(&nodes.each_ref().map(Node::port));
+    let clients = Command::new("node")
+        .args(["behind.mjs", &nginx.url(), "12"])
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("e2e"))
+        .kill_on_drop(true)
+        .output();
+    let clients = tokio::time::timeout(DEADLINE * 2, clients).await.expect("they are done in time").unwrap();
+    assert!(clients.status.success(), "{}", String::from_utf8_lossy(&clients.stderr));
+    let told: Vec<Told> = serde_json::from_slice(&clients.stdout).unwrap();
+    assert_eq!(told.len(), 12);
+    for (number, client) in told.iter().enumerate() {
+        assert_eq!(client.seen, client.own, "the server sees the client, not nginx");
+        assert_eq!(client.transport, ["polling", "websocket", "websocket"][number % 3]);
+        assert_eq!(client.answered, 21, "{}", client.own);
+    }
+    assert_eq!(told.iter().map(|client| client.node).collect::<BTreeSet<_>>().len(), 2, "both nodes have clients");
 }

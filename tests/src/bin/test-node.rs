@@ -69,6 +69,16 @@ impl Lab {
         drop(socket.disconnect());
     }
 
+    #[on("address")]
+    fn address(&self, handshake: Handshake) -> String {
+        handshake.remote_address().to_string()
+    }
+
+    #[on("node")]
+    fn node(&self) -> u32 {
+        std::process::id()
+    }
+
     #[on("auth")]
     fn auth(&self, handshake: Handshake) -> Result<Value, EventError> {
         handshake.auth()
