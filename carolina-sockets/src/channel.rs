@@ -21,6 +21,7 @@ use crate::{
     error::{Error, Result},
     identity::{UserKey, session_room, user_of_room, user_room},
     namespace::Mount,
+    payload::Payload,
     private::{Channel, ChannelRow, Location, channel_type, erase},
     service::LEFT,
 };
@@ -231,7 +232,7 @@ impl Broadcast {
 
     fn packet(&self, event: &str, data: impl Serialize) -> Result<Packet> {
         let data: Value = CommonParser
-            .encode_value(&data, Some(event))
+            .encode_value(&Payload(&data), Some(event))
             .map_err(|error| Error::Serialize { event: event.to_owned(), reason: error.to_string() })?;
         Ok(Packet::event(self.channel.mount.ns.clone(), data))
     }

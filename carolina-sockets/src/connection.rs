@@ -9,7 +9,7 @@ use std::{
 };
 
 use serde::Serialize;
-use socketioxide::{SendError, SocketError};
+use socketioxide::{SendError, SocketError, TransportType};
 use socketioxide_core::{Sid, Str};
 
 use crate::{
@@ -19,6 +19,7 @@ use crate::{
     guard::{Peer, rate},
     identity::Identity,
     namespace::Mount,
+    payload::Payload,
 };
 
 pub(crate) struct Connection {
@@ -127,10 +128,23 @@ impl Connection {
         }
     }
 
+    /// Ends the client's connection, and with it all its sockets, without a goodbye. `false` when that was done before.
+    pub(crate) fn cut(&self) -> bool {
+        let first = self.peer.kill();
+        if first
+            && let (Some(raw), Some(sockets)) = (self.raw(), self.mount.sockets())
+            && raw.transport_type() == TransportType::Polling
+            && let Some(engine) = &sockets.inner().engine
+        {
+            engine.close_polling(&raw);
+        }
+        first
+    }
+
     /// Ends a socket whose client does not take what it is sent. The transport is cut, since a full buffer has
     /// no room for a goodbye either.
     pub(crate) fn close_slow_reader(self: &Arc<Self>, raw: &Arc<RawSocket>) {
-        if self.peer.kill() {
+        if self.cut() {
             metrics::counter!("carolina_sockets_slow_readers_total", "channel" => self.mount.path.clone()).increment(1);
             tracing::warn!(
                 channel = %self.mount.path, socket = %self.sid, timeout = ?self.mount.limits.send_timeout,
@@ -142,7 +156,7 @@ impl Connection {
 
     /// Ends a socket whose client sends so much that even the answers which refuse it cannot all wait.
     pub(crate) fn close_flooder(self: &Arc<Self>, raw: &Arc<RawSocket>) {
-        if self.peer.kill() {
+        if self.cut() {
             metrics::counter!("carolina_sockets_flooders_total", "channel" => self.mount.path.clone()).increment(1);
             tracing::warn!(
                 channel = %self.mount.path, socket = %self.sid,
@@ -159,7 +173,7 @@ impl Connection {
         event: &str,
         data: &T,
     ) -> Result {
-        self.send_when_room(raw, || raw.emit(event, data), event).await
+        self.send_when_room(raw, || raw.emit(event, &Payload(data)), event).await
     }
 
     /// Reserves a place among the answers that wait outside the mailbox; there are as many as the mailbox holds

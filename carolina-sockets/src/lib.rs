@@ -46,6 +46,7 @@ pub mod http;
 pub mod identity;
 mod namespace;
 mod nearest;
+mod payload;
 mod plan;
 #[doc(hidden)]
 pub mod private;

@@ -13,6 +13,7 @@ use crate::{
     connection::Connection,
     error::{Error, Result},
     identity::Identity,
+    payload::Payload,
 };
 
 /// The id of a socket, the one its client knows too.
@@ -100,7 +101,7 @@ impl Socket {
         }
         let mut answer = None;
         let attempt = || {
-            let stream = self.raw.emit_with_ack::<_, T>(event, &data)?;
+            let stream = self.raw.emit_with_ack::<_, T>(event, &Payload(&data))?;
             answer = Some(stream);
             Ok::<(), SendError>(())
         };
@@ -198,7 +199,7 @@ pub(crate) fn leave_channel(connection: &Arc<Connection>, raw: &Arc<RawSocket>) 
     }
     if raw.connected() && raw.clone().disconnect().is_err() {
         // There is no room for the goodbye, and without one the client would believe itself connected.
-        connection.peer.kill();
+        connection.cut();
         tracing::warn!(
             channel = %connection.mount.path, socket = %connection.sid,
             "cut a connection: it had to leave its channel and had no room to be told",

@@ -142,9 +142,13 @@ pub struct Response {
 
 /// Sends a request to a port of the loopback address.
 pub fn http(port: u16, method: &str, path: &str, cookie: Option<&str>, body: Option<Value>) -> Response {
+    send(port, method, path, cookie, &body.map(|body| body.to_string()).unwrap_or_default())
+}
+
+/// The same with any text for a body.
+pub fn send(port: u16, method: &str, path: &str, cookie: Option<&str>, body: &str) -> Response {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("the node listens");
     stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
-    let body = body.map(|body| body.to_string()).unwrap_or_default();
     let cookie = cookie.map(|cookie| format!("cookie: {cookie}\r\n")).unwrap_or_default();
     let request = format!(
         "{method} {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nconnection: close\r\n{cookie}content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",

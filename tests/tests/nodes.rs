@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use carolina_sockets::Emitter;
 use carolina_sockets_tests::{
     DEADLINE,
-    nodes::Node,
+    nodes::{Node, send},
     servers::{Postgres, Redis, Server},
     wire::RawSocket,
 };
@@ -323,4 +323,33 @@ async fn r16_what_cannot_be_reached_is_one_clear_line() {
     }
     let cluster = Emitter::connect("redis-cluster://127.0.0.1:1").await.unwrap_err().to_string();
     assert!(cluster.contains("use a single Redis"), "{cluster}");
+}
+
+#[tokio::test]
+async fn r11_a_session_that_moves_cuts_its_polling_clients_on_other_nodes() {
+    let redis = Redis::start();
+    let [a, b] = std::array::from_fn(|_| Node::start(&redis.url()));
+    let cookie = a.login("ada");
+    let engine = |method: &str, sid: &str, body: &str| {
+        let sid = if sid.is_empty() { String::new() } else { format!("&sid={sid}") };
+        send(b.port(), method, &format!("/socket.io/?EIO=4&transport=polling{sid}"), Some(&cookie), body)
+    };
+    let opened = engine("GET", "", "").body;
+    let sid = opened.split('"').nth(3).expect("a session").to_owned();
+    // Past the server's ping.
+    let next = || std::iter::repeat_with(|| engine("GET", &sid, "").body).find(|body| body != "2").unwrap();
+    engine("POST", &sid, "40/open,");
+    assert!(next().starts_with("40/open,"));
+    engine("POST", &sid, "42/open,1[\"whoami\"]");
+    assert_eq!(next(), "43/open,1[\"ada\"]");
+
+    // A poll is under way when the session moves.
+    let (port, path) = (b.port(), format!("/socket.io/?EIO=4&transport=polling&sid={sid}"));
+    let (own, at) = (cookie.clone(), path.clone());
+    let poll = tokio::task::spawn_blocking(move || send(port, "GET", &at, Some(&own), ""));
+    assert_eq!(a.http("POST", "/login?user=bob", Some(&cookie), None).status, 200);
+    let ended = tokio::time::timeout(DEADLINE, poll).await.expect("the poll ends").unwrap();
+    assert!(ended.status == 400 || ended.body.is_empty() || ended.body == "6", "{ended:?}");
+    // Its client comes back by itself, with the cookie that its browser has then.
+    assert_eq!(send(port, "GET", &path, Some(&cookie), "").status, 400);
 }

@@ -12,6 +12,7 @@ use crate::{
     channel::Rooms,
     error::{Error, Result},
     identity::{UserKey, session_room, user_room},
+    payload::Payload,
 };
 
 /// Emits to the clients of all nodes from a process that serves none: a worker, a cron job.
@@ -118,7 +119,8 @@ impl EmitterChannel {
     /// [`Error::Serialize`] when `data` does not serialize, [`Error::Backplane`] when the nodes could not be told.
     pub async fn emit(&self, event: &str, data: impl Serialize) -> Result {
         let unfit = |reason: String| Error::Serialize { event: event.to_owned(), reason };
-        let value = CommonParser.encode_value(&data, Some(event)).map_err(|error| unfit(error.to_string()))?;
+        let value =
+            CommonParser.encode_value(&Payload(&data), Some(event)).map_err(|error| unfit(error.to_string()))?;
         let (payload, attachments) = encode(&value).ok_or_else(|| unfit("it is no text".to_owned()))?;
         if self.nobody {
             return Ok(());

@@ -13,6 +13,7 @@ use crate::{
     backplane::RawSocket,
     connection::Connection,
     error::{EventError, Result},
+    payload::Payload,
 };
 
 /// What a handler came to.
@@ -50,7 +51,7 @@ impl Reply {
     pub(crate) fn try_send<T: Serialize + ?Sized>(&self, value: &T) -> Result<(), SendError> {
         let mut unused = Value::Bytes(Bytes::new());
         match AckSender::from_message_parts(&self.raw, &mut unused, &self.ack) {
-            Ok(sender) => sender.send(value),
+            Ok(sender) => sender.send(&Payload(value)),
             Err(never) => match never {},
         }
     }
@@ -113,10 +114,12 @@ pub(crate) fn acknowledge<T: Serialize + ?Sized>(reply: &Reply, value: &T) -> Ou
     match reply.try_send(value) {
         Ok(()) | Err(SendError::Socket(SocketError::Closed)) => Outcome::Settled,
         Err(SendError::Serialize(error)) => unwritable(&error),
-        Err(SendError::Socket(SocketError::InternalChannelFull)) => match CommonParser.encode_value(value, None) {
-            Ok(value) => Outcome::Waiting(value),
-            Err(error) => unwritable(&error),
-        },
+        Err(SendError::Socket(SocketError::InternalChannelFull)) => {
+            match CommonParser.encode_value(&Payload(value), None) {
+                Ok(value) => Outcome::Waiting(value),
+                Err(error) => unwritable(&error),
+            }
+        }
     }
 }
 

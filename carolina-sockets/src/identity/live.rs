@@ -281,7 +281,7 @@ fn cut(connections: &[Arc<Connection>]) {
         if let Some(raw) = connection.raw() {
             connection.set_identity(&raw, Identity::anonymous());
         }
-        connection.peer.kill();
+        connection.cut();
     }
 }
 

@@ -5,11 +5,12 @@ use std::{
 };
 
 use axum::body::Body;
-use http::{Request, Response, StatusCode};
-use socketioxide::{ParserConfig, SocketIo, SocketIoBuilder, TransportType, service::SocketIoService};
+use http::{Method, Request, Response, StatusCode};
+use socketioxide::{ParserConfig, ProtocolVersion, SocketIo, SocketIoBuilder, TransportType, service::SocketIoService};
+use tower_service::Service;
 
 use crate::{
-    backplane::{Backplane, BackplaneState},
+    backplane::{Backplane, BackplaneState, RawSocket},
     config::{Config, Transport},
 };
 
@@ -18,6 +19,7 @@ use crate::{
 pub(crate) struct Engine {
     pub(crate) io: SocketIo<Backplane>,
     pub(crate) service: EngineService,
+    path: String,
 }
 
 /// Made once and cloned: each layering would make an engine of its own.
@@ -51,7 +53,24 @@ impl Engine {
             _ => builder,
         };
         let (service, io) = builder.with_adapter::<Backplane>(state).build_with_inner_svc(NotFound);
-        Self { io, service }
+        Self { io, service, path: config.transport.path.clone() }
+    }
+
+    /// Ends a polling client's session, by the packet with which the client would: there is no stream to be cut.
+    pub(crate) fn close_polling(&self, raw: &RawSocket) {
+        let (version, close) = match raw.protocol() {
+            ProtocolVersion::V5 => (4, "1"),
+            _ => (3, "1:1"),
+        };
+        let uri = format!("{}/?EIO={version}&transport=polling&sid={}", self.path, raw.id);
+        let mut request = Request::new(Body::from(close));
+        *request.method_mut() = Method::POST;
+        match uri.parse() {
+            Ok(uri) => *request.uri_mut() = uri,
+            Err(error) => return tracing::error!(%error, uri, "a session could not be ended"),
+        }
+        let mut service = self.service.clone();
+        tokio::spawn(async move { service.call(request).await });
     }
 }
 
@@ -59,7 +78,7 @@ impl Engine {
 #[derive(Clone, Debug)]
 pub(crate) struct NotFound;
 
-impl tower_service::Service<Request<Body>> for NotFound {
+impl Service<Request<Body>> for NotFound {
     type Response = Response<Body>;
     type Error = Infallible;
     type Future = Ready<Result<Response<Body>, Infallible>>;

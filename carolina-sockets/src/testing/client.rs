@@ -21,6 +21,7 @@ use super::{
     error::ClientError,
     wire::{Incoming, Wire},
 };
+use crate::payload::Payload;
 use crate::service::{Sockets, open_in_memory};
 
 /// How long a client waits for what it expects.
@@ -255,7 +256,7 @@ impl Client {
     ) -> Result<T, ClientError> {
         let (mut data, ack) = self.take(event).await?;
         let ack = ack.ok_or_else(|| ClientError::Unexpected(format!("`{event}` asks for no acknowledgement")))?;
-        let written = CommonParser.encode_value(&answer, None);
+        let written = CommonParser.encode_value(&Payload(&answer), None);
         let written = written.map_err(|error| ClientError::Invalid(error.to_string()))?;
         self.wire.send(Packet::ack(self.channel.clone(), written, ack));
         CommonParser.decode_value(&mut data, true).map_err(|error| ClientError::Invalid(error.to_string()))
@@ -318,7 +319,7 @@ impl Client {
     }
 
     fn write(&self, event: &str, data: &impl Serialize, ack: Option<i64>) -> Result<(), ClientError> {
-        let data = CommonParser.encode_value(data, Some(event));
+        let data = CommonParser.encode_value(&Payload(data), Some(event));
         let mut packet =
             Packet::event(self.channel.clone(), data.map_err(|error| ClientError::Invalid(error.to_string()))?);
         if let Some(ack) = ack {

@@ -1,0 +1,276 @@
+//! How values are written into packets.
+//!
+//! socketioxide's writer takes a newtype for a tuple, and loses the binary values below an `Option`, a newtype or an enum's variant.
+//! [`Payload`] writes these as JSON has them: the value itself.
+
+use serde::ser::{
+    Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple,
+    SerializeTupleStruct, SerializeTupleVariant, Serializer,
+};
+
+/// What is emitted or answered: a tuple or array is several arguments, everything else is one.
+pub(crate) struct Payload<'a, T: ?Sized>(pub(crate) &'a T);
+
+impl<T: Serialize + ?Sized> Serialize for Payload<'_, T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(Writer { to: serializer, is_whole: true })
+    }
+}
+
+/// A value within another.
+struct Part<'a, T: ?Sized>(&'a T);
+
+impl<T: Serialize + ?Sized> Serialize for Part<'_, T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(Writer { to: serializer, is_whole: false })
+    }
+}
+
+struct Writer<S> {
+    to: S,
+    /// Whether the value stands for all the arguments.
+    is_whole: bool,
+}
+
+impl<S: Serializer> Writer<S> {
+    /// A value that adds nothing of its own: one argument, or what it holds.
+    fn transparent<T: Serialize + ?Sized>(self, value: &T) -> Result<S::Ok, S::Error> {
+        if !self.is_whole {
+            return value.serialize(self);
+        }
+        let mut arguments = self.to.serialize_tuple(1)?;
+        arguments.serialize_element(&Part(value))?;
+        arguments.end()
+    }
+}
+
+/// Passes values on as they are.
+macro_rules! plain {
+    ($($method:ident($type:ty)),*) => {$(
+        fn $method(self, value: $type) -> Result<S::Ok, S::Error> {
+            self.to.$method(value)
+        }
+    )*};
+}
+
+impl<S: Serializer> Serializer for Writer<S> {
+    type Ok = S::Ok;
+    type Error = S::Error;
+    type SerializeSeq = Parts<S::SerializeSeq>;
+    type SerializeTuple = Parts<S::SerializeTuple>;
+    type SerializeTupleStruct = Parts<S::SerializeTupleStruct>;
+    type SerializeTupleVariant = Parts<S::SerializeTupleVariant>;
+    type SerializeMap = Parts<S::SerializeMap>;
+    type SerializeStruct = Parts<S::SerializeStruct>;
+    type SerializeStructVariant = Parts<S::SerializeStructVariant>;
+
+    plain! {
+        serialize_bool(bool), serialize_i8(i8), serialize_i16(i16), serialize_i32(i32), serialize_i64(i64),
+        serialize_u8(u8), serialize_u16(u16), serialize_u32(u32), serialize_u64(u64), serialize_f32(f32),
+        serialize_f64(f64), serialize_char(char), serialize_str(&str), serialize_bytes(&[u8]),
+        serialize_unit_struct(&'static str)
+    }
+
+    fn serialize_none(self) -> Result<S::Ok, S::Error> {
+        self.to.serialize_none()
+    }
+
+    fn serialize_unit(self) -> Result<S::Ok, S::Error> {
+        self.to.serialize_unit()
+    }
+
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<S::Ok, S::Error> {
+        self.transparent(value)
+    }
+
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _: &'static str, value: &T) -> Result<S::Ok, S::Error> {
+        self.transparent(value)
+    }
+
+    fn serialize_unit_variant(self, name: &'static str, index: u32, variant: &'static str) -> Result<S::Ok, S::Error> {
+        self.to.serialize_unit_variant(name, index, variant)
+    }
+
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        value: &T,
+    ) -> Result<S::Ok, S::Error> {
+        let mut map = self.to.serialize_map(Some(1))?;
+        map.serialize_entry(variant, &Part(value))?;
+        map.end()
+    }
+
+    fn serialize_seq(self, length: Option<usize>) -> Result<Self::SerializeSeq, S::Error> {
+        self.to.serialize_seq(length).map(Parts)
+    }
+
+    fn serialize_tuple(self, length: usize) -> Result<Self::SerializeTuple, S::Error> {
+        self.to.serialize_tuple(length).map(Parts)
+    }
+
+    fn serialize_tuple_struct(self, name: &'static str, length: usize) -> Result<Self::SerializeTupleStruct, S::Error> {
+        self.to.serialize_tuple_struct(name, length).map(Parts)
+    }
+
+    fn serialize_tuple_variant(
+        self,
+        name: &'static str,
+        index: u32,
+        variant: &'static str,
+        length: usize,
+    ) -> Result<Self::SerializeTupleVariant, S::Error> {
+        self.to.serialize_tuple_variant(name, index, variant, length).map(Parts)
+    }
+
+    fn serialize_map(self, length: Option<usize>) -> Result<Self::SerializeMap, S::Error> {
+        self.to.serialize_map(length).map(Parts)
+    }
+
+    fn serialize_struct(self, name: &'static str, length: usize) -> Result<Self::SerializeStruct, S::Error> {
+        self.to.serialize_struct(name, length).map(Parts)
+    }
+
+    fn serialize_struct_variant(
+        self,
+        name: &'static str,
+        index: u32,
+        variant: &'static str,
+        length: usize,
+    ) -> Result<Self::SerializeStructVariant, S::Error> {
+        self.to.serialize_struct_variant(name, index, variant, length).map(Parts)
+    }
+
+    fn is_human_readable(&self) -> bool {
+        self.to.is_human_readable()
+    }
+}
+
+/// A value of several parts.
+struct Parts<C>(C);
+
+macro_rules! parts {
+    ($($trait:ident: $method:ident($($key:ident: $type:ty)?)),*) => {$(
+        impl<C: $trait> $trait for Parts<C> {
+            type Ok = C::Ok;
+            type Error = C::Error;
+
+            fn $method<T: Serialize + ?Sized>(&mut self, $($key: $type,)? value: &T) -> Result<(), C::Error> {
+                self.0.$method($($key,)? &Part(value))
+            }
+
+            fn end(self) -> Result<C::Ok, C::Error> {
+                self.0.end()
+            }
+        }
+    )*};
+}
+
+parts! {
+    SerializeSeq: serialize_element(),
+    SerializeTuple: serialize_element(),
+    SerializeTupleStruct: serialize_field(),
+    SerializeTupleVariant: serialize_field(),
+    SerializeStruct: serialize_field(key: &'static str),
+    SerializeStructVariant: serialize_field(key: &'static str)
+}
+
+impl<C: SerializeMap> SerializeMap for Parts<C> {
+    type Ok = C::Ok;
+    type Error = C::Error;
+
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), C::Error> {
+        self.0.serialize_key(key)
+    }
+
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), C::Error> {
+        self.0.serialize_value(&Part(value))
+    }
+
+    fn end(self) -> Result<C::Ok, C::Error> {
+        self.0.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use serde::Serialize;
+    use socketioxide_core::{Value, parser::Parse};
+    use socketioxide_parser_common::CommonParser;
+
+    use super::*;
+
+    /// As an event's packet has it, with the number of attachments.
+    fn written<T: Serialize>(value: T) -> (String, usize) {
+        match CommonParser.encode_value(&Payload(&value), Some("e")).unwrap() {
+            Value::Str(text, attachments) => (text.to_string(), attachments.map_or(0, |attachments| attachments.len())),
+            Value::Bytes(_) => panic!("a packet of text"),
+        }
+    }
+
+    #[derive(Clone, Serialize)]
+    struct New<T>(T);
+
+    #[derive(Serialize)]
+    struct Pair(u8, u8);
+
+    #[derive(Serialize)]
+    struct Named<T> {
+        a: T,
+    }
+
+    #[derive(Serialize)]
+    enum Of<T> {
+        Nothing,
+        One(T),
+        Two(T, T),
+        Named { a: T },
+    }
+
+    #[test]
+    fn r7_whatever_serializes_is_a_sound_packet() {
+        let text = |value: &str| (format!(r#"["e",{value}]"#), 0);
+        assert_eq!(written(New(4)), text("4"));
+        assert_eq!(written(New("s")), text(r#""s""#));
+        assert_eq!(written(New(vec![1, 2])), text("[1,2]"));
+        assert_eq!(written(New((1, 2))), text("[1,2]"));
+        assert_eq!(written(New(New(4))), text("4"));
+        assert_eq!(written(New(Named { a: 1 })), text(r#"{"a":1}"#));
+        assert_eq!(written(Box::new(New(4))), text("4"));
+        assert_eq!(written(Named { a: Some(New(4)) }), text(r#"{"a":4}"#));
+        assert_eq!(written(vec![New(1), New(2)]), text("[1,2]"));
+        assert_eq!(written((New(1), "x")), text(r#"1,"x""#));
+        assert_eq!(written((1,)), text("1"));
+        assert_eq!(written([1, 2]), text("1,2"));
+        assert_eq!(written(Pair(1, 2)), text("1,2"));
+        assert_eq!(written(Some((1, 2))), text("[1,2]"));
+        assert_eq!(written(Some(4)), text("4"));
+        assert_eq!(written(None::<u8>), text("null"));
+        assert_eq!(written(()), text("null"));
+        assert_eq!(written(serde_json::json!({ "a": [1.5, null] })), text(r#"{"a":[1.5,null]}"#));
+        assert_eq!(written(std::collections::BTreeMap::from([(1, New(2))])), text(r#"{"1":2}"#));
+        assert_eq!(written(Of::<u8>::Nothing), text(r#""Nothing""#));
+        assert_eq!(written(Of::One(1)), text(r#"{"One":1}"#));
+        assert_eq!(written(Of::Two(1, 2)), text(r#"{"Two":[1,2]}"#));
+        assert_eq!(written(Of::Named { a: 1 }), text(r#"{"Named":{"a":1}}"#));
+    }
+
+    #[test]
+    fn binary_values_are_attached_wherever_they_stand() {
+        let bytes = Bytes::from_static(b"ab");
+        let place = |number: usize| format!(r#"{{"_placeholder":true,"num":{number}}}"#);
+        let text = |value: &str, count| (format!(r#"["e",{value}]"#), count);
+        assert_eq!(written(bytes.clone()), text(&place(0), 1));
+        assert_eq!(written(Some(bytes.clone())), text(&place(0), 1));
+        assert_eq!(written(New(bytes.clone())), text(&place(0), 1));
+        assert_eq!(written(Named { a: Some(bytes.clone()) }), text(&format!(r#"{{"a":{}}}"#, place(0)), 1));
+        assert_eq!(written((1, Some(bytes.clone()))), text(&format!("1,{}", place(0)), 1));
+        assert_eq!(written(Of::One(bytes.clone())), text(&format!(r#"{{"One":{}}}"#, place(0)), 1));
+        let two = Of::Two(bytes.clone(), bytes.clone());
+        assert_eq!(written(two), text(&format!(r#"{{"Two":[{},{}]}}"#, place(0), place(1)), 2));
+        assert_eq!(written(vec![New(bytes.clone()), New(bytes)]), text(&format!("[{},{}]", place(0), place(1)), 2));
+    }
+}
