@@ -9,13 +9,9 @@ use serde::{
     ser::SerializeTuple,
 };
 use serde_path_to_error::Track;
-use socketioxide_core::{
-    Value,
-    parser::{Parse, is_de_tuple},
-};
-use socketioxide_parser_common::CommonParser;
+use socketioxide_core::{Value, parser::is_de_tuple};
 
-use super::{EventContext, FromEvent, Moment};
+use super::{EventContext, FromEvent, Moment, attached};
 use crate::error::{EventError, Result};
 
 /// The event's payload: `Data<T>` is its first argument, `Data<(A, B)>` the first two, `Data<Bytes>` a binary one.
@@ -106,10 +102,10 @@ fn read<T: DeserializeOwned>(payload: &Value, all: bool) -> Result<T, EventError
     let Value::Str(text, attachments) = payload else {
         return Err(EventError::invalid_payload(".", "a packet of text"));
     };
-    if attachments.as_ref().is_some_and(|attachments| !attachments.is_empty()) {
-        return read_binary(payload, all);
-    }
     let pad = is_de_tuple::<T>();
+    if let Some(attachments) = attachments.as_ref().filter(|attachments| !attachments.is_empty()) {
+        return attached::read(text, attachments, all, pad).map_err(|(path, reason)| invalid(&path, &reason));
+    }
     // The fast way first. Only a payload that is refused pays for finding out where it went wrong.
     if let Ok(value) = arguments(text, Arguments { all, pad, payload: Plain(PhantomData) }) {
         return Ok(value);
@@ -119,16 +115,6 @@ fn read<T: DeserializeOwned>(payload: &Value, all: bool) -> Result<T, EventError
         Ok(value) => Ok(value),
         Err(error) => Err(invalid(&track.path().to_string(), &error.to_string())),
     }
-}
-
-/// With attachments: the packet's parser puts them in the place of their placeholders.
-fn read_binary<T: DeserializeOwned>(payload: &Value, all: bool) -> Result<T, EventError> {
-    let mut payload = payload.clone();
-    let read = match all && !is_de_tuple::<T>() {
-        true => CommonParser.decode_value::<Everything<T>>(&mut payload, true).map(|value| value.0),
-        false => CommonParser.decode_value(&mut payload, true),
-    };
-    read.map_err(|error| invalid(".", &error.to_string()))
 }
 
 /// Reads a value from JSON text, telling where it does not fit.
@@ -258,27 +244,5 @@ impl<'de, T: Deserialize<'de>> DeserializeSeed<'de> for Tracked<'_, T> {
 impl<'de, T: Deserialize<'de>> Missing<'de> for Tracked<'_, T> {
     fn missing<E: serde::de::Error>(self) -> Result<T, E> {
         Plain(PhantomData).missing()
-    }
-}
-
-/// All arguments as one value, for the packet's parser, which would take the first of them.
-struct Everything<T>(T);
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Everything<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Sequence<T>(PhantomData<T>);
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for Sequence<T> {
-            type Value = T;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an event's arguments")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, sequence: A) -> Result<T, A::Error> {
-                T::deserialize(SeqAccessDeserializer::new(sequence))
-            }
-        }
-        // The length is what no client sends; the parser only looks at the kind.
-        deserializer.deserialize_tuple(usize::MAX, Sequence(PhantomData)).map(Self)
     }
 }

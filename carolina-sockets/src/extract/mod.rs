@@ -4,6 +4,7 @@
 //! order, and one event may be read by several of them.
 
 mod ack;
+mod attached;
 mod context;
 mod data;
 mod handshake;

@@ -1,0 +1,215 @@
+//! Payloads with attachments: JSON in which binary values have placeholders.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use serde::{
+    Deserializer,
+    de::{
+        DeserializeOwned, Error as _, IntoDeserializer, Visitor,
+        value::{MapAccessDeserializer, MapDeserializer, SeqAccessDeserializer, SeqDeserializer},
+    },
+    forward_to_deserialize_any,
+};
+use serde_json::{Error, Value as Json};
+
+/// Reads the first argument behind the event's name; with `all`, the arguments as one sequence, behind whose end there
+/// are `null`s where `pad` says so.
+///
+/// # Errors
+///
+/// The path of what does not fit, and why.
+pub(super) fn read<T: DeserializeOwned>(
+    text: &str,
+    attachments: &VecDeque<Bytes>,
+    all: bool,
+    pad: bool,
+) -> Result<T, (String, String)> {
+    let packet: Vec<Json> = serde_json::from_str(text).map_err(|error| (".".to_owned(), error.to_string()))?;
+    let node = |value| Node { value, attachments };
+    let arguments = packet.iter().skip(1).map(node);
+    let missing = std::iter::repeat_n(node(&Json::Null), if pad { usize::MAX } else { 0 });
+    let read = match all {
+        true => {
+            let sequence = SeqDeserializer::<_, Error>::new(arguments.chain(missing));
+            serde_path_to_error::deserialize(SeqAccessDeserializer::new(sequence))
+        }
+        false => serde_path_to_error::deserialize(packet.get(1).map_or(node(&Json::Null), node)),
+    };
+    read.map_err(|error| (error.path().to_string(), error.inner().to_string()))
+}
+
+/// A value, binary where it is a placeholder.
+#[derive(Clone, Copy)]
+struct Node<'a> {
+    value: &'a Json,
+    attachments: &'a VecDeque<Bytes>,
+}
+
+impl<'a> Node<'a> {
+    /// The attachment that it stands for, if it is a placeholder.
+    fn binary(self) -> Result<Option<&'a Bytes>, Error> {
+        let number = match self.value.get("_placeholder") {
+            Some(Json::Bool(true)) => self.value.get("num").and_then(Json::as_u64),
+            _ => return Ok(None),
+        };
+        let found = number.and_then(|number| self.attachments.get(usize::try_from(number).ok()?));
+        found.map(Some).ok_or_else(|| Error::custom("a placeholder for an attachment that is not there"))
+    }
+}
+
+impl<'de> Deserializer<'de> for Node<'_> {
+    type Error = Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        if let Some(binary) = self.binary()? {
+            return visitor.visit_byte_buf(binary.to_vec());
+        }
+        let node = |value| Node { value, ..self };
+        match self.value {
+            Json::Array(values) => visitor.visit_seq(SeqDeserializer::new(values.iter().map(node))),
+            Json::Object(entries) => {
+                visitor.visit_map(MapDeserializer::new(entries.iter().map(|(key, value)| (key.as_str(), node(value)))))
+            }
+            Json::Null => visitor.visit_unit(),
+            Json::Bool(value) => visitor.visit_bool(*value),
+            Json::String(text) => visitor.visit_str(text),
+            Json::Number(number) => match (number.as_u64(), number.as_i64(), number.as_f64()) {
+                (Some(number), ..) => visitor.visit_u64(number),
+                (_, Some(number), _) => visitor.visit_i64(number),
+                (.., number) => visitor.visit_f64(number.unwrap_or(f64::NAN)),
+            },
+        }
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match self.value {
+            Json::Null => visitor.visit_none(),
+            _ => visitor.visit_some(self),
+        }
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    /// Also a binary value, byte by byte.
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match self.binary()? {
+            Some(binary) => visitor.visit_seq(SeqDeserializer::new(binary.iter().copied())),
+            None => self.deserialize_any(visitor),
+        }
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        match self.value {
+            Json::String(variant) => visitor.visit_enum(variant.as_str().into_deserializer()),
+            Json::Object(entries) => {
+                let entries = entries.iter().map(|(key, value)| (key.as_str(), Node { value, ..self }));
+                visitor.visit_enum(MapAccessDeserializer::new(MapDeserializer::new(entries)))
+            }
+            _ => self.deserialize_any(visitor),
+        }
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct tuple
+        tuple_struct map struct identifier ignored_any
+    }
+}
+
+impl<'de> IntoDeserializer<'de, Error> for Node<'_> {
+    type Deserializer = Self;
+
+    fn into_deserializer(self) -> Self {
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+    use serde_json::json;
+
+    use super::*;
+
+    fn first<T: DeserializeOwned>(payload: &Json) -> Result<T, (String, String)> {
+        let attachments = VecDeque::from([Bytes::from_static(b"ab"), Bytes::from_static(b"cd")]);
+        read(&json!(["event", payload]).to_string(), &attachments, false, false)
+    }
+
+    fn place(number: u64) -> Json {
+        json!({ "_placeholder": true, "num": number })
+    }
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    struct New<T>(T);
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    struct Named<T> {
+        a: T,
+        #[serde(default)]
+        b: i64,
+    }
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    enum Of {
+        Nothing,
+        One(Bytes),
+        Two(Bytes, u8),
+        Named { a: Bytes },
+    }
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    #[serde(tag = "kind")]
+    enum Tagged {
+        One { a: Bytes },
+    }
+
+    #[test]
+    fn binary_values_are_read_wherever_they_stand() {
+        let (ab, cd) = (Bytes::from_static(b"ab"), Bytes::from_static(b"cd"));
+        assert_eq!(first(&place(0)), Ok(ab.clone()));
+        assert_eq!(first(&place(1)), Ok(Some(cd.clone())));
+        assert_eq!(first(&Json::Null), Ok(None::<Bytes>));
+        assert_eq!(first(&place(0)), Ok(b"ab".to_vec()));
+        assert_eq!(first(&place(0)), Ok(New(Some(ab.clone()))));
+        assert_eq!(first(&json!({ "a": place(1), "b": -3 })), Ok(Named { a: Some(cd.clone()), b: -3 }));
+        assert_eq!(first(&json!([place(1), place(0)])), Ok(vec![cd.clone(), ab.clone()]));
+        assert_eq!(first(&json!("nothing")), Ok(Of::Nothing));
+        assert_eq!(first(&json!({ "one": place(0) })), Ok(Of::One(ab.clone())));
+        assert_eq!(first(&json!({ "two": [place(0), 7] })), Ok(Of::Two(ab.clone(), 7)));
+        assert_eq!(first(&json!({ "named": { "a": place(0) } })), Ok(Of::Named { a: ab.clone() }));
+        assert_eq!(first(&json!({ "kind": "One", "a": place(0) })), Ok(Tagged::One { a: ab }));
+        assert_eq!(first(&json!(1.5)), Ok(1.5));
+        assert_eq!(first(&json!("text")), Ok("text".to_owned()));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_told_with_its_path() {
+        let attachments = VecDeque::from([Bytes::from_static(b"ab")]);
+        let packet = json!(["event", 1, { "a": [place(0), 5] }]).to_string();
+        let (path, reason) = read::<(u8, Named<Vec<Bytes>>)>(&packet, &attachments, true, true).unwrap_err();
+        assert_eq!(path, "[1].a[1]");
+        assert!(reason.contains("expected"), "{reason}");
+        let packet = json!(["event", place(7)]).to_string();
+        let (_, reason) = read::<Bytes>(&packet, &attachments, false, false).unwrap_err();
+        assert_eq!(reason, "a placeholder for an attachment that is not there");
+    }
+
+    #[test]
+    fn missing_arguments_are_null() {
+        let attachments = VecDeque::from([Bytes::from_static(b"ab")]);
+        let packet = json!(["event", place(0)]).to_string();
+        let read = |all, pad| super::read::<(Bytes, Option<Bytes>)>(&packet, &attachments, all, pad);
+        assert_eq!(read(true, true), Ok((Bytes::from_static(b"ab"), None)));
+        let all = super::read::<Vec<Bytes>>(&packet, &attachments, true, false);
+        assert_eq!(all, Ok(vec![Bytes::from_static(b"ab")]));
+    }
+}
