@@ -28,6 +28,7 @@ struct Shared {
     early: AtomicUsize,
     reasons: Mutex<Vec<(String, Vec<String>)>>,
     done: AtomicBool,
+    kept: Mutex<Vec<Ack>>,
 }
 
 #[channel]
@@ -184,6 +185,11 @@ impl Desk {
             _ => return Err(EventError::new("keep-and-fail", "failed")),
         }
         Ok(())
+    }
+
+    #[on("keep", timeout = "50ms")]
+    fn keep(&self, ack: Ack) {
+        self.shared.kept.lock().unwrap().push(ack);
     }
 
     #[on("by-hand-and-value")]
@@ -403,11 +409,15 @@ async fn r7_without_an_acknowledgement_failure_is_one_exception() {
 
 #[tokio::test]
 async fn r7_an_acknowledgement_by_hand_is_one_too() {
-    let service = start(desk(&Arc::default())).await;
+    let shared = Arc::default();
+    let service = start(desk(&shared)).await;
     let mut client = service.connect("/desk").await.unwrap();
     assert_eq!(client.request::<String>("by-hand", "send").await.unwrap(), "sent");
     assert_eq!(client.request::<String>("by-hand", "later").await.unwrap(), "later");
     client.request::<()>("by-hand", "drop").await.unwrap();
+    assert_eq!(client.request::<()>("keep", ()).await.unwrap_err().code(), "timeout");
+    let kept = shared.kept.lock().unwrap().pop().unwrap();
+    kept.send("too late").await.unwrap_err();
     assert_eq!(client.request::<()>("by-hand", "lose").await.unwrap_err().code(), "internal");
     assert_eq!(client.request::<String>("by-hand", "send-then-fail").await.unwrap(), "first");
     assert_eq!(client.request::<()>("by-hand", "fail").await.unwrap_err().code(), "keep-and-fail");

@@ -50,12 +50,13 @@ impl Future for Guarded<'_> {
         deadline.as_mut().poll(context).map(|()| {
             let future = this.future.take();
             let _ = catch_unwind(AssertUnwindSafe(|| drop(future)));
-            Outcome::Failed(EventError::new(
-                "timeout",
-                format!("not done within {}", humantime::format_duration(limit)),
-            ))
+            Outcome::Failed(timed_out(limit))
         })
     }
+}
+
+pub(super) fn timed_out(limit: Duration) -> EventError {
+    EventError::new("timeout", format!("not done within {}", humantime::format_duration(limit)))
 }
 
 /// Calls a handler, which may panic before it has returned its future.

@@ -3,6 +3,7 @@
 use std::{
     sync::Arc,
     task::{Context, Waker},
+    time::Duration,
 };
 
 use socketioxide_core::Value;
@@ -16,7 +17,7 @@ use crate::{
     backplane::RawSocket,
     connection::Connection,
     error::EventError,
-    extract::{EventContext, Moment},
+    extract::{EventContext, Hold, Moment},
     guard::{Cause, refused},
     namespace::Handler,
     private::BoxFuture,
@@ -140,6 +141,17 @@ async fn event(connection: Arc<Connection>, mut context: EventContext, handler: 
     if let Some(outcome) = context.claim(outcome) {
         let reply = context.reply();
         report(Box::pin(settle(&connection, &reply, context.event(), outcome)).await);
+    } else if let Some(hold) = context.kept() {
+        let (limit, event) = (handler.timeout, context.event().to_owned());
+        tokio::spawn(expect(hold, limit, connection.clone(), context.reply(), event));
+    }
+}
+
+/// An answer that a handler has kept for later: it has as long again as the handler had, so that there is one in any case (rule
+/// R7).
+async fn expect(hold: Arc<Hold>, limit: Duration, connection: Arc<Connection>, reply: Reply, event: String) {
+    if tokio::time::timeout(limit, hold.claimed()).await.is_err() && hold.claim() {
+        report(settle(&connection, &reply, &event, Outcome::Failed(guarded::timed_out(limit))).await);
     }
 }
 

@@ -7,6 +7,7 @@ use std::{
 };
 
 use serde::Serialize;
+use tokio::sync::Notify;
 
 use super::{EventContext, FromEvent};
 use crate::{
@@ -20,7 +21,8 @@ use crate::{
 ///
 /// One event gets one answer (rule R7). A handler that returns a value has answered with it, unless [`Ack::send`]
 /// came first; a handler that returns nothing and has let go of the `Ack` has answered with no argument. An `Ack`
-/// that is kept beyond the handler and then dropped answers with the error `internal`.
+/// that is kept beyond the handler has as long again as the handler may take (its `timeout`, or `limits.handler_timeout`); then the
+/// event is answered with the error `timeout`, and if it is dropped before, with `internal`.
 ///
 /// ```
 /// use carolina_sockets::prelude::*;
@@ -50,7 +52,10 @@ pub struct Ack {
 
 /// Whose turn it is to answer.
 #[derive(Debug, Default)]
-pub(crate) struct Hold(AtomicU8);
+pub(crate) struct Hold {
+    state: AtomicU8,
+    answered: Notify,
+}
 
 /// The handler runs and has the [`Ack`].
 const HELD: u8 = 0;
@@ -63,19 +68,33 @@ const KEPT: u8 = 3;
 
 impl Hold {
     /// Takes the right to answer, if nobody has.
-    pub(super) fn claim(&self) -> bool {
-        self.0.swap(ANSWERED, Ordering::AcqRel) != ANSWERED
+    pub(crate) fn claim(&self) -> bool {
+        let first = self.state.swap(ANSWERED, Ordering::AcqRel) != ANSWERED;
+        if first {
+            self.answered.notify_one();
+        }
+        first
+    }
+
+    /// Ends when somebody has taken the right to answer.
+    pub(crate) async fn claimed(&self) {
+        self.answered.notified().await;
+    }
+
+    /// Whether the handler has returned and the [`Ack`] lives on.
+    pub(super) fn is_kept(&self) -> bool {
+        self.state.load(Ordering::Acquire) == KEPT
     }
 
     /// Gives the right back.
     pub(super) fn release(&self) {
-        self.0.store(DROPPED, Ordering::Release);
+        self.state.store(DROPPED, Ordering::Release);
     }
 
     /// At the handler's end: takes the right to answer if the handler has let go of it; otherwise leaves it with
     /// the [`Ack`].
     pub(super) fn claim_if_dropped(&self) -> bool {
-        match self.0.compare_exchange(HELD, KEPT, Ordering::AcqRel, Ordering::Acquire) {
+        match self.state.compare_exchange(HELD, KEPT, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) | Err(ANSWERED) => false,
             Err(_) => self.claim(),
         }
@@ -133,7 +152,7 @@ impl Ack {
 
 impl Drop for Ack {
     fn drop(&mut self) {
-        let state = &self.hold.0;
+        let state = &self.hold.state;
         if state.compare_exchange(HELD, DROPPED, Ordering::AcqRel, Ordering::Acquire) == Err(KEPT) && self.hold.claim()
         {
             let error = EventError::internal("the acknowledgement was dropped without an answer");

@@ -88,6 +88,11 @@ impl EventContext {
         }
     }
 
+    /// The way back to the client, if the handler has returned and keeps it.
+    pub(crate) fn kept(&self) -> Option<Arc<Hold>> {
+        self.hold.clone().filter(|hold| hold.is_kept())
+    }
+
     /// The part of an outcome that is still to be sent. A failure behind an answer that has been given is logged.
     pub(crate) fn claim(&self, outcome: Outcome) -> Option<Outcome> {
         match (outcome, &self.hold) {

@@ -15,6 +15,7 @@ mod state;
 use std::{any::TypeId, future::Future};
 
 pub use ack::Ack;
+pub(crate) use ack::Hold;
 pub use context::EventContext;
 pub(crate) use context::Moment;
 pub(crate) use data::from_text;
