@@ -2,7 +2,7 @@ use std::{any::TypeId, collections::BTreeMap, fmt, sync::Arc};
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Engine, Inner, Sockets, control};
+use super::{Engine, Inner, Sockets, control, nodes};
 use crate::{
     backplane::BackplaneState,
     config::Config,
@@ -155,6 +155,7 @@ impl Builder {
         sockets.open_mounts(&directory).await?;
         if sockets.is_on() {
             control::listen(&sockets).await?;
+            nodes::watch(&sockets);
         }
         live::start(&sockets);
         Ok(sockets)

@@ -45,7 +45,7 @@ mod prometheus {
     use Kind::{Counter, Gauge};
 
     /// Everything that is counted, and what it says.
-    const METRICS: [(Kind, &str, &str); 12] = [
+    const METRICS: [(Kind, &str, &str); 13] = [
         (Gauge, "carolina_sockets_connections", "Connections that are open"),
         (Gauge, "carolina_sockets_sockets", "Sockets on a channel"),
         (Counter, "carolina_sockets_events_total", "Events that clients have sent"),
@@ -56,6 +56,7 @@ mod prometheus {
         (Counter, "carolina_sockets_flooders_total", "Sockets closed for sending more than could be answered"),
         (Counter, "carolina_sockets_session_store_errors_total", "Failures of the session store"),
         (Counter, "carolina_sockets_tokens_refused_total", "JSON Web Tokens that were refused"),
+        (Gauge, "carolina_sockets_nodes", "Nodes on the backplane, this one included"),
         (Gauge, "carolina_sockets_backplane_up", "Whether the backplane is reached"),
         (Counter, "carolina_sockets_backplane_lost_total", "Messages that other nodes did not receive"),
     ];

@@ -9,6 +9,7 @@ mod exporter;
 mod frames;
 mod layer;
 mod leaving;
+mod nodes;
 #[cfg(feature = "serve")]
 mod serve;
 mod shutdown;
