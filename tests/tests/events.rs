@@ -14,7 +14,7 @@ use carolina_sockets::{
     Ack, Args, Data, DisconnectReason, Event, EventContext, EventError, FromEvent, Handshake, Socket, Sockets, State,
     TryData, channel, on, testing::ClientError,
 };
-use carolina_sockets_tests::{Log, by_hand, start, until};
+use carolina_sockets_tests::{Log, by_hand, start, until, wire::RawSocket};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
@@ -587,4 +587,48 @@ async fn a_socket_that_was_taken_off_may_come_back_and_its_late_events_harm_nobo
         assert!(client.request::<bool>("first", ()).await.unwrap());
         client.expect_none("late").await.unwrap();
     }
+}
+
+/// Lets nobody in, once it is told to decide.
+#[channel]
+struct Gate {
+    shared: State<Arc<Shared>>,
+}
+
+#[channel]
+impl Gate {
+    #[on(init)]
+    fn new(shared: State<Arc<Shared>>) -> Self {
+        Self { shared }
+    }
+
+    #[on(connect)]
+    async fn connect(&self) -> Result<(), EventError> {
+        self.shared.gate.notified().await;
+        Err(EventError::new("closed", "not today"))
+    }
+
+    #[on("first")]
+    fn first(&self) {
+        self.shared.early.fetch_add(1, SeqCst);
+    }
+}
+
+#[tokio::test]
+async fn r5_who_is_not_let_in_runs_no_handler_and_is_answered() {
+    let shared = Arc::<Shared>::default();
+    let service = start(desk(&shared).mount::<Gate>("/gate")).await.listen().await.unwrap();
+    let mut client = RawSocket::join(&service.url(), "/gate").await;
+    client.send("42/gate,1[\"first\"]").await;
+    // Packets of a connection are read in order.
+    client.also_join("/desk").await;
+    shared.gate.notify_one();
+    let exception = client.expect("42/gate,").await;
+    assert!(exception.contains("exception") && exception.contains("not today"), "{exception}");
+    let answer = client.expect("43/gate,1").await;
+    assert!(answer.contains("forbidden"), "{answer}");
+    client.expect("41/gate,").await;
+    client.send("42/desk,2[\"first\"]").await;
+    client.expect("43/desk,2").await;
+    assert_eq!(shared.early.load(SeqCst), 0);
 }

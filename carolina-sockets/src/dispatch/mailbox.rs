@@ -109,10 +109,13 @@ impl Mailbox {
         if state.phase == Phase::Closed {
             return Ticket::Closed;
         }
-        if state.concurrent + state.queue.len() >= capacity {
+        let runs = state.phase == Phase::Open && state.connected && state.resolving == 0;
+        // Outside the order it does not matter how many wait within.
+        let before_it = if runs { state.concurrent } else { state.concurrent + state.queue.len() };
+        if before_it >= capacity {
             return Ticket::Full(job);
         }
-        if state.phase == Phase::Open && state.connected && state.resolving == 0 {
+        if runs {
             state.concurrent += 1;
             return Ticket::Run(job);
         }
@@ -162,6 +165,14 @@ impl Mailbox {
         job
     }
 
+    /// Takes the events out that wait.
+    pub(crate) fn take_events(&self) -> VecDeque<Job> {
+        let mut state = self.state();
+        let (last, events) = state.queue.drain(..).partition(|job| matches!(job, Job::Disconnect { .. }));
+        state.queue = last;
+        events
+    }
+
     /// Takes no further event. Under the same lock, `leave` takes the socket out of its rooms. `false` when it was
     /// closed before.
     pub(crate) fn close(&self, leave: impl FnOnce()) -> bool {
@@ -201,5 +212,29 @@ impl Mailbox {
 
     pub(crate) fn is_closed(&self) -> bool {
         self.state().phase == Phase::Closed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event() -> Job {
+        Job::Event { handler: 0, payload: Value::Str("[\"e\"]".into(), None), ack: None }
+    }
+
+    #[test]
+    fn r6_concurrent_events_do_not_wait_for_room_in_the_order() {
+        let mailbox = Mailbox::default();
+        assert!(mailbox.open());
+        mailbox.connected();
+        for _ in 0..2 {
+            assert!(matches!(mailbox.submit(event(), 2), Ticket::Queued));
+        }
+        assert!(matches!(mailbox.submit(event(), 2), Ticket::Full(_)));
+        for _ in 0..2 {
+            assert!(matches!(mailbox.submit_concurrent(event(), 2), Ticket::Run(_)));
+        }
+        assert!(matches!(mailbox.submit_concurrent(event(), 2), Ticket::Full(_)));
     }
 }

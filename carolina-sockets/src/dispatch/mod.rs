@@ -28,7 +28,7 @@ use crate::{
 pub(crate) use mailbox::{Job, Mailbox, Ticket};
 pub use outcome::Outcome;
 pub(crate) use outcome::{Reply, acknowledge, acknowledge_nothing, for_client, settle};
-pub(crate) use run::{authorize, open};
+pub(crate) use run::{authorize, open, turn_out};
 
 /// What running a handler gives.
 pub type EventFuture<'a> = BoxFuture<'a, Outcome>;

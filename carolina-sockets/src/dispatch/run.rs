@@ -198,10 +198,23 @@ async fn connect(connection: Arc<Connection>, raw: Arc<RawSocket>) {
         if let Outcome::Failed(error) = call(handler, &connection, &mut context).await {
             let reply = Reply { raw: raw.clone(), ack: None };
             report(settle(&connection, &reply, "connect", Outcome::Failed(error)).await);
-            crate::socket::leave_channel(&connection, &raw);
+            turn_out(&connection, &raw, "the channel did not let you in");
         }
     }
     connection.mailbox.connected();
+}
+
+/// Takes a socket off a channel that does not have it, or no longer. What it has sent already runs no handler, and is
+/// answered as long as that can be.
+pub(crate) fn turn_out(connection: &Arc<Connection>, raw: &Arc<RawSocket>, why: &'static str) {
+    for job in connection.mailbox.take_events() {
+        if let Some((payload, ack)) = job.origin() {
+            refuse(connection, raw, payload, ack, EventError::new("forbidden", why));
+        }
+    }
+    crate::socket::leave_channel(connection, raw);
+    // Those that came in between have nobody left to be answered.
+    drop(connection.mailbox.take_events());
 }
 
 async fn disconnect(connection: Arc<Connection>, raw: Arc<RawSocket>, reason: DisconnectReason, rooms: Vec<String>) {

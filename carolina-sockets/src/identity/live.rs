@@ -306,6 +306,6 @@ async fn stay_or_leave(connection: &Arc<Connection>, raw: &Arc<RawSocket>) {
     }
     if let Err(error) = connection.mount.check(connection, raw).await {
         tracing::debug!(channel = %connection.mount.path, socket = %connection.sid, code = error.code(), "left the channel: it may no longer be there");
-        crate::socket::leave_channel(connection, raw);
+        crate::dispatch::turn_out(connection, raw, "you may no longer be on this channel");
     }
 }
