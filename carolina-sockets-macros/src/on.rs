@@ -137,7 +137,9 @@ fn unfit(name: &str) -> Option<String> {
     let bad = name.chars().find(|character| character.is_control() || matches!(character, '"' | '\\'));
     if let Some(bad) = bad {
         let bad = if bad.is_control() { bad.escape_debug().to_string() } else { bad.to_string() };
-        return Some(format!("an event's name has no `{bad}` in it: Socket.IO could not carry it"));
+        return Some(format!(
+            "an event's name has no `{bad}` in it: JSON has to escape it, and the engine does not read that"
+        ));
     }
     Some(match name {
         "" => "an event needs a name".to_owned(),

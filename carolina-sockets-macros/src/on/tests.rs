@@ -35,7 +35,7 @@ fn mistakes_are_told_with_the_right_spelling() {
         ("\"session_id\"", "the library's own event"),
         ("\"exception\"", "hears of a failure"),
         ("\"newListener\"", "keeps the name"),
-        ("\"a\\\\b\"", "could not carry it"),
+        ("\"a\\\\b\"", "has to escape it"),
         ("\"\"", "needs a name"),
         ("7", "is a string"),
         ("connect, \"a\"", "cannot share a handler"),

@@ -11,7 +11,7 @@ const KEYWORDS: [&str; 52] = [
 ];
 
 /// What a channel's file has by these names already: the prelude's, the standard library's and the test's.
-const TAKEN: [&str; 40] = [
+const TAKEN: [&str; 41] = [
     "Ack",
     "Args",
     "AtomicBool",
@@ -34,6 +34,7 @@ const TAKEN: [&str; 40] = [
     "Handshake",
     "Identify",
     "Identity",
+    "MainChannel",
     "None",
     "Ok",
     "Option",
@@ -74,8 +75,9 @@ pub(super) fn check_struct(name: &str) -> Result {
         return Err(mistake(format!("a struct's name is written in capitals, as `{}`", camel(name))));
     }
     if TAKEN.contains(&name) {
+        let other = name.strip_suffix("Channel").unwrap_or(name);
         return Err(mistake(format!(
-            "`{name}` is what a channel uses by that name; choose another, as `{name}Channel`"
+            "`{name}` is what the library has by that name; choose another, as `My{other}Channel`"
         )));
     }
     let module = split(name, '_');
@@ -146,7 +148,8 @@ mod tests {
             ("../x", "no Rust identifier"),
             ("Self", "keeps for itself"),
             ("Mod", "the module of `Mod` would be `mod`"),
-            ("Data", "choose another, as `DataChannel`"),
+            ("Data", "choose another, as `MyDataChannel`"),
+            ("MainChannel", "as `MyMainChannel`"),
             ("Größe", "no Rust identifier"),
         ] {
             let error = check_struct(name).unwrap_err().to_string();
