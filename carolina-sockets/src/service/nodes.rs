@@ -28,7 +28,8 @@ pub(super) fn watch(sockets: &Sockets) {
             match before.replace(now) {
                 Some(before) if now < before => tracing::warn!(nodes = now, "a node has gone: there were {before}"),
                 Some(before) if now > before => tracing::info!(nodes = now, "a node has joined: there were {before}"),
-                _ => {}
+                Some(_) => {}
+                None => tracing::info!(nodes = now, "on the backplane"),
             }
         }
     });
