@@ -21,7 +21,7 @@ use crate::{
     error::{Error, Result},
     identity::{UserKey, session_room, user_of_room, user_room},
     namespace::Mount,
-    payload::Payload,
+    payload::{Answer, Payload},
     private::{Channel, ChannelRow, Location, channel_type, erase},
     service::LEFT,
 };
@@ -279,6 +279,7 @@ impl Broadcast {
         let answers = answers.map(|(_, answer)| match answer {
             Ok(mut value) => CommonParser
                 .decode_value(&mut value, false)
+                .map(|answer: Answer<T>| answer.0)
                 .map_err(|error| Error::Acknowledgement(format!("it does not read as asked: {error}"))),
             Err(error) => Err(crate::socket::unanswered(&error)),
         });

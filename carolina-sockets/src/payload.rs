@@ -1,12 +1,53 @@
-//! How values are written into packets.
+//! How values are written into packets, and answers read from them.
 //!
 //! socketioxide's writer takes a newtype for a tuple, and loses the binary values below an `Option`, a newtype or an enum's variant.
-//! [`Payload`] writes these as JSON has them: the value itself.
+//! [`Payload`] writes these as JSON has them: the value itself. [`Answer`] reads a newtype likewise.
 
-use serde::ser::{
-    Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple,
-    SerializeTupleStruct, SerializeTupleVariant, Serializer,
+use std::{fmt, marker::PhantomData};
+
+use serde::{
+    de::{
+        Deserialize, Deserializer, IgnoredAny, SeqAccess, Visitor,
+        value::{SeqAccessDeserializer, UnitDeserializer},
+    },
+    ser::{
+        Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple,
+        SerializeTupleStruct, SerializeTupleVariant, Serializer,
+    },
 };
+use socketioxide_core::parser::is_de_tuple;
+
+/// What a client has acknowledged with: its first argument, for a tuple several; one that is missing reads as `null`.
+pub(crate) struct Answer<T>(pub(crate) T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Answer<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Arguments<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Arguments<T> {
+            type Value = T;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an acknowledgement's arguments")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<T, A::Error> {
+                let value = match is_de_tuple::<T>() {
+                    true => T::deserialize(SeqAccessDeserializer::new(&mut sequence))?,
+                    false => match sequence.next_element()? {
+                        Some(first) => first,
+                        None => T::deserialize(UnitDeserializer::new())?,
+                    },
+                };
+                while sequence.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(value)
+            }
+        }
+
+        // The length is what no client sends; the parser only looks at the kind.
+        deserializer.deserialize_tuple(usize::MAX, Arguments(PhantomData)).map(Self)
+    }
+}
 
 /// What is emitted or answered: a tuple or array is several arguments, everything else is one.
 pub(crate) struct Payload<'a, T: ?Sized>(pub(crate) &'a T);

@@ -13,7 +13,7 @@ use crate::{
     connection::Connection,
     error::{Error, Result},
     identity::Identity,
-    payload::Payload,
+    payload::{Answer, Payload},
 };
 
 /// The id of a socket, the one its client knows too.
@@ -101,13 +101,13 @@ impl Socket {
         }
         let mut answer = None;
         let attempt = || {
-            let stream = self.raw.emit_with_ack::<_, T>(event, &Payload(&data))?;
+            let stream = self.raw.emit_with_ack::<_, Answer<T>>(event, &Payload(&data))?;
             answer = Some(stream);
             Ok::<(), SendError>(())
         };
         self.connection.send_when_room(&self.raw, attempt, event).await?;
         match answer {
-            Some(answer) => answer.await.map_err(|error| unanswered(&error)),
+            Some(answer) => answer.await.map(|answer| answer.0).map_err(|error| unanswered(&error)),
             None => Err(Error::Closed),
         }
     }

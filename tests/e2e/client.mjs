@@ -18,8 +18,17 @@ const reversed = await new Promise((resolve) => socket.emit("reverse", 1, "two",
 assert.deepEqual(reversed, [{ three: 3 }, "two", 1]);
 const bytes = await socket.timeout(5_000).emitWithAck("binary", Buffer.from([1, 2, 255]));
 assert.deepEqual([...bytes], [255, 2, 1]);
+const maybe = await socket.timeout(5_000).emitWithAck("maybe", Buffer.from([7]));
+assert.ok(Buffer.isBuffer(maybe) && maybe[0] === 7, "a binary value below an option");
+assert.equal(await socket.timeout(5_000).emitWithAck("maybe", null), null);
 const nothing = await new Promise((resolve) => socket.emit("nothing", (...all) => resolve(all)));
 assert.deepEqual(nothing, []);
+
+// A newtype is one argument: answered, emitted and asked with.
+const stamped = next(socket, "stamped");
+socket.once("stamp-again", (stamp, answer) => answer(stamp * 10));
+assert.equal(await socket.timeout(5_000).emitWithAck("stamp", 4), 41);
+assert.deepEqual(await stamped, [4]);
 
 // Failure, with and without an acknowledgement.
 const failed = await socket.timeout(5_000).emitWithAck("fails");

@@ -16,6 +16,10 @@ struct Auth {
     token: Option<String>,
 }
 
+/// One argument, whatever it holds.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Stamp(u64);
+
 #[channel]
 impl Official {
     #[on(connect)]
@@ -38,6 +42,19 @@ impl Official {
     #[on("binary")]
     fn binary(&self, Data(bytes): Data<bytes::Bytes>) -> bytes::Bytes {
         bytes.iter().rev().copied().collect::<Vec<u8>>().into()
+    }
+
+    #[on("stamp")]
+    async fn stamp(&self, socket: Socket, Data(stamp): Data<Stamp>) -> Result<Stamp, EventError> {
+        socket.emit("stamped", &stamp).await?;
+        socket.broadcast().emit("stamped", &stamp).await?;
+        let again: Stamp = socket.emit_with_ack("stamp-again", &stamp).await?;
+        Ok(Stamp(again.0 + 1))
+    }
+
+    #[on("maybe")]
+    fn maybe(&self, Data(bytes): Data<Option<bytes::Bytes>>) -> Option<bytes::Bytes> {
+        bytes
     }
 
     #[on("nothing")]

@@ -21,7 +21,7 @@ use super::{
     error::ClientError,
     wire::{Incoming, Wire},
 };
-use crate::payload::Payload;
+use crate::payload::{Answer, Payload};
 use crate::service::{Sockets, open_in_memory};
 
 /// How long a client waits for what it expects.
@@ -240,8 +240,8 @@ impl Client {
     /// [`ClientError::Timeout`] and [`ClientError::Disconnected`] when it did not come, [`ClientError::Invalid`] when its
     /// data does not read as `T`.
     pub async fn expect<T: DeserializeOwned>(&mut self, event: &str) -> Result<T, ClientError> {
-        let (mut data, _) = self.take(event).await?;
-        CommonParser.decode_value(&mut data, true).map_err(|error| ClientError::Invalid(error.to_string()))
+        let (data, _) = self.take(event).await?;
+        read(data, true)
     }
 
     /// Waits for an event and acknowledges it.
@@ -254,12 +254,12 @@ impl Client {
         event: &str,
         answer: impl Serialize,
     ) -> Result<T, ClientError> {
-        let (mut data, ack) = self.take(event).await?;
+        let (data, ack) = self.take(event).await?;
         let ack = ack.ok_or_else(|| ClientError::Unexpected(format!("`{event}` asks for no acknowledgement")))?;
         let written = CommonParser.encode_value(&Payload(&answer), None);
         let written = written.map_err(|error| ClientError::Invalid(error.to_string()))?;
         self.wire.send(Packet::ack(self.channel.clone(), written, ack));
-        CommonParser.decode_value(&mut data, true).map_err(|error| ClientError::Invalid(error.to_string()))
+        read(data, true)
     }
 
     async fn take(&mut self, event: &str) -> Result<(Value, Option<i64>), ClientError> {
@@ -360,16 +360,17 @@ impl Client {
     }
 }
 
-fn read_answer<T: DeserializeOwned>(mut answer: Value) -> Result<T, ClientError> {
-    if let Ok(first) = CommonParser.decode_value::<serde_json::Value>(&mut answer.clone(), false)
+fn read_answer<T: DeserializeOwned>(answer: Value) -> Result<T, ClientError> {
+    if let Ok(first) = read::<serde_json::Value>(answer.clone(), false)
         && let Some(rejected) = ClientError::in_answer(&first)
     {
         return Err(rejected);
     }
-    if let Value::Str(text, _) = &answer
-        && text.as_str() == "[]"
-    {
-        return serde_json::from_str("null").map_err(|error| ClientError::Invalid(error.to_string()));
-    }
-    CommonParser.decode_value(&mut answer, false).map_err(|error| ClientError::Invalid(error.to_string()))
+    read(answer, false)
+}
+
+/// Reads the arguments, behind an event's name or of an acknowledgement.
+fn read<T: DeserializeOwned>(mut arguments: Value, with_event: bool) -> Result<T, ClientError> {
+    let read = CommonParser.decode_value(&mut arguments, with_event);
+    read.map(|answer: Answer<T>| answer.0).map_err(|error| ClientError::Invalid(error.to_string()))
 }
