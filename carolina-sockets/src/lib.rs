@@ -37,68 +37,49 @@ mod channel;
 #[cfg(feature = "cli")]
 mod cli;
 pub mod config;
-mod connection;
+mod core;
 mod dispatch;
-mod error;
-mod extract;
+mod engine;
+pub mod error;
+pub mod extract;
 mod guard;
 pub mod http;
 pub mod identity;
 mod namespace;
 mod nearest;
-mod payload;
 mod plan;
+pub mod prelude;
 #[doc(hidden)]
 pub mod private;
 mod registry;
 mod service;
+mod session_sync;
 mod socket;
+mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
 
 pub use carolina_sockets_macros::{channel, on};
 
-pub use backplane::{Emitter, EmitterChannel};
-pub use channel::{Broadcast, ChannelHandle, Delivery, MainChannel, Rooms};
+pub use channel::{Broadcast, ChannelHandle, Delivery, Emitter, EmitterChannel, Rooms};
 #[cfg(feature = "cli")]
 pub use cli::{Cli, cli};
 pub use config::{Config, Transport};
+pub use engine::{DisconnectReason, SocketId};
 pub use error::{Error, EventError, Result};
 pub use extract::{
-    Ack, Args, Cookies, Data, DisconnectReason, Event, EventContext, FromEvent, FromInit, Handshake, InitContext,
-    Needs, Query, State, TryData, User,
+    Ack, Args, Data, Event, EventContext, FromEvent, FromInit, InitContext, Needs, State, TryData, User,
 };
-pub use identity::{Identify, Identity, UserKey};
-pub use private::Channel;
+pub use identity::{Cookies, Handshake, Identify, Identity, Query, UserKey};
+pub use registry::{Channel, MainChannel};
 pub use service::{Builder, Sockets, SocketsLayer, SocketsService, sockets, try_sockets};
 #[cfg(feature = "serve")]
 pub use service::{Serve, serve};
-pub use socket::{Socket, SocketId};
+pub use socket::Socket;
 
 /// What the program `carolina` runs.
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub fn carolina() -> std::process::ExitCode {
     cli::carolina()
-}
-
-/// The examples of the README, compiled.
-#[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-struct Readme;
-
-/// What a file of channels needs: `use carolina_sockets::prelude::*;`.
-///
-/// Beside the library's own names it brings `serde`'s `Serialize` and `Deserialize`, `Bytes`, and the atomic types
-/// with `Relaxed`, which a channel's `&self` makes one reach for.
-pub mod prelude {
-    pub use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
-
-    pub use bytes::Bytes;
-    pub use serde::{Deserialize, Serialize};
-
-    pub use crate::{
-        Ack, Args, ChannelHandle, Data, DisconnectReason, Event, EventError, Handshake, Identify, Identity, Socket,
-        Sockets, State, TryData, User, UserKey, channel, http::Session, on,
-    };
 }

@@ -10,13 +10,12 @@ use std::{
 };
 
 use crate::{
-    channel::MainChannel,
     config::{ChannelConfig, Config, channel_path},
     error::{Error, Result},
     extract::Needs,
     nearest::did_you_mean,
     registry::{
-        Driver, Registry, clashes, handler_clashes, name_clash,
+        Driver, MainChannel, Registry, clashes, handler_clashes, name_clash,
         row::{ChannelRow, HandlerRow},
     },
 };

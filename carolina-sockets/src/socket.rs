@@ -1,36 +1,30 @@
 //! [`Socket`]: what a handler holds of the client it talks to.
 
-use std::{fmt, future::Future, sync::Arc, time::Duration};
+use std::{fmt, future::Future, sync::Arc};
 
 use serde::{Serialize, de::DeserializeOwned};
-use socketioxide::{AckError, SendError};
 
 use crate::{
-    DisconnectReason,
-    backplane::{RawRef, RawSocket},
     channel::{Broadcast, ChannelHandle, Rooms},
     config::Transport,
-    connection::Connection,
+    core::{SocketState, end},
+    engine::{DisconnectReason, EngineSocket, SocketId},
     error::{Error, Result},
     identity::Identity,
-    payload::{Answer, Payload},
 };
-
-/// The id of a socket, the one its client knows too.
-pub type SocketId = socketioxide::socket::Sid;
 
 /// One client on one channel. Cheap to clone; it may be kept, and used, beyond the handler.
 #[derive(Clone)]
 pub struct Socket {
-    connection: Arc<Connection>,
-    raw: Arc<RawSocket>,
+    state: Arc<SocketState>,
+    raw: EngineSocket,
     /// The rooms it was in, once it has left them.
     rooms: Option<Arc<[String]>>,
 }
 
 impl Socket {
-    pub(crate) fn new(connection: Arc<Connection>, raw: Arc<RawSocket>) -> Self {
-        Self { connection, raw, rooms: None }
+    pub(crate) fn new(state: Arc<SocketState>, raw: EngineSocket) -> Self {
+        Self { state, raw, rooms: None }
     }
 
     pub(crate) fn with_rooms(mut self, rooms: Arc<[String]>) -> Self {
@@ -40,38 +34,38 @@ impl Socket {
 
     /// The socket's id, as the client knows it.
     pub fn id(&self) -> SocketId {
-        self.connection.sid
+        self.state.id
     }
 
     /// The path of the channel.
     pub fn channel(&self) -> &str {
-        &self.connection.mount.path
+        &self.state.channel.path
     }
 
     /// The key of the user behind the socket, if there is one at this moment (rule R11).
     pub fn user_id(&self) -> Option<String> {
-        self.connection.identity().user_id().map(str::to_owned)
+        self.state.identity().user_id().map(str::to_owned)
     }
 
     /// The id of the session behind the socket, if there is one at this moment. Do not log it: whoever knows it can
     /// address that session.
     pub fn session_id(&self) -> Option<String> {
-        self.connection.identity().session_id().map(str::to_owned)
+        self.state.identity().session_id().map(str::to_owned)
     }
 
     /// Who the socket belongs to at this moment.
     pub fn identity(&self) -> Identity {
-        self.connection.identity()
+        self.state.identity()
     }
 
     /// How the client talks to the server at this moment.
     pub fn transport(&self) -> Transport {
-        self.raw.transport_type().into()
+        self.raw.transport()
     }
 
     /// Whether the socket is on its channel.
     pub fn is_connected(&self) -> bool {
-        !self.connection.mailbox.is_closed()
+        !self.state.mailbox.is_closed()
     }
 
     /// Sends an event to this client. A tuple, an array or `Args(vec)` becomes several arguments. If the client's
@@ -83,10 +77,10 @@ impl Socket {
     /// [`Error::Closed`] when the socket has left, [`Error::SlowReader`] when it was closed over this event,
     /// [`Error::Serialize`] when `data` does not serialize.
     pub async fn emit(&self, event: &str, data: impl Serialize) -> Result {
-        if self.connection.mailbox.is_closed() {
+        if self.state.mailbox.is_closed() {
             return Err(Error::Closed);
         }
-        self.connection.emit(&self.raw, event, &data).await
+        self.state.emit(&self.raw, event, &data).await
     }
 
     /// Sends an event and waits for the client's acknowledgement, for 5 seconds. `T` is its first argument, a tuple
@@ -96,18 +90,17 @@ impl Socket {
     ///
     /// As [`emit`](Self::emit), and [`Error::Acknowledgement`] when none came in time or it does not read as `T`.
     pub async fn emit_with_ack<T: DeserializeOwned>(&self, event: &str, data: impl Serialize) -> Result<T> {
-        if self.connection.mailbox.is_closed() {
+        if self.state.mailbox.is_closed() {
             return Err(Error::Closed);
         }
         let mut answer = None;
         let attempt = || {
-            let stream = self.raw.emit_with_ack::<_, Answer<T>>(event, &Payload(&data))?;
-            answer = Some(stream);
-            Ok::<(), SendError>(())
+            answer = Some(self.raw.emit_with_ack::<T, _>(event, &data)?);
+            Ok(())
         };
-        self.connection.send_when_room(&self.raw, attempt, event).await?;
+        self.state.send_when_room(&self.raw, attempt, event).await?;
         match answer {
-            Some(answer) => answer.await.map(|answer| answer.0).map_err(|error| unanswered(&error)),
+            Some(answer) => answer.await,
             None => Err(Error::Closed),
         }
     }
@@ -115,7 +108,7 @@ impl Socket {
     /// Puts the socket into one room or several. `false` when it has left the channel, in which case it joins none.
     pub fn join(&self, rooms: impl Rooms) -> bool {
         let rooms = rooms.into_rooms();
-        self.connection.mailbox.unless_closed(|| self.raw.join(rooms))
+        self.state.mailbox.unless_closed(|| self.raw.join(rooms))
     }
 
     /// Takes the socket out of one room or several.
@@ -127,7 +120,7 @@ impl Socket {
     pub fn rooms(&self) -> Vec<String> {
         let mut rooms: Vec<String> = match &self.rooms {
             Some(rooms) => rooms.to_vec(),
-            None => self.raw.rooms().into_iter().map(|room| room.into_owned()).collect(),
+            None => self.raw.rooms(),
         };
         rooms.sort();
         rooms
@@ -135,7 +128,7 @@ impl Socket {
 
     /// Everybody on the channel but this socket.
     pub fn broadcast(&self) -> Broadcast {
-        Broadcast::from_socket(ChannelHandle::new(self.connection.mount.clone()), self.id())
+        Broadcast::from_socket(ChannelHandle::new(self.state.channel.clone()), self.id())
     }
 
     /// Everybody in these rooms but this socket.
@@ -155,32 +148,21 @@ impl Socket {
     ///
     /// [`Error::SlowReader`] when the client's buffer had no room for the goodbye, so that its connection was cut.
     pub fn disconnect(&self) -> impl Future<Output = Result> + Send + use<> {
-        leave_channel(&self.connection, &self.raw);
-        let alive = self.connection.peer.is_alive();
-        let after = self.connection.mount.limits.send_timeout;
-        async move {
-            match alive {
-                true => Ok(()),
-                false => Err(Error::SlowReader { after }),
-            }
-        }
+        end(&self.state, &self.raw, DisconnectReason::ServerDisconnect);
+        let alive = self.state.client.is_alive();
+        let after = self.state.channel.limits.send_timeout;
+        async move { if alive { Ok(()) } else { Err(Error::SlowReader { after }) } }
     }
 
     /// The channel's handle, to emit to others on it.
     pub fn channel_handle(&self) -> ChannelHandle {
-        ChannelHandle::new(self.connection.mount.clone())
-    }
-
-    /// The underlying socketioxide socket, for what this library does not wrap. Registering handlers on it is not
-    /// supported: the channel's own would no longer see those events.
-    pub fn raw(&self) -> RawRef {
-        self.raw.clone()
+        ChannelHandle::new(self.state.channel.clone())
     }
 }
 
 impl PartialEq for Socket {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.connection, &other.connection)
+        Arc::ptr_eq(&self.state, &other.state)
     }
 }
 
@@ -191,29 +173,3 @@ impl fmt::Debug for Socket {
         f.debug_struct("Socket").field("channel", &self.channel()).field("id", &self.id()).finish_non_exhaustive()
     }
 }
-
-/// Ends a socket's time on its channel by the server's will, and tells its client.
-pub(crate) fn leave_channel(connection: &Arc<Connection>, raw: &Arc<RawSocket>) {
-    if connection.mailbox.is_closed() {
-        return;
-    }
-    if raw.connected() && raw.clone().disconnect().is_err() {
-        // There is no room for the goodbye, and without one the client would believe itself connected.
-        connection.cut();
-        tracing::warn!(
-            channel = %connection.mount.path, socket = %connection.sid,
-            "cut a connection: it had to leave its channel and had no room to be told",
-        );
-    }
-    crate::dispatch::close(connection, raw, DisconnectReason::ServerDisconnect);
-}
-
-pub(crate) fn unanswered(error: &AckError) -> Error {
-    match error {
-        AckError::Timeout => Error::Acknowledgement(format!("none came within {ACK_TIMEOUT:?}")),
-        error => Error::Acknowledgement(error.to_string()),
-    }
-}
-
-/// How long an acknowledgement is waited for.
-pub(crate) const ACK_TIMEOUT: Duration = Duration::from_secs(5);

@@ -221,7 +221,7 @@ impl Row<'_> {
         let place = self.handler.output_place();
         let returned = local_at(place, "returned");
         let output = private(place, "InitOutput");
-        let settle = quote_spanned!(place=> #output::<Self>::settle(#returned));
+        let settle = quote_spanned!(place=> #output::<Self>::into_channel(#returned));
         let body = self.body(&TokenStream::new(), read, refuse, &settle);
         quote! {
             #[doc(hidden)]
@@ -294,7 +294,7 @@ impl Row<'_> {
         let by_trait = |name| {
             let returned = local_at(place, "returned");
             let output = private(place, name);
-            quote_spanned!(place=> #output::settle(#returned))
+            quote_spanned!(place=> #output::into_outcome(#returned))
         };
         match self.on.target {
             Target::Authorize => by_trait("AuthorizeOutput"),
@@ -302,9 +302,9 @@ impl Row<'_> {
             Target::Disconnect => by_trait("DisconnectOutput"),
             _ => {
                 let place = self.result().map_or(place, |(value, _)| value.span());
-                let (kind, returned) = (p("kind"), local_at(place, "returned"));
+                let (kind, returned) = (p("returned"), local_at(place, "returned"));
                 let settle =
-                    quote_spanned!(place=> (&&&&#kind::Wrap::of(&#returned)).kind().settle(#returned, #context));
+                    quote_spanned!(place=> (&&&&#kind::Wrap::of(&#returned)).kind().into_outcome(#returned, #context));
                 quote! {
                     #[allow(unused_imports)]
                     use #kind::{ViaNothing as _, ViaResult as _, ViaUnit as _, ViaUnitResult as _, ViaValue as _};

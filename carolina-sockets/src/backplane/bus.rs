@@ -1,5 +1,5 @@
-//! What nodes tell each other beside emits: sessions that changed, users to be disconnected. And what a process without
-//! sockets has the nodes emit.
+//! The control messages between nodes: sessions that changed, users to be disconnected, and emits of processes that serve
+//! no sockets.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use socketioxide_core::Value;
 
 use super::{BackplaneError, Link};
-use crate::guard::{Cause, refused};
+use crate::telemetry::{Cause, refused};
 
 /// A message to all other nodes.
 #[derive(Debug, Serialize, Deserialize)]
@@ -53,18 +53,21 @@ impl Bus {
             return Ok(());
         }
         let envelope = Envelope { from: self.node, message };
-        let text = serde_json::to_string(&envelope).map_err(|error| BackplaneError(error.to_string()))?;
+        let text = serde_json::to_string(&envelope).map_err(BackplaneError::new)?;
         self.link.publish(text).await
     }
 
-    /// The messages of other nodes. What is none is dropped; it is logged once per second at most.
+    /// The messages of other nodes. Anything else is dropped, with a line in the log once per second at most.
     pub(crate) async fn listen(&self) -> Result<BoxStream<'static, Message>, BackplaneError> {
         let node = self.node;
         let messages = self.link.listen().await?.filter_map(move |text| async move {
             match serde_json::from_str::<Envelope>(&text) {
                 Ok(envelope) => (envelope.from != node).then_some(envelope.message),
                 Err(error) => {
-                    refused(Cause::Backplane, &format!("a message on the control channel that is none: {error}"));
+                    refused(
+                        Cause::Backplane,
+                        &format!("something on the control channel that is not a message: {error}"),
+                    );
                     None
                 }
             }
@@ -74,7 +77,7 @@ impl Bus {
 }
 
 /// A packet's payload, for [`Message::Emit`].
-pub(super) fn encode(value: &Value) -> Option<(String, Vec<String>)> {
+pub(crate) fn encode(value: &Value) -> Option<(String, Vec<String>)> {
     let Value::Str(text, attachments) = value else { return None };
     let attachments = attachments.iter().flatten().map(|bytes| STANDARD.encode(bytes)).collect();
     Some((text.to_string(), attachments))

@@ -4,13 +4,13 @@ use std::{
     task::{Context, Poll},
 };
 
+use futures_core::future::BoxFuture;
 use socketioxide_core::adapter::Spawnable;
 
 use super::BackplaneError;
-use crate::private::BoxFuture;
 
 /// A namespace's backplane on its way to being ready.
-pub struct Initializing(Option<BoxFuture<'static, Result<(), BackplaneError>>>);
+pub(crate) struct Initializing(Option<BoxFuture<'static, Result<(), BackplaneError>>>);
 
 impl Initializing {
     pub(super) fn ready() -> Self {

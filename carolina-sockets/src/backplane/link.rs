@@ -8,7 +8,7 @@ use crate::{
     error::{Error, Result},
 };
 
-/// The way to other nodes, shared by all namespaces.
+/// The connection to other nodes, shared by all namespaces.
 #[derive(Clone)]
 pub(crate) enum Link {
     /// There is none.
@@ -24,7 +24,7 @@ pub(crate) enum Link {
 pub(super) const CONNECT: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// Connects to a backplane by its URL.
-pub(super) async fn open(url: &str, prefix: &str) -> Result<Link> {
+pub(crate) async fn connect(url: &str, prefix: &str) -> Result<Link> {
     match url.split_once("://").map_or("", |(scheme, _)| scheme) {
         "redis" | "rediss" => redis(url, prefix).await,
         "postgres" | "postgresql" => postgres(url, prefix).await,
@@ -48,7 +48,7 @@ async fn redis(url: &str, _prefix: &str) -> Result<Link> {
 
 #[cfg(feature = "postgres")]
 async fn postgres(url: &str, prefix: &str) -> Result<Link> {
-    super::postgres::Postgres::open(url, prefix).await.map(Link::Postgres).map_err(|reason| failed(url, reason))
+    super::postgres::Postgres::connect(url, prefix).await.map(Link::Postgres).map_err(|reason| failed(url, reason))
 }
 
 #[cfg(not(feature = "postgres"))]
@@ -62,7 +62,7 @@ fn without_feature(url: &str, feature: &str) -> Error {
 }
 
 fn failed(url: &str, reason: impl std::fmt::Display) -> Error {
-    Error::Backplane(format!("`{}`: {reason}", without_password(url)))
+    Error::backplane(format!("`{}`: {reason}", without_password(url)))
 }
 
 impl Link {

@@ -11,16 +11,16 @@ mod link;
 mod postgres;
 #[cfg(feature = "redis")]
 mod redis;
-mod worker;
 
 use std::{
     collections::HashMap,
     pin::Pin,
-    sync::{Arc, Mutex, Weak},
+    sync::{Arc, Weak},
     time::Duration,
 };
 
 use futures_core::FusedStream;
+use parking_lot::Mutex;
 use socketioxide::{AckError, adapter::Emitter as SocketEmitter};
 use socketioxide_core::{
     Sid, Value,
@@ -31,20 +31,20 @@ use socketioxide_core::{
     packet::Packet,
 };
 
-pub(crate) use bus::{Bus, Message, decode};
+use crate::{
+    config::Config,
+    error::Result,
+    telemetry::{Cause, metric, undelivered},
+};
+pub(crate) use bus::{Bus, Message, decode, encode};
 pub(crate) use init::Initializing;
-pub(crate) use link::Link;
-pub use worker::{Emitter, EmitterChannel};
-
-use crate::{config::Config, error::Result};
+pub(crate) use link::{Link, connect};
 
 /// socketioxide's socket, on our adapter.
 pub(crate) type RawSocket = socketioxide::socket::Socket<Backplane>;
-/// What [`Socket::raw`](crate::Socket::raw) gives.
-pub(crate) type RawRef = Arc<RawSocket>;
 
 /// One namespace's way to its sockets.
-pub struct Backplane {
+pub(crate) struct Backplane {
     way: Way,
     directory: Arc<Directory>,
 }
@@ -79,17 +79,17 @@ pub(crate) struct Directory {
 }
 
 /// What every namespace's [`Backplane`] is made from.
-pub struct BackplaneState {
+pub(crate) struct BackplaneState {
     directory: Arc<Directory>,
     link: Link,
 }
 
 impl BackplaneState {
     /// Connects to the backplane that the configuration names; without one, this process is alone.
-    pub(crate) async fn open(config: &Config) -> Result<Self> {
+    pub(crate) async fn connect(config: &Config) -> Result<Self> {
         let link = match &config.backplane.url {
             None => Link::None,
-            Some(url) => link::open(url, &config.backplane.prefix).await?,
+            Some(url) => link::connect(url, &config.backplane.prefix).await?,
         };
         Ok(Self { directory: Arc::default(), link })
     }
@@ -106,15 +106,21 @@ impl BackplaneState {
 
 impl Directory {
     pub(crate) fn get(&self, path: &str) -> Option<Arc<Backplane>> {
-        self.by_path.lock().expect("no panic happens under this lock").get(path)?.upgrade()
+        self.by_path.lock().get(path)?.upgrade()
     }
 }
 
 /// Why the backplane could not do what it was asked for.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-#[allow(dead_code, reason = "a process that is alone has no such errors")]
-pub struct BackplaneError(pub(crate) String);
+pub(crate) struct BackplaneError(#[source] Box<dyn std::error::Error + Send + Sync>);
+
+impl BackplaneError {
+    #[allow(dead_code, reason = "a process that is alone has no such errors")]
+    pub(crate) fn new(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self(source.into())
+    }
+}
 
 impl From<BackplaneError> for AdapterError {
     fn from(error: BackplaneError) -> Self {
@@ -125,25 +131,18 @@ impl From<BackplaneError> for AdapterError {
 /// Counts and logs what other nodes did not receive.
 #[allow(dead_code, reason = "a process that is alone loses nothing")]
 fn lost(reason: &dyn std::fmt::Display) {
-    metrics::counter!("carolina_sockets_backplane_lost_total").increment(1);
-    crate::guard::undelivered(crate::guard::Cause::Lost, &format!("other nodes miss an emit: {reason}"));
+    metric::backplane_lost(1);
+    undelivered(Cause::Lost, &format!("other nodes miss an emit: {reason}"));
 }
 
 /// The acknowledgements of a broadcast, whichever way they come.
 pub(crate) type Answers = Pin<Box<dyn FusedStream<Item = (Sid, std::result::Result<Value, AckError>)> + Send>>;
 
 impl Backplane {
-    /// This node's sockets in a room.
-    pub(crate) fn sids_in(&self, room: &str) -> Vec<Sid> {
-        let mut options = BroadcastOptions::default();
-        options.rooms.push(room.to_owned().into());
-        self.get_local().sockets(options)
-    }
-
     /// Takes sockets of other nodes off the channel; this node's have left.
     pub(crate) async fn disconnect_others(&self, options: BroadcastOptions) -> std::result::Result<(), BackplaneError> {
         remote!(self, adapter => {
-            adapter.disconnect_socket(options).await.map_err(|error| BackplaneError(error.to_string()))
+            adapter.disconnect_socket(options).await.map_err(|error| BackplaneError::new(error.to_string()))
         }, else _local => {
             let _ = options;
             Ok(())
@@ -172,10 +171,10 @@ impl CoreAdapter<SocketEmitter> for Backplane {
 
     fn init(self: Arc<Self>, on_success: impl FnOnce() + Send + 'static) -> Self::InitRes {
         let path = self.get_local().path().to_string();
-        self.directory.by_path.lock().expect("no panic happens under this lock").insert(path, Arc::downgrade(&self));
+        self.directory.by_path.lock().insert(path, Arc::downgrade(&self));
         remote!(self, adapter => {
             let ready = adapter.clone().init(on_success);
-            Initializing::of(async move { ready.await.map_err(|error| BackplaneError(error.to_string())) })
+            Initializing::of(async move { ready.await.map_err(BackplaneError::new) })
         }, else _local => {
             on_success();
             Initializing::ready()
@@ -184,13 +183,13 @@ impl CoreAdapter<SocketEmitter> for Backplane {
 
     async fn close(&self) -> std::result::Result<(), Self::Error> {
         remote!(self, adapter => {
-            adapter.close().await.map_err(|error| BackplaneError(error.to_string()))
+            adapter.close().await.map_err(BackplaneError::new)
         }, else _local => Ok(()))
     }
 
     async fn server_count(&self) -> std::result::Result<u16, Self::Error> {
         remote!(self, adapter => {
-            adapter.server_count().await.map_err(|error| BackplaneError(error.to_string()))
+            adapter.server_count().await.map_err(BackplaneError::new)
         }, else _local => Ok(1))
     }
 
@@ -230,7 +229,7 @@ impl CoreAdapter<SocketEmitter> for Backplane {
             let done = adapter.add_sockets(opts.clone(), rooms.clone()).await;
             done.map_err(|error| {
                 adapter.get_local().add_sockets(opts, rooms);
-                BackplaneError(error.to_string())
+                BackplaneError::new(error)
             })
         }, else local => {
             local.add_sockets(opts, rooms);
@@ -244,7 +243,7 @@ impl CoreAdapter<SocketEmitter> for Backplane {
             let done = adapter.del_sockets(opts.clone(), rooms.clone()).await;
             done.map_err(|error| {
                 adapter.get_local().del_sockets(opts, rooms);
-                BackplaneError(error.to_string())
+                BackplaneError::new(error)
             })
         }, else local => {
             local.del_sockets(opts, rooms);
@@ -260,13 +259,13 @@ impl CoreAdapter<SocketEmitter> for Backplane {
 
     async fn rooms(&self, opts: BroadcastOptions) -> std::result::Result<Vec<Room>, Self::Error> {
         remote!(self, adapter => {
-            adapter.rooms(opts).await.map_err(|error| BackplaneError(error.to_string()))
+            adapter.rooms(opts).await.map_err(BackplaneError::new)
         }, else local => Ok(local.rooms(opts).into_iter().collect()))
     }
 
     async fn fetch_sockets(&self, opts: BroadcastOptions) -> std::result::Result<Vec<RemoteSocketData>, Self::Error> {
         remote!(self, adapter => {
-            adapter.fetch_sockets(opts).await.map_err(|error| BackplaneError(error.to_string()))
+            adapter.fetch_sockets(opts).await.map_err(BackplaneError::new)
         }, else local => Ok(local.fetch_sockets(opts)))
     }
 
@@ -274,8 +273,3 @@ impl CoreAdapter<SocketEmitter> for Backplane {
         remote!(self, adapter => adapter.get_local(), else local => local)
     }
 }
-
-/// Keeps the chapter's examples true.
-#[cfg(doctest)]
-#[doc = include_str!("../../../docs/nodes.md")]
-struct Chapter;

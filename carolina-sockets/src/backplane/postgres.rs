@@ -19,10 +19,11 @@ use sqlx::{PgPool, postgres::PgPoolOptions};
 use tokio::sync::mpsc;
 
 use super::{BackplaneError, link::CONNECT, lost};
+use crate::telemetry::metric;
 
-mod ear;
+mod listener;
 
-use ear::{Ear, Note};
+use listener::{Listener, Note};
 
 /// What ours begin with; whatever else is notified on our channels is dropped.
 const MAGIC: &str = "carolina1:";
@@ -61,11 +62,11 @@ pub(crate) struct Postgres {
     pool: PgPool,
     up: Arc<AtomicBool>,
     queue: mpsc::Sender<(String, String)>,
-    ear: Ear,
+    listener: Listener,
 }
 
 impl Postgres {
-    pub(super) async fn open(url: &str, prefix: &str) -> Result<Self, String> {
+    pub(super) async fn connect(url: &str, prefix: &str) -> Result<Self, String> {
         if prefix.len() > LONGEST_PREFIX
             || !prefix.bytes().all(|byte| matches!(byte, b'-' | b'_') || byte.is_ascii_alphanumeric())
         {
@@ -78,9 +79,9 @@ impl Postgres {
         let (queue, queued) = mpsc::channel(QUEUE);
         let up = Arc::new(AtomicBool::new(true));
         tokio::spawn(send(pool.clone(), queued, up.clone()));
-        let ear = Ear::open(&pool).await.map_err(|error| error.to_string())?;
+        let listener = Listener::connect(&pool).await.map_err(|error| error.to_string())?;
         let table = format!("{}_backplane", prefix.replace('-', "_"));
-        Ok(Self { prefix: prefix.into(), table: table.into(), pool, up, queue, ear })
+        Ok(Self { prefix: prefix.into(), table: table.into(), pool, up, queue, listener })
     }
 
     fn control(&self) -> String {
@@ -89,7 +90,7 @@ impl Postgres {
 
     /// A message to all nodes. Unlike an emit it is waited for: whoever sends it may be about to end.
     pub(super) async fn publish_control(&self, text: String) -> Result<(), BackplaneError> {
-        let failed = |error: PostgresError| BackplaneError(error.to_string());
+        let failed = |error: PostgresError| BackplaneError::new(error);
         let text = match text.len() {
             0..LONGEST => format!("t{text}"),
             _ => format!("r{}", self.push_attachment(&self.table, text.as_bytes()).await.map_err(failed)?),
@@ -100,7 +101,7 @@ impl Postgres {
     }
 
     pub(super) async fn listen_control(&self) -> Result<BoxStream<'static, String>, BackplaneError> {
-        let failed = |error: PostgresError| BackplaneError(error.to_string());
+        let failed = |error: PostgresError| BackplaneError::new(error);
         self.init(&self.table).await.map_err(failed)?;
         let notes = self.listen(&[&self.control()]).await.map_err(failed)?;
         let this = self.clone();
@@ -169,7 +170,7 @@ fn set(up: &AtomicBool, is: bool) {
     if up.swap(is, Ordering::AcqRel) == is {
         return;
     }
-    metrics::gauge!("carolina_sockets_backplane_up").set(f64::from(u8::from(is)));
+    metric::backplane_up(is);
     match is {
         true => tracing::info!("the backplane is back: emits reach other nodes again"),
         false => tracing::warn!("the backplane is away: emits reach this node's clients alone"),
@@ -220,7 +221,7 @@ impl Driver for Postgres {
 
     async fn listen(&self, channels: &[&str]) -> Result<Self::NotificationStream, PostgresError> {
         let (to, mut from) = mpsc::channel(QUEUE);
-        self.ear.listen(channels, to).await?;
+        self.listener.listen(channels, to).await?;
         Ok(futures_util::stream::poll_fn(move |context| from.poll_recv(context)).boxed())
     }
 

@@ -23,7 +23,7 @@ use socketioxide_redis::{
 use tokio::sync::mpsc;
 
 use super::{BackplaneError, link::CONNECT, lost};
-use crate::guard::{Cause, refused, undelivered};
+use crate::telemetry::{Cause, metric, refused, undelivered};
 
 /// What ours begin with; whatever else is published on our channels is dropped.
 const MAGIC: &[u8] = b"carolina1:";
@@ -90,16 +90,16 @@ impl Redis {
     /// A message to all nodes. Unlike an emit it is waited for: whoever sends it may be about to end.
     pub(super) async fn publish_control(&self, text: String) -> Result<(), BackplaneError> {
         if !self.publisher.is_connected() {
-            return Err(BackplaneError("Redis is away".to_owned()));
+            return Err(BackplaneError::new("Redis is away"));
         }
         let data = [MAGIC, text.as_bytes()].concat();
         let published = self.publisher.publish::<i64, _, _>(self.control(), data.as_slice()).await;
-        published.map(|_| ()).map_err(|error| BackplaneError(error.to_string()))
+        published.map(|_| ()).map_err(BackplaneError::new)
     }
 
     pub(super) async fn listen_control(&self) -> Result<BoxStream<'static, String>, BackplaneError> {
         let messages = self.subscribe(self.control(), QUEUE).await;
-        let messages = messages.map_err(|error| BackplaneError(error.to_string()))?;
+        let messages = messages.map_err(BackplaneError::new)?;
         Ok(messages.filter_map(|(_, data)| async move { String::from_utf8(data).ok() }).boxed())
     }
 }
@@ -134,7 +134,7 @@ async fn watch(client: Client) {
         every.tick().await;
         if client.is_connected() != state {
             state = !state;
-            metrics::gauge!("carolina_sockets_backplane_up").set(f64::from(u8::from(state)));
+            metric::backplane_up(state);
             match state {
                 true => tracing::info!("the backplane is back: emits reach other nodes again"),
                 false => tracing::warn!("the backplane is away: emits reach this node's clients alone"),
@@ -150,7 +150,7 @@ async fn dispatch(mut messages: tokio::sync::broadcast::Receiver<fred::types::Me
         let message = match messages.recv().await {
             Ok(message) => message,
             Err(RecvError::Lagged(missed)) => {
-                metrics::counter!("carolina_sockets_backplane_lost_total").increment(missed);
+                metric::backplane_lost(missed);
                 undelivered(Cause::Lost, &format!("{missed} messages of other nodes came too fast"));
                 continue;
             }

@@ -1,4 +1,4 @@
-//! Keeps a handler's future within its bounds: a deadline, and a wall around its panics (rule R8).
+//! Bounds a handler: it has a deadline, and its panics are caught (rule R8).
 
 use std::{
     any::Any,
@@ -11,12 +11,14 @@ use std::{
 
 use tokio::time::Sleep;
 
-use super::{EventFuture, Outcome};
-use crate::error::EventError;
+use crate::{
+    core::{EventFuture, Outcome},
+    error::{EventError, code},
+};
 
-/// A handler on its way to an outcome.
+/// A handler that runs.
 pub(super) struct Guarded<'a> {
-    /// `None` once it has panicked: a future that did is not polled again.
+    /// `None` once it has panicked or timed out: it must not be polled again.
     future: Option<EventFuture<'a>>,
     limit: Duration,
     /// Made when the handler first waits for something: most never do.
@@ -39,7 +41,7 @@ impl Future for Guarded<'_> {
             Ok(Poll::Ready(outcome)) => return Poll::Ready(outcome),
             Ok(Poll::Pending) => {}
             Err(panic) => {
-                // What the handler holds may panic in its turn when it is dropped.
+                // What the handler holds may panic when it is dropped.
                 let future = this.future.take();
                 let _ = catch_unwind(AssertUnwindSafe(|| drop(future)));
                 return Poll::Ready(Outcome::Failed(panicked(&*panic)));
@@ -56,7 +58,7 @@ impl Future for Guarded<'_> {
 }
 
 pub(super) fn timed_out(limit: Duration) -> EventError {
-    EventError::new("timeout", format!("not done within {}", humantime::format_duration(limit)))
+    EventError::new(code::TIMEOUT, format!("not done within {}", humantime::format_duration(limit)))
 }
 
 /// Calls a handler, which may panic before it has returned its future.
@@ -75,6 +77,6 @@ fn panicked(panic: &(dyn Any + Send)) -> EventError {
         .downcast_ref::<&str>()
         .map(|text| (*text).to_owned())
         .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "a value that is no text".to_owned());
+        .unwrap_or_else(|| "a value that is not text".to_owned());
     EventError::internal(format!("the handler panicked: {text}"))
 }

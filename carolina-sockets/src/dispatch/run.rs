@@ -1,4 +1,4 @@
-//! Runs a socket's jobs: in place as long as they need not wait, in a task of their own from there on.
+//! Runs a socket's jobs: polled in place once, in a task of their own from there on.
 
 use std::{
     sync::Arc,
@@ -6,235 +6,244 @@ use std::{
     time::Duration,
 };
 
-use socketioxide_core::Value;
+use futures_core::future::BoxFuture;
 
-use super::{
-    Job, Outcome, Reply, Ticket, event_name, guarded,
-    outcome::{refuse, settle},
-};
+use super::{HandlerTable, SESSION_EVENT, guarded, table::Handler};
 use crate::{
-    DisconnectReason,
-    backplane::RawSocket,
-    connection::Connection,
-    error::EventError,
-    extract::{EventContext, Hold, Moment},
-    guard::{Cause, refused},
-    namespace::Handler,
-    private::BoxFuture,
+    core::{
+        AckState, Handlers, Identify, Job, Outcome, Reply, SocketState, Submitted, acknowledge_nothing, deliver, expel,
+        for_client, refuse,
+    },
+    engine::{DisconnectReason, EngineSocket, EventPayload},
+    error::{EventError, Result, code},
+    extract::{EventContext, Trigger},
+    telemetry::{Cause, refused},
 };
 
-/// Hands an event to the socket's mailbox, and runs it here and now if the socket is idle.
-pub(super) fn submit(connection: &Arc<Connection>, raw: &Arc<RawSocket>, job: Job) {
-    let capacity = connection.mount.limits.mailbox;
-    if connection.mount.is_draining() {
+impl Handlers for HandlerTable {
+    fn run(self: Arc<Self>, socket: &Arc<SocketState>, raw: &EngineSocket, job: Job) {
+        start(&self, socket, raw, job);
+    }
+
+    fn authorize<'a>(
+        &'a self,
+        socket: &'a Arc<SocketState>,
+        raw: &'a EngineSocket,
+    ) -> BoxFuture<'a, Result<(), EventError>> {
+        Box::pin(async move {
+            match self.authorize() {
+                Some(handler) => authorize(self, handler, socket, raw.clone()).await,
+                None if self.private && socket.identity().user_id().is_none() => Err(EventError::unauthenticated()),
+                None => Ok(()),
+            }
+        })
+    }
+
+    fn is_guarded(&self) -> bool {
+        self.private || self.authorize().is_some()
+    }
+
+    fn handles_disconnect(&self) -> bool {
+        self.disconnect().is_some()
+    }
+}
+
+/// Submits an event to the socket's mailbox, and runs it here and now if the socket is idle.
+pub(super) fn submit(table: &Arc<HandlerTable>, socket: &Arc<SocketState>, raw: &EngineSocket, job: Job) {
+    let capacity = socket.channel.limits.mailbox;
+    if socket.channel.is_draining() {
         if let Some((payload, ack)) = job.origin() {
-            refuse(connection, raw, payload, ack, overloaded("the server is shutting down"));
+            refuse(socket, raw, payload, ack, overloaded("the server is shutting down"));
         }
         return;
     }
-    let concurrent = matches!(&job, Job::Event { handler, .. } if connection.mount.handlers[*handler].concurrent());
-    let ticket = match concurrent {
-        true => connection.mailbox.submit_concurrent(job, capacity),
-        false => connection.mailbox.submit(job, capacity),
-    };
-    match ticket {
-        Ticket::Run(job) if concurrent => start_concurrent(connection, raw, job),
-        Ticket::Run(job) => start(connection, raw, job),
-        Ticket::Queued | Ticket::Closed => {}
-        Ticket::Full(job) => {
-            refused(
-                Cause::Overloaded,
-                &format!("events on `{}`: a mailbox is full (limits.mailbox)", connection.mount.path),
-            );
+    let concurrent = is_concurrent(table, &job);
+    let submitted =
+        if concurrent { socket.mailbox.submit_concurrent(job, capacity) } else { socket.mailbox.submit(job, capacity) };
+    match submitted {
+        Submitted::Run(job) if concurrent => start_concurrent(table, socket, raw, job),
+        Submitted::Run(job) => start(table, socket, raw, job),
+        Submitted::Queued | Submitted::Closed => {}
+        Submitted::Full(job) => {
+            let message = format!("events on `{}`: a mailbox is full (limits.mailbox)", socket.channel.path);
+            refused(Cause::Overloaded, &message);
             if let Some((payload, ack)) = job.origin() {
-                refuse(connection, raw, payload, ack, overloaded("too many events are waiting"));
+                refuse(socket, raw, payload, ack, overloaded("too many events are waiting"));
             }
         }
     }
 }
 
-/// Hands in the last job, behind all that wait.
-pub(super) fn submit_last(connection: &Arc<Connection>, raw: &Arc<RawSocket>, job: Job) {
-    if let Ticket::Run(job) = connection.mailbox.submit_last(job) {
-        start(connection, raw, job);
+/// Lets a socket's events in, after `#[on(connect)]`.
+pub(crate) fn start_connect(table: &Arc<HandlerTable>, socket: &Arc<SocketState>, raw: &EngineSocket) {
+    tracing::trace!(channel = %socket.channel.path, socket = %socket.id, "connected");
+    if socket.mailbox.begin() {
+        start(table, socket, raw, Job::Connect);
     }
 }
 
-/// Lets a socket's events in, `#[on(connect)]` first.
-pub(crate) fn open(connection: &Arc<Connection>, raw: &Arc<RawSocket>) {
-    tracing::trace!(channel = %connection.mount.path, socket = %connection.sid, "connected");
-    if connection.mailbox.open() {
-        start(connection, raw, Job::Connect);
-    }
+fn is_concurrent(table: &HandlerTable, job: &Job) -> bool {
+    matches!(job, Job::Event { handler, .. } if table.get(*handler).concurrent)
 }
 
 fn overloaded(message: &'static str) -> EventError {
-    EventError::new("overloaded", message)
+    EventError::new(code::OVERLOADED, message)
 }
 
-/// Polls a job once where it stands. Most are done then; what waits goes on in a task.
-fn start(connection: &Arc<Connection>, raw: &Arc<RawSocket>, job: Job) {
-    let mut running = run(connection.clone(), raw.clone(), job);
+/// Polls a job once where it stands. Most are done then; the others go on in a task.
+fn start(table: &Arc<HandlerTable>, socket: &Arc<SocketState>, raw: &EngineSocket, job: Job) {
+    let mut running = run(table.clone(), socket.clone(), raw.clone(), job);
     if running.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
-        let (connection, raw) = (connection.clone(), raw.clone());
-        connection.mount.tasks.clone().spawn(async move {
+        let (table, socket, raw) = (table.clone(), socket.clone(), raw.clone());
+        socket.channel.tasks.clone().spawn(async move {
             running.await;
-            drain(connection, raw).await;
+            drain(table, socket, raw).await;
         });
-    } else if let Some(job) = connection.mailbox.next() {
-        // More came in meanwhile, from another thread. It is not this caller's turn to work through it.
-        let (connection, raw) = (connection.clone(), raw.clone());
-        connection.mount.tasks.clone().spawn(async move {
-            run(connection.clone(), raw.clone(), job).await;
-            drain(connection, raw).await;
+    } else if let Some(job) = socket.mailbox.next() {
+        // More came in meanwhile, from another thread, which must not keep this one busy.
+        let (table, socket, raw) = (table.clone(), socket.clone(), raw.clone());
+        socket.channel.tasks.clone().spawn(async move {
+            run(table.clone(), socket.clone(), raw.clone(), job).await;
+            drain(table, socket, raw).await;
         });
     }
 }
 
-async fn drain(connection: Arc<Connection>, raw: Arc<RawSocket>) {
-    while let Some(job) = connection.mailbox.next() {
-        match &job {
-            Job::Event { handler, .. } if connection.mount.handlers[*handler].concurrent() => {
-                connection.mailbox.begin_concurrent();
-                start_concurrent(&connection, &raw, job);
-            }
-            _ => run(connection.clone(), raw.clone(), job).await,
+async fn drain(table: Arc<HandlerTable>, socket: Arc<SocketState>, raw: EngineSocket) {
+    while let Some(job) = socket.mailbox.next() {
+        if is_concurrent(&table, &job) {
+            socket.mailbox.begin_concurrent();
+            start_concurrent(&table, &socket, &raw, job);
+        } else {
+            run(table.clone(), socket.clone(), raw.clone(), job).await;
         }
         // A long queue of handlers that never wait must not keep the thread to itself.
         tokio::task::coop::consume_budget().await;
     }
 }
 
-fn start_concurrent(connection: &Arc<Connection>, raw: &Arc<RawSocket>, job: Job) {
-    let mut running = run(connection.clone(), raw.clone(), job);
+fn start_concurrent(table: &Arc<HandlerTable>, socket: &Arc<SocketState>, raw: &EngineSocket, job: Job) {
+    let mut running = run(table.clone(), socket.clone(), raw.clone(), job);
     if running.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready() {
-        return connection.mailbox.end_concurrent();
+        return socket.mailbox.end_concurrent();
     }
-    let connection = connection.clone();
-    connection.mount.tasks.clone().spawn(async move {
+    let socket = socket.clone();
+    socket.channel.tasks.clone().spawn(async move {
         running.await;
-        connection.mailbox.end_concurrent();
+        socket.mailbox.end_concurrent();
     });
 }
 
-fn run(connection: Arc<Connection>, raw: Arc<RawSocket>, job: Job) -> BoxFuture<'static, ()> {
+fn run(table: Arc<HandlerTable>, socket: Arc<SocketState>, raw: EngineSocket, job: Job) -> BoxFuture<'static, ()> {
     match job {
         Job::Event { handler, payload, ack } => {
-            let context = EventContext::new(raw, connection.clone(), Moment::Event { payload, ack });
-            Box::pin(event(connection, context, handler))
+            let context = EventContext::new(raw, socket.clone(), Trigger::Event { payload, ack });
+            Box::pin(event(table, socket, context, handler))
         }
         Job::Refused { error, payload, ack } => Box::pin(async move {
-            let event = event_name(&payload).unwrap_or_default();
-            report(settle(&connection, &Reply { raw, ack }, event, Outcome::Failed(*error)).await);
+            let event = payload.event_name().unwrap_or_default();
+            ignore_undelivered(deliver(&socket, &Reply { raw, ack }, event, Outcome::Failed(*error)).await);
         }),
-        Job::SessionId { payload, ack } => Box::pin(session_id(connection, raw, payload, ack)),
-        Job::Connect => Box::pin(connect(connection, raw)),
-        Job::Disconnect { reason, rooms } => Box::pin(disconnect(connection, raw, reason, rooms)),
+        Job::Identify { payload, ack, resolve } => Box::pin(identify(socket, raw, payload, ack, resolve)),
+        Job::Connect => Box::pin(connect(table, socket, raw)),
+        Job::Disconnect { reason, rooms } => Box::pin(disconnect(table, socket, raw, reason, rooms)),
     }
 }
 
-/// Runs a declared event. Its future is made for each of them, so it is kept small: an allocator's fast way ends at a
-/// kilobyte. What few events need has a box of its own.
-async fn event(connection: Arc<Connection>, mut context: EventContext, handler: usize) {
-    let handler = &connection.mount.handlers[handler];
-    let outcome = call(handler, &connection, &mut context).await;
+/// Runs a declared event. A future is made for each, so it is kept below a kilobyte, where allocators are fastest: what few
+/// events need has a box of its own.
+async fn event(table: Arc<HandlerTable>, socket: Arc<SocketState>, mut context: EventContext, handler: usize) {
+    let handler = table.get(handler);
+    let outcome = call(&table, handler, &mut context).await;
     if let Some(outcome) = context.claim(outcome) {
         let reply = context.reply();
-        report(Box::pin(settle(&connection, &reply, context.event(), outcome)).await);
-    } else if let Some(hold) = context.kept() {
+        ignore_undelivered(Box::pin(deliver(&socket, &reply, context.event(), outcome)).await);
+    } else if let Some(state) = context.kept_ack() {
         let (limit, event) = (handler.timeout, context.event().to_owned());
-        tokio::spawn(expect(hold, limit, connection.clone(), context.reply(), event));
+        socket.channel.tasks.clone().spawn(time_out_kept_ack(state, limit, socket, context.reply(), event));
     }
 }
 
-/// An answer that a handler has kept for later: it has as long again as the handler had, so that there is one in any case (rule
-/// R7).
-async fn expect(hold: Arc<Hold>, limit: Duration, connection: Arc<Connection>, reply: Reply, event: String) {
-    if tokio::time::timeout(limit, hold.claimed()).await.is_err() && hold.claim() {
-        report(settle(&connection, &reply, &event, Outcome::Failed(guarded::timed_out(limit))).await);
+/// A kept acknowledgement has as long again as the handler had, so that there is an answer in any case (rule R7).
+async fn time_out_kept_ack(
+    state: Arc<AckState>,
+    limit: Duration,
+    socket: Arc<SocketState>,
+    reply: Reply,
+    event: String,
+) {
+    if tokio::time::timeout(limit, state.claimed()).await.is_err() && state.claim() {
+        ignore_undelivered(deliver(&socket, &reply, &event, Outcome::Failed(guarded::timed_out(limit))).await);
     }
 }
 
-async fn session_id(connection: Arc<Connection>, raw: Arc<RawSocket>, payload: Value, ack: Option<i64>) {
-    let outcome = crate::identity::live::session_event(&connection, &raw, &payload).await;
-    connection.mailbox.end_resolving();
+async fn identify(
+    socket: Arc<SocketState>,
+    raw: EngineSocket,
+    payload: EventPayload,
+    ack: Option<i64>,
+    resolve: Identify,
+) {
+    let resolved = resolve(socket.clone(), raw.clone(), payload).await;
+    socket.mailbox.end_resolving();
     let reply = Reply { raw, ack };
-    let outcome = match outcome {
-        Ok(()) => super::outcome::acknowledge_nothing(&reply),
+    let outcome = match resolved {
+        Ok(()) => acknowledge_nothing(&reply),
         Err(error) => Outcome::Failed(error),
     };
-    report(settle(&connection, &reply, super::SESSION_EVENT, outcome).await);
+    ignore_undelivered(deliver(&socket, &reply, SESSION_EVENT, outcome).await);
 }
 
-/// Nobody is left to be told: what went wrong on the way to the client has been logged there.
-fn report(_: crate::error::Result) {}
+/// [`deliver`] has logged what did not reach the client, and there is nobody else to tell.
+fn ignore_undelivered(_: Result) {}
 
 /// Runs a handler within its bounds.
-async fn call(handler: &Handler, connection: &Connection, context: &mut EventContext) -> Outcome {
-    let Some(channel) = connection.mount.channel() else {
-        return Outcome::Failed(EventError::internal("the service has been dropped"));
+async fn call(table: &HandlerTable, handler: &Handler, context: &mut EventContext) -> Outcome {
+    let Some(channel) = table.channel() else {
+        return Outcome::Failed(EventError::internal("the channel is not built"));
     };
     guarded::Guarded::new(guarded::call(|| (handler.call)(channel, context)), handler.timeout).await
 }
 
-/// Asks the channel whether a client may join (rule R12).
-pub(crate) async fn authorize(
+/// Asks the channel's `#[on(authorize)]`.
+async fn authorize(
+    table: &HandlerTable,
     handler: &Handler,
-    connection: &Arc<Connection>,
-    raw: Arc<RawSocket>,
+    socket: &Arc<SocketState>,
+    raw: EngineSocket,
 ) -> Result<(), EventError> {
-    let mut context = EventContext::new(raw, connection.clone(), Moment::Authorize);
-    match call(handler, connection, &mut context).await {
-        Outcome::Failed(error) => {
-            Err(super::outcome::for_client(error, &connection.mount.path, connection.sid, "authorize"))
-        }
-        Outcome::Settled | Outcome::Waiting(_) => Ok(()),
+    let mut context = EventContext::new(raw, socket.clone(), Trigger::Authorize);
+    match call(table, handler, &mut context).await {
+        Outcome::Failed(error) => Err(for_client(error, &socket.channel.path, socket.id, "authorize")),
+        Outcome::Done | Outcome::Waiting(_) => Ok(()),
     }
 }
 
-async fn connect(connection: Arc<Connection>, raw: Arc<RawSocket>) {
-    if let Some(handler) = connection.mount.connect.map(|index| &connection.mount.handlers[index]) {
-        let mut context = EventContext::new(raw.clone(), connection.clone(), Moment::Connect);
-        if let Outcome::Failed(error) = call(handler, &connection, &mut context).await {
+async fn connect(table: Arc<HandlerTable>, socket: Arc<SocketState>, raw: EngineSocket) {
+    if let Some(handler) = table.connect() {
+        let mut context = EventContext::new(raw.clone(), socket.clone(), Trigger::Connect);
+        if let Outcome::Failed(error) = call(&table, handler, &mut context).await {
             let reply = Reply { raw: raw.clone(), ack: None };
-            report(settle(&connection, &reply, "connect", Outcome::Failed(error)).await);
-            turn_out(&connection, &raw, "the channel did not let you in");
+            ignore_undelivered(deliver(&socket, &reply, "connect", Outcome::Failed(error)).await);
+            expel(&socket, &raw, "the channel did not let you in");
         }
     }
-    connection.mailbox.connected();
+    socket.mailbox.connected();
 }
 
-/// Takes a socket off a channel that does not have it, or no longer. What it has sent already runs no handler, and is
-/// answered as long as that can be.
-pub(crate) fn turn_out(connection: &Arc<Connection>, raw: &Arc<RawSocket>, why: &'static str) {
-    for job in connection.mailbox.take_events() {
-        if let Some((payload, ack)) = job.origin() {
-            refuse(connection, raw, payload, ack, EventError::new("forbidden", why));
-        }
-    }
-    crate::socket::leave_channel(connection, raw);
-    // Those that came in between have nobody left to be answered.
-    drop(connection.mailbox.take_events());
-}
-
-async fn disconnect(connection: Arc<Connection>, raw: Arc<RawSocket>, reason: DisconnectReason, rooms: Vec<String>) {
-    tracing::trace!(channel = %connection.mount.path, socket = %connection.sid, %reason, "disconnected");
-    let Some(handler) = connection.mount.disconnect.map(|index| &connection.mount.handlers[index]) else { return };
-    let mut context = EventContext::new(raw, connection.clone(), Moment::Disconnect { reason, rooms: rooms.into() });
-    if let Outcome::Failed(error) = call(handler, &connection, &mut context).await {
+async fn disconnect(
+    table: Arc<HandlerTable>,
+    socket: Arc<SocketState>,
+    raw: EngineSocket,
+    reason: DisconnectReason,
+    rooms: Vec<String>,
+) {
+    let channel = &socket.channel.path;
+    tracing::trace!(channel, socket = %socket.id, %reason, "disconnected");
+    let Some(handler) = table.disconnect() else { return };
+    let mut context = EventContext::new(raw, socket.clone(), Trigger::Disconnect { reason, rooms: rooms.into() });
+    if let Outcome::Failed(error) = call(&table, handler, &mut context).await {
         // There is no client to tell.
-        tracing::error!(channel = %connection.mount.path, socket = %connection.sid, error = %error.internal_text(), "#[on(disconnect)] failed");
-    }
-}
-
-impl Job {
-    /// The packet behind the job.
-    fn origin(&self) -> Option<(&Value, Option<i64>)> {
-        match self {
-            Self::Event { payload, ack, .. }
-            | Self::SessionId { payload, ack }
-            | Self::Refused { payload, ack, .. } => Some((payload, *ack)),
-            Self::Connect | Self::Disconnect { .. } => None,
-        }
+        tracing::error!(channel, error = %error.internal_text(), "#[on(disconnect)] failed");
     }
 }

@@ -3,6 +3,8 @@ use std::{borrow::Cow, error::Error as StdError, fmt};
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 use serde_json::Value;
 
+use super::code;
+
 /// What a client is told when its event, or its wish to join, fails (rules R7 and R8).
 ///
 /// A handler fails on purpose with [`EventError::new`]; the client receives code, message and details as they
@@ -27,9 +29,8 @@ pub struct EventError {
 }
 
 impl EventError {
-    /// An error with a code for programs and a message for people. The library's own codes are
-    /// `invalid_payload`, `unknown_event`, `unauthenticated`, `forbidden`, `rate_limited`, `overloaded`,
-    /// `timeout` and `internal`; others are the application's.
+    /// An error with a code for programs and a message for people. The library's own codes are those
+    /// of [`code`]; all others are the application's.
     pub fn new(code: impl Into<Cow<'static, str>>, message: impl Into<Cow<'static, str>>) -> Self {
         Self { code: code.into(), message: message.into(), details: None, source: None, plain: false }
     }
@@ -62,17 +63,17 @@ impl EventError {
 
     /// `forbidden`.
     pub(crate) fn forbidden() -> Self {
-        Self { plain: true, ..Self::new("forbidden", "you may not do this") }
+        Self { plain: true, ..Self::new(code::FORBIDDEN, "you may not do this") }
     }
 
     /// `unauthenticated`.
     pub(crate) fn unauthenticated() -> Self {
-        Self { plain: true, ..Self::new("unauthenticated", "log in first") }
+        Self { plain: true, ..Self::new(code::UNAUTHENTICATED, "log in first") }
     }
 
     /// `invalid_payload`, with the JSON path of the fault and what was expected there.
     pub(crate) fn invalid_payload(path: &str, expected: &str) -> Self {
-        Self::new("invalid_payload", format!("invalid payload at `{path}`: {expected}"))
+        Self::new(code::INVALID_PAYLOAD, format!("invalid payload at `{path}`: {expected}"))
             .details(serde_json::json!({ "path": path, "expected": expected }))
     }
 
@@ -92,7 +93,7 @@ impl EventError {
     /// # assert_eq!(handler().unwrap(), 12);
     /// ```
     pub fn internal(cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self { source: Some(cause.into()), ..Self::new("internal", INTERNAL) }
+        Self { source: Some(cause.into()), ..Self::new(code::INTERNAL, MESSAGE) }
     }
 
     /// What the log should say: the hidden cause where there is one.
@@ -128,7 +129,8 @@ impl EventError {
     }
 }
 
-const INTERNAL: &str = "something went wrong on the server";
+/// What a client reads of an error that was not meant for it.
+const MESSAGE: &str = "something went wrong on the server";
 
 impl<E: StdError + Send + Sync + 'static> From<E> for EventError {
     fn from(error: E) -> Self {

@@ -1,18 +1,10 @@
-use std::{
-    future::Future,
-    sync::{
-        Arc,
-        atomic::{AtomicU8, Ordering},
-    },
-};
+use std::{future::Future, sync::Arc};
 
 use serde::Serialize;
-use tokio::sync::Notify;
 
 use super::{EventContext, FromEvent};
 use crate::{
-    connection::Connection,
-    dispatch::{self, Outcome, Reply},
+    core::{AckState, Outcome, Reply, SocketState, acknowledge, deliver},
     error::{Error, EventError, Result},
 };
 
@@ -44,61 +36,10 @@ use crate::{
 /// ```
 #[derive(Debug)]
 pub struct Ack {
-    hold: Arc<Hold>,
+    state: Arc<AckState>,
     reply: Reply,
-    connection: Arc<Connection>,
+    socket: Arc<SocketState>,
     event: String,
-}
-
-/// Whose turn it is to answer.
-#[derive(Debug, Default)]
-pub(crate) struct Hold {
-    state: AtomicU8,
-    answered: Notify,
-}
-
-/// The handler runs and has the [`Ack`].
-const HELD: u8 = 0;
-/// The answer has been given.
-const ANSWERED: u8 = 1;
-/// The handler runs and has let go of the [`Ack`].
-const DROPPED: u8 = 2;
-/// The handler has returned and the [`Ack`] lives on.
-const KEPT: u8 = 3;
-
-impl Hold {
-    /// Takes the right to answer, if nobody has.
-    pub(crate) fn claim(&self) -> bool {
-        let first = self.state.swap(ANSWERED, Ordering::AcqRel) != ANSWERED;
-        if first {
-            self.answered.notify_one();
-        }
-        first
-    }
-
-    /// Ends when somebody has taken the right to answer.
-    pub(crate) async fn claimed(&self) {
-        self.answered.notified().await;
-    }
-
-    /// Whether the handler has returned and the [`Ack`] lives on.
-    pub(super) fn is_kept(&self) -> bool {
-        self.state.load(Ordering::Acquire) == KEPT
-    }
-
-    /// Gives the right back.
-    pub(super) fn release(&self) {
-        self.state.store(DROPPED, Ordering::Release);
-    }
-
-    /// At the handler's end: takes the right to answer if the handler has let go of it; otherwise leaves it with
-    /// the [`Ack`].
-    pub(super) fn claim_if_dropped(&self) -> bool {
-        match self.state.compare_exchange(HELD, KEPT, Ordering::AcqRel, Ordering::Acquire) {
-            Ok(_) | Err(ANSWERED) => false,
-            Err(_) => self.claim(),
-        }
-    }
 }
 
 impl Ack {
@@ -116,32 +57,31 @@ impl Ack {
     /// [`Error::Serialize`] when the value does not serialize, in which case the client receives `internal`;
     /// [`Error::Closed`] and [`Error::SlowReader`] when there is nobody to receive it.
     pub fn send(self, value: impl Serialize) -> impl Future<Output = Result> + Send {
-        let outcome = match self.hold.claim() {
-            true => Ok(dispatch::acknowledge(&self.reply, &value)),
-            false => Err(Error::Acknowledgement("the event has been answered already".to_owned())),
-        };
-        // Said synchronously, so that a caller that does not wait has answered all the same.
-        let settled = match outcome {
-            Ok(Outcome::Settled) => Ok(None),
-            Ok(outcome) => Ok(Some(self.settle(outcome))),
-            Err(error) => Err(error),
+        // Synchronously, so that the event is answered even if the caller does not await the future.
+        let sent = if self.state.claim() {
+            match acknowledge(&self.reply, &value) {
+                Outcome::Done => Ok(None),
+                outcome => Ok(Some(self.deliver_in_task(outcome))),
+            }
+        } else {
+            Err(Error::Acknowledgement("the event has been answered already".to_owned()))
         };
         async move {
-            match settled? {
+            match sent? {
                 None => Ok(()),
                 Some(task) => task.await.unwrap_or(Err(Error::Closed)),
             }
         }
     }
 
-    fn settle(&self, outcome: Outcome) -> tokio::task::JoinHandle<Result> {
-        let (connection, reply, event) = (self.connection.clone(), self.reply.clone(), self.event.clone());
+    fn deliver_in_task(&self, outcome: Outcome) -> tokio::task::JoinHandle<Result> {
+        let (socket, reply, event) = (self.socket.clone(), self.reply.clone(), self.event.clone());
         let failed = match &outcome {
             Outcome::Failed(error) => Some(error.internal_text()),
             _ => None,
         };
-        self.connection.mount.tasks.spawn(async move {
-            let sent = dispatch::settle(&connection, &reply, &event, outcome).await;
+        self.socket.channel.tasks.spawn(async move {
+            let sent = deliver(&socket, &reply, &event, outcome).await;
             match failed {
                 Some(reason) => Err(Error::Serialize { event, reason }),
                 None => sent,
@@ -152,11 +92,9 @@ impl Ack {
 
 impl Drop for Ack {
     fn drop(&mut self) {
-        let state = &self.hold.state;
-        if state.compare_exchange(HELD, DROPPED, Ordering::AcqRel, Ordering::Acquire) == Err(KEPT) && self.hold.claim()
-        {
+        if self.state.claim_on_drop() {
             let error = EventError::internal("the acknowledgement was dropped without an answer");
-            self.settle(Outcome::Failed(error));
+            self.deliver_in_task(Outcome::Failed(error));
         }
     }
 }
@@ -164,9 +102,9 @@ impl Drop for Ack {
 impl FromEvent for Ack {
     async fn from_event(context: &mut EventContext) -> Result<Self, EventError> {
         Ok(Self {
-            hold: context.hold(),
+            state: context.take_ack(),
             reply: context.reply(),
-            connection: context.connection.clone(),
+            socket: context.socket.clone(),
             event: context.event().to_owned(),
         })
     }

@@ -4,7 +4,6 @@
 //! order, and one event may be read by several of them.
 
 mod ack;
-mod attached;
 mod context;
 mod data;
 mod handshake;
@@ -15,20 +14,15 @@ mod state;
 use std::{any::TypeId, future::Future};
 
 pub use ack::Ack;
-pub(crate) use ack::Hold;
 pub use context::EventContext;
-pub(crate) use context::Moment;
-pub(crate) use data::from_text;
+pub(crate) use context::Trigger;
 pub use data::{Args, Data, Event, TryData};
-pub use handshake::{Cookies, Handshake, Query};
 pub use session::User;
-pub use socket::DisconnectReason;
 pub use state::State;
-pub(crate) use state::States;
 
 use crate::{
+    core::States,
     error::{EventError, Result},
-    service::Sockets,
 };
 
 /// Something a handler can take as an argument.
@@ -97,13 +91,7 @@ pub trait FromInit: Sized {
 /// What is known when a channel is built.
 #[derive(Debug)]
 pub struct InitContext {
-    pub(crate) sockets: Sockets,
-}
-
-impl FromInit for Sockets {
-    fn from_init(context: &InitContext) -> Result<Self> {
-        Ok(context.sockets.clone())
-    }
+    pub(crate) states: States,
 }
 
 /// Collects what handlers need from the application.

@@ -49,7 +49,7 @@ impl UserKey for User {
 
 impl FromEvent for Option<User> {
     async fn from_event(context: &mut EventContext) -> Result<Self, EventError> {
-        Ok(context.connection.identity().user_id().map(|id| User(id.into())))
+        Ok(context.socket.identity().user_id().map(|id| User(id.into())))
     }
 }
 
@@ -61,9 +61,9 @@ impl FromEvent for User {
 
 impl FromEvent for Option<Session> {
     async fn from_event(context: &mut EventContext) -> Result<Self, EventError> {
-        let identity = context.connection.identity();
-        let sockets = context.connection.mount.sockets();
-        Ok(sockets.zip(identity.session_id()).and_then(|(sockets, id)| sockets.session(id)))
+        let identity = context.socket.identity();
+        let identities = &context.socket.channel.services.identities;
+        Ok(identity.session_id().and_then(|id| identities.session(id)))
     }
 }
 

@@ -1,10 +1,4 @@
-use std::{
-    any::{Any, TypeId},
-    collections::HashMap,
-    fmt,
-    ops::Deref,
-    sync::Arc,
-};
+use std::{fmt, ops::Deref, sync::Arc};
 
 use super::{EventContext, FromEvent, FromInit, InitContext, Needs};
 use crate::error::{Error, EventError, Result};
@@ -51,40 +45,14 @@ impl<T: fmt::Debug + ?Sized> fmt::Debug for State<T> {
     }
 }
 
-/// The application's values by their types.
-#[derive(Clone, Default)]
-pub(crate) struct States(HashMap<TypeId, Arc<dyn Any + Send + Sync>>);
-
-impl States {
-    pub(crate) fn insert<T: Send + Sync + 'static>(&mut self, value: T) {
-        self.0.insert(TypeId::of::<T>(), Arc::new(value));
-    }
-
-    pub(crate) fn contains(&self, of: TypeId) -> bool {
-        self.0.contains_key(&of)
-    }
-
-    fn get<T: Send + Sync + 'static>(&self) -> Option<State<T>> {
-        let value = self.0.get(&TypeId::of::<T>())?.clone();
-        Some(State(value.downcast().ok()?))
-    }
-}
-
-impl fmt::Debug for States {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "States({})", self.0.len())
-    }
-}
-
 fn missing<T>() -> String {
     format!("nobody provided the state `{0}`: call `.state(…)` with a value of type `{0}`", std::any::type_name::<T>())
 }
 
 impl<T: Send + Sync + 'static> FromEvent for State<T> {
     async fn from_event(context: &mut EventContext) -> Result<Self, EventError> {
-        let sockets = context.connection.mount.sockets();
-        let state = sockets.as_ref().and_then(|sockets| sockets.states().get());
-        state.ok_or_else(|| EventError::internal(missing::<T>()))
+        let state = context.socket.channel.services.states.get();
+        state.map(State).ok_or_else(|| EventError::internal(missing::<T>()))
     }
 
     fn needs(needs: &mut Needs) {
@@ -94,7 +62,7 @@ impl<T: Send + Sync + 'static> FromEvent for State<T> {
 
 impl<T: Send + Sync + 'static> FromInit for State<T> {
     fn from_init(context: &InitContext) -> Result<Self> {
-        context.sockets.states().get().ok_or_else(|| Error::Init(missing::<T>()))
+        context.states.get().map(State).ok_or_else(|| Error::Init(missing::<T>()))
     }
 
     fn needs(needs: &mut Needs) {

@@ -1,9 +1,8 @@
-//! The doors: who may connect, how many, how fast (rule R14).
+//! Who may connect, how many and how fast (rule R14).
 
 mod address;
-mod limits;
+mod connections;
 mod origin;
-mod peer;
 pub(crate) mod rate;
 mod refusal;
 
@@ -12,27 +11,25 @@ use std::{net::IpAddr, sync::Arc};
 use http::{StatusCode, request::Parts};
 
 pub(crate) use address::{is_secure, of as client_address};
-pub(crate) use peer::Peer;
-pub(crate) use refusal::{Cause, refused, undelivered};
+#[cfg(test)]
+pub(crate) use connections::Connections;
+pub(crate) use connections::Permit;
+pub use rate::Rate;
+pub(crate) use refusal::Refusal;
 
-use crate::config::Config;
-use limits::Connections;
+use crate::{
+    config::Config,
+    telemetry::{Cause, refused},
+};
+#[cfg(not(test))]
+use connections::Connections;
 use origin::Origins;
 
-/// The checks on a request before socketioxide sees it.
+/// The checks on a request before the engine sees it.
 pub(crate) struct Guard {
     origins: Origins,
     connections: Arc<Connections>,
-    events_per_second: u32,
     trusted_proxies: Vec<ipnet::IpNet>,
-}
-
-/// Why a request is turned away.
-#[derive(Debug)]
-pub(crate) struct Refusal {
-    pub(crate) status: StatusCode,
-    pub(crate) code: &'static str,
-    pub(crate) message: String,
 }
 
 impl Guard {
@@ -40,7 +37,6 @@ impl Guard {
         Self {
             origins: Origins::new(&config.origins),
             connections: Connections::new(config.limits.connections, config.limits.connections_per_address),
-            events_per_second: config.limits.events_per_second,
             trusted_proxies: config.trusted_proxies.clone(),
         }
     }
@@ -60,14 +56,12 @@ impl Guard {
         })
     }
 
-    /// Lets a new connection in, within the limits.
-    pub(crate) fn admit(&self, parts: &Parts) -> Result<Arc<Peer>, Refusal> {
-        let address = self.address(parts);
-        let permit = self.connections.admit(address).map_err(|(cause, message)| {
+    /// Takes a place for a new connection from this address, within the limits.
+    pub(crate) fn admit(&self, address: IpAddr) -> Result<Permit, Refusal> {
+        self.connections.admit(address).map_err(|(cause, message)| {
             refused(cause, &message);
             Refusal { status: StatusCode::SERVICE_UNAVAILABLE, code: "overloaded", message }
-        })?;
-        Ok(Arc::new(Peer::new(address, self.events_per_second, permit)))
+        })
     }
 
     /// How many connections there are.

@@ -9,16 +9,23 @@ use governor::{
     state::{InMemoryState, NotKeyed},
 };
 
-use crate::registry::row::Rate;
+/// `rate = "20/s"`: how many per how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// How many; never 0.
+    pub count: u32,
+    /// Per how long; never zero.
+    pub per: Duration,
+}
 
 /// Made once: making a clock asks the processor what it can do, which takes 20 µs on a virtual machine.
 static CLOCK: LazyLock<QuantaClock> = LazyLock::new(QuantaClock::default);
 
 /// The one clock. Limiters hold this instead of a copy of it, which would make each 40 bytes larger.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct TheClock;
+pub(crate) struct SharedClock;
 
-impl Clock for TheClock {
+impl Clock for SharedClock {
     type Instant = QuantaInstant;
 
     fn now(&self) -> QuantaInstant {
@@ -27,7 +34,7 @@ impl Clock for TheClock {
 }
 
 /// So many events per time.
-pub(crate) type Limiter = RateLimiter<NotKeyed, InMemoryState, TheClock, NoOpMiddleware<QuantaInstant>>;
+pub(crate) type Limiter = RateLimiter<NotKeyed, InMemoryState, SharedClock, NoOpMiddleware<QuantaInstant>>;
 
 /// Allows `count` at once, and as many again per `per`.
 pub(crate) fn limiter(rate: Rate) -> Limiter {
@@ -35,7 +42,7 @@ pub(crate) fn limiter(rate: Rate) -> Limiter {
     let each = (rate.per / count.get()).max(Duration::from_nanos(1));
     // `with_period` refuses a period of zero only, which the line above excludes.
     let quota = Quota::with_period(each).unwrap_or_else(|| Quota::per_second(count));
-    RateLimiter::direct_with_clock(quota.allow_burst(count), TheClock)
+    RateLimiter::direct_with_clock(quota.allow_burst(count), SharedClock)
 }
 
 /// Lets one more through, or tells after how many milliseconds it would be.

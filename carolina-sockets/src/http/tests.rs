@@ -66,10 +66,10 @@ impl App {
     fn over(store: Arc<WatchedStore>, secrets: &[&str], secure: Option<bool>) -> Self {
         let secrets: Vec<String> = secrets.iter().map(|secret| (*secret).to_owned()).collect();
         let keys = Arc::new(CookieKeys::new("sid", &secrets));
-        let mut config = Config::default().session;
-        config.secure = secure;
-        let proxies = ["10.0.0.0/8".parse().unwrap()];
-        Self { app: SessionLayer::new(store.clone(), keys, &config, &proxies).layer(routes()), store }
+        let mut config = Config::default();
+        config.session.secure = secure;
+        config.trusted_proxies = vec!["10.0.0.0/8".parse().unwrap()];
+        Self { app: SessionLayer::new(store.clone(), keys, &config).layer(routes()), store }
     }
 
     async fn send(&mut self, request: Request<Body>) -> (StatusCode, Option<String>, String) {

@@ -3,7 +3,7 @@
 use cookie::{Cookie, CookieJar, Key};
 use tower_sessions::session::Id;
 
-use crate::extract::Cookies;
+use super::Cookies;
 
 /// A sealed id in base64: 12 bytes of nonce, 22 of id, 16 of tag.
 const SEALED: usize = 68;

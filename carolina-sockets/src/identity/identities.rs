@@ -4,14 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
-use super::{CookieKeys, Identify, Identity, SessionIdentify, SharedStore, WatchedStore};
+use super::{CookieKeys, Handshake, Identify, Identity, SessionIdentify, SharedStore, WatchedStore};
 use crate::{
-    backplane::RawSocket,
     config::Config,
-    connection::Connection,
     error::{EventError, Result},
-    extract::Handshake,
-    http::{Session, SessionLayer},
 };
 
 /// All that finds out who sockets belong to.
@@ -19,12 +15,12 @@ pub(crate) struct Identities {
     /// The application's own way, in place of the session.
     custom: Option<Arc<dyn Identify>>,
     sessions: SessionIdentify,
-    layer: SessionLayer,
+    keys: Arc<CookieKeys>,
     recheck: Duration,
 }
 
 impl Identities {
-    pub(crate) async fn open(
+    pub(crate) async fn connect(
         config: &Config,
         custom: Option<Arc<dyn Identify>>,
         store: Option<SharedStore>,
@@ -37,9 +33,8 @@ impl Identities {
         };
         let keys = Arc::new(CookieKeys::new(&session.cookie, &session.secret));
         let store = Arc::new(WatchedStore::new(store, session.ttl));
-        let layer = SessionLayer::new(store.clone(), keys.clone(), session, &config.trusted_proxies);
-        let sessions = SessionIdentify::new(store, keys, &session.user_key);
-        Ok(Self { custom, sessions, layer, recheck: session.recheck })
+        let sessions = SessionIdentify::new(store, keys.clone(), &session.user_key);
+        Ok(Self { custom, sessions, keys, recheck: session.recheck })
     }
 
     /// Counts changes, so that a client that is on its way in can tell whether it missed one.
@@ -48,25 +43,26 @@ impl Identities {
     }
 
     /// Whether the application has its own way to find out who a client is.
-    pub(super) fn is_custom(&self) -> bool {
+    pub(crate) fn is_custom(&self) -> bool {
         self.custom.is_some()
     }
 
-    pub(super) fn sessions(&self) -> &SessionIdentify {
+    pub(crate) fn sessions(&self) -> &SessionIdentify {
         &self.sessions
     }
 
     /// How often a live socket's session is read anew.
-    pub(super) fn recheck(&self) -> Duration {
+    pub(crate) fn recheck(&self) -> Duration {
         self.recheck
     }
 
-    pub(crate) fn layer(&self) -> SessionLayer {
-        self.layer.clone()
+    /// What seals and opens session cookies.
+    pub(crate) fn cookie_keys(&self) -> &Arc<CookieKeys> {
+        &self.keys
     }
 
     /// A session as HTTP handlers know it.
-    pub(crate) fn session(&self, id: &str) -> Option<Session> {
+    pub(crate) fn session(&self, id: &str) -> Option<tower_sessions::Session> {
         self.sessions.session(id)
     }
 
@@ -79,9 +75,8 @@ impl Identities {
     }
 
     /// Who a socket is now, by what it came with, where the application has its own way.
-    pub(super) async fn again(&self, connection: &Connection, raw: &Arc<RawSocket>) -> Result<Identity, EventError> {
-        let handshake = Handshake::new(raw.clone(), connection.peer.clone(), connection.auth.clone());
-        match self.identify(&handshake).await {
+    pub(crate) async fn identify_again(&self, handshake: &Handshake) -> Result<Identity, EventError> {
+        match self.identify(handshake).await {
             // A token that has expired, say: whoever had it is nobody now.
             Err(error) if !error.is_hidden() => Ok(Identity::anonymous()),
             identified => identified,

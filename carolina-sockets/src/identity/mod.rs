@@ -1,10 +1,10 @@
 //! Who a socket belongs to: its [`Identity`], how it is found out ([`Identify`]) and the rooms that follow from it.
 
 mod cookie;
+mod handshake;
 mod identities;
 #[cfg(feature = "jwt")]
 mod jwt;
-pub(crate) mod live;
 mod room;
 mod session;
 mod store;
@@ -20,6 +20,7 @@ pub use async_trait::async_trait;
 use serde_json::{Map, Value};
 
 pub(crate) use cookie::{CookieKeys, Presented};
+pub use handshake::{Cookies, Handshake, Query};
 pub(crate) use identities::Identities;
 #[cfg(feature = "jwt")]
 #[cfg_attr(docsrs, doc(cfg(feature = "jwt")))]
@@ -29,7 +30,7 @@ pub(crate) use session::SessionIdentify;
 pub(crate) use store::{Change, LIFETIME_KEY, RequestScope, SharedStore, Version, WatchedStore};
 pub use user_key::UserKey;
 
-use crate::{error::EventError, extract::Handshake};
+use crate::error::EventError;
 
 /// Who a socket belongs to (rules R10 and R11): the session it came with, the user that session or token names,
 /// and the data that came along.
@@ -176,11 +177,6 @@ pub trait Identify: Send + Sync + 'static {
     /// that converted by `?` reaches it as `internal`, with its text in the log alone.
     async fn identify(&self, handshake: &Handshake) -> Result<Identity, EventError>;
 }
-
-/// Keeps the chapter's examples true.
-#[cfg(doctest)]
-#[doc = include_str!("../../../docs/identity.md")]
-struct Chapter;
 
 #[cfg(test)]
 mod tests {

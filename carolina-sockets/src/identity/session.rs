@@ -15,11 +15,10 @@ use tower_sessions::{
     session::{Id, Record},
 };
 
-use super::{CookieKeys, Identify, Identity, Presented, WatchedStore, store::LIFETIME_KEY};
+use super::{CookieKeys, Cookies, Handshake, Identify, Identity, Presented, WatchedStore, store::LIFETIME_KEY};
 use crate::{
     error::EventError,
-    extract::{Cookies, Handshake},
-    guard::{Cause, refused},
+    telemetry::{Cause, metric, refused},
 };
 
 /// Identifies clients by the session cookie, or by its value in `auth: { sessionId }` (rule R10).
@@ -67,7 +66,7 @@ impl SessionIdentify {
         match self.store.load(id).await {
             Ok(record) => Ok(record.map(|record| self.identity(record))),
             Err(error) => {
-                metrics::counter!("carolina_sockets_session_store_errors_total").increment(1);
+                metric::session_store_error();
                 Err(EventError::internal(format!("the session store failed: {error}")))
             }
         }

@@ -2,12 +2,11 @@ use std::any::TypeId;
 
 use super::{Plan, PlanOptions, Table};
 use crate::{
-    channel::MainChannel,
     config::Config,
     error::Error,
     extract::Needs,
     registry::{
-        Registry,
+        MainChannel, Registry,
         row::{ChannelRow, HandlerRow, On},
         sample::{A, B, channel, handler, needing, private},
     },

@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Driver, Registry,
+    Driver, MainChannel, Registry, channel_type,
     row::{ChannelRow, HandlerRow},
 };
-use crate::{channel::MainChannel, private::channel_type};
 
 /// Every clash there is.
 pub(crate) fn clashes(registry: &Registry) -> Vec<String> {

@@ -1,5 +1,6 @@
 //! What the linker found: every driver with its handlers, sorted, and checked for clashes.
 
+mod channel;
 mod clash;
 pub(crate) mod row;
 #[cfg(test)]
@@ -9,6 +10,7 @@ use std::{any::TypeId, collections::HashMap};
 
 use row::{ChannelRow, HandlerRow};
 
+pub use channel::{Channel, MainChannel, channel_type, erase};
 pub(crate) use clash::{clashes, handler_clashes, name_clash};
 
 /// A driver and its handlers.

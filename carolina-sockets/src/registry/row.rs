@@ -2,14 +2,19 @@
 //!
 //! Rows are constants. Nothing in them is built before `main`; they hold names, places and function pointers.
 
-use std::{any::TypeId, fmt, time::Duration};
+use std::{any::TypeId, fmt, sync::Arc, time::Duration};
+
+use futures_core::future::BoxFuture;
 
 use crate::{
-    dispatch::EventFuture,
+    core::{AnyChannel, EventFuture},
     error::Error,
     extract::{EventContext, InitContext, Needs},
-    private::{AnyChannel, BoxFuture, ErasedChannel},
+    guard::Rate,
 };
+
+/// A channel as the registry builds it.
+pub type ErasedChannel = Arc<AnyChannel>;
 
 /// Where in the user's source a row was declared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -117,15 +122,6 @@ pub struct Options {
     pub timeout: Option<Duration>,
     /// At most so many of these events per socket and time.
     pub rate: Option<Rate>,
-}
-
-/// `rate = "20/s"`: how many per how long.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rate {
-    /// How many; never 0.
-    pub count: u32,
-    /// Per how long; never zero.
-    pub per: Duration,
 }
 
 /// The function that runs a handler.

@@ -3,7 +3,10 @@
 use std::any::TypeId;
 
 use super::row::{Call, ChannelRow, HandlerRow, Location, On, Options};
-use crate::{dispatch::EventFuture, extract::EventContext, extract::Needs, private::AnyChannel};
+use crate::{
+    core::{AnyChannel, EventFuture},
+    extract::{EventContext, Needs},
+};
 
 pub(crate) struct A;
 pub(crate) struct B;

@@ -1,22 +1,31 @@
-use std::{any::TypeId, collections::BTreeMap, fmt, sync::Arc};
+use std::{
+    any::TypeId,
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, atomic::AtomicBool},
+};
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Engine, Inner, Sockets, control, nodes};
+use super::{Inner, Sockets, control, extract::ServiceRef, nodes};
 use crate::{
     backplane::BackplaneState,
     config::Config,
+    core::{ChannelCore, Services, States},
+    dispatch::HandlerTable,
+    engine::Engine,
     error::{Error, Result},
-    extract::{InitContext, States},
+    extract::InitContext,
     guard::Guard,
-    identity::{Identify, Identities, live},
-    namespace::{Arm, Mount},
-    plan::{Plan, PlanOptions},
-    private::{Channel, ErasedChannel},
+    http::SessionLayer,
+    identity::{Identify, Identities},
+    namespace::{ConnectHook, Namespace},
+    plan::{MountPlan, Plan, PlanOptions},
     registry::{
-        Registry,
-        row::{Call, On},
+        Channel, Registry,
+        row::{Call, ErasedChannel, On},
     },
+    session_sync::SessionSync,
 };
 
 /// Builds a service; see [`Sockets::builder`].
@@ -117,49 +126,77 @@ impl Builder {
             &PlanOptions { discover: self.discover, mounts: &self.mounts, has_state: &|of| self.states.contains(of) },
         )?;
         let stop = CancellationToken::new();
-        let identities = Identities::open(&config, self.identify, self.store, &stop).await?;
-        let backplane = BackplaneState::open(&config).await?;
-        let (directory, bus) = (backplane.directory(), backplane.bus());
-        let tasks = TaskTracker::new();
-        let draining = Arc::new(std::sync::atomic::AtomicBool::new(false));
-        let engine = plan.sockets_on.then(|| Engine::new(&config, backplane));
+        let identities = Identities::connect(&config, self.identify, self.store, &stop).await?;
+        let backplane = BackplaneState::connect(&config).await?;
+        let bus = backplane.bus();
+        let (tasks, draining) = (TaskTracker::new(), Arc::new(AtomicBool::new(false)));
+        let guard = Arc::new(Guard::new(&config));
         if !plan.sockets_on {
-            tracing::info!(
-                "web sockets are off: {}",
-                match config.use_sockets {
-                    Some(false) => "`use_sockets` is false",
-                    _ => "no channel is declared or configured, but for disabled ones, and `use_sockets` is not true",
-                }
-            );
+            tell_off(&config);
         }
+        let engine = plan
+            .sockets_on
+            .then(|| Arc::new(Engine::new(&config, backplane, guard.clone(), tasks.clone(), draining.clone())));
+        let store = identities.sessions().store().clone();
+        let session_layer = SessionLayer::new(store, identities.cookie_keys().clone(), &config);
         let inner = Arc::new_cyclic(|service| {
-            let mount = |plan: crate::plan::MountPlan| {
-                let path = plan.path.clone();
-                (path, Arc::new(Mount::new(plan, &config.limits, tasks.clone(), draining.clone(), service.clone())))
-            };
+            let mut states = self.states;
+            states.insert(ServiceRef(service.clone()));
+            let services = Arc::new(Services::new(states, identities));
+            if let Some(engine) = &engine {
+                services.set_engine(engine);
+            }
+            let mut namespaces = BTreeMap::new();
+            for plan in plan.mounts {
+                let limits = config.limits.clone();
+                let (table, rates) = HandlerTable::new(&plan.handlers, plan.private, &limits);
+                let table = Arc::new(table);
+                let core = ChannelCore::new(
+                    plan.path.clone(),
+                    limits,
+                    rates,
+                    services.clone(),
+                    tasks.clone(),
+                    table.clone(),
+                    draining.clone(),
+                );
+                namespaces.insert(plan.path.clone(), Namespace { core: Arc::new(core), table, plan });
+            }
+            let channels = namespaces.values().map(|namespace| namespace.core.clone()).collect();
+            let session_sync = SessionSync::new(channels, services.clone(), bus.clone());
             Inner {
-                mounts: plan.mounts.into_iter().map(mount).collect::<BTreeMap<_, _>>(),
-                guard: Guard::new(&config),
                 config,
-                states: self.states,
+                namespaces,
                 engine,
-                identities,
+                guard,
+                services,
+                session_layer,
+                session_sync,
                 tasks,
-                leaving: Default::default(),
                 bus,
                 stop,
-                draining: draining.clone(),
+                draining,
             }
         });
         let sockets = Sockets::from(inner);
-        sockets.open_mounts(&directory).await?;
+        sockets.open_namespaces().await?;
         if sockets.is_on() {
             control::listen(&sockets).await?;
             nodes::watch(&sockets);
         }
-        live::start(&sockets);
+        sockets.inner().session_sync.start(&sockets.inner().stop);
         Ok(sockets)
     }
+}
+
+/// Says once why no client will be served (rule R4).
+fn tell_off(config: &Config) {
+    let reason = if config.use_sockets == Some(false) {
+        "`use_sockets` is false"
+    } else {
+        "no channel is declared or configured, but for disabled ones, and `use_sockets` is not true"
+    };
+    tracing::info!("web sockets are off: {reason}");
 }
 
 impl fmt::Debug for Builder {
@@ -173,42 +210,40 @@ impl fmt::Debug for Builder {
 
 impl Sockets {
     /// Builds every channel, all of whose failures are told together, and then lets clients in.
-    async fn open_mounts(&self, directory: &crate::backplane::Directory) -> Result {
-        let Some(engine) = &self.inner().engine else { return Ok(()) };
+    async fn open_namespaces(&self) -> Result {
+        let inner = self.inner();
+        let Some(engine) = &inner.engine else { return Ok(()) };
         let mut failures = Vec::new();
-        for mount in self.inner().mounts.values() {
-            match self.build_channel(mount).await {
-                Ok(channel) => mount.set_channel(channel),
+        for namespace in inner.namespaces.values() {
+            match build_channel(&namespace.plan, &inner.services.states).await {
+                Ok(channel) => namespace.table.set_channel(channel),
                 Err(error) => failures.push(error.to_string()),
             }
         }
         if !failures.is_empty() {
             return Err(Error::Startup(failures));
         }
-        for mount in self.inner().mounts.values() {
-            let ready = engine.io.ns(mount.path.clone(), Arm(mount.clone()));
-            ready.await.map_err(|error| Error::Backplane(error.to_string()))?;
-            if let Some(backplane) = directory.get(&mount.path) {
-                mount.set_backplane(&backplane);
-            }
+        for (path, namespace) in &inner.namespaces {
+            let (core, table) = (namespace.core.clone(), namespace.table.clone());
+            let hook = ConnectHook { core, table, sync: inner.session_sync.clone() };
+            namespace.core.set_namespace(engine.open_namespace(path, hook).await?);
         }
         Ok(())
     }
+}
 
-    /// One channel per mount: by `#[on(init)]`, else by `Default`.
-    async fn build_channel(&self, mount: &Mount) -> Result<ErasedChannel> {
-        let plan = &mount.plan;
-        let init = plan.handlers.iter().find(|row| row.on == On::Init);
-        match init.map(|row| (row, row.call)) {
-            Some((row, Call::Init(build))) => build(InitContext { sockets: self.clone() })
-                .await
-                .map_err(|error| Error::Init(format!("{}: `{}` at `{}`: {error}", row.location, plan.driver, plan.path))),
-            _ => (plan.row.default)().ok_or_else(|| {
-                Error::Init(format!(
-                    "{}: nothing builds `{}`, mounted at `{}`: derive `Default` for it, or give it an `#[on(init)]` function that returns `Self`",
-                    plan.row.location, plan.driver, plan.path,
-                ))
-            }),
-        }
+/// One channel per mount: by `#[on(init)]`, else by `Default`.
+async fn build_channel(plan: &MountPlan, states: &States) -> Result<ErasedChannel> {
+    let init = plan.handlers.iter().find(|row| row.on == On::Init);
+    match init.map(|row| (row, row.call)) {
+        Some((row, Call::Init(build))) => build(InitContext { states: states.clone() })
+            .await
+            .map_err(|error| Error::Init(format!("{}: `{}` at `{}`: {error}", row.location, plan.driver, plan.path))),
+        _ => (plan.row.default)().ok_or_else(|| {
+            Error::Init(format!(
+                "{}: nothing builds `{}`, mounted at `{}`: derive `Default` for it, or give it an `#[on(init)]` function that returns `Self`",
+                plan.row.location, plan.driver, plan.path,
+            ))
+        }),
     }
 }

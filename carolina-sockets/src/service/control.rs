@@ -1,57 +1,52 @@
-//! Does what other nodes, and processes without sockets, ask for.
+//! Handles the control messages of other nodes, and of processes that serve no sockets.
 
 use std::sync::{Arc, Weak};
 
 use futures_util::StreamExt;
-use socketioxide_core::{
-    adapter::{BroadcastFlags, BroadcastOptions, CoreAdapter},
-    packet::Packet,
-};
 
-use super::{Inner, LEFT, Sockets};
+use super::{Inner, Sockets};
 use crate::{
-    backplane::{Message, decode},
+    backplane::Message,
+    channel::count_missed,
     error::{Error, Result},
-    guard::{Cause, refused},
-    identity::live,
+    telemetry::{Cause, refused},
 };
 
 /// Listens to the control channel until the service stops.
 pub(super) async fn listen(sockets: &Sockets) -> Result {
     let inner = sockets.inner();
-    let mut messages = inner.bus.listen().await.map_err(|error| Error::Backplane(error.to_string()))?;
+    let mut messages = inner.bus.listen().await.map_err(Error::backplane)?;
     let (weak, stop): (Weak<Inner>, _) = (Arc::downgrade(inner), inner.stop.clone());
+    // Not among the tracked tasks, which a shutdown waits for: this one goes on until then.
     tokio::spawn(async move {
         while let Some(Some(message)) = stop.run_until_cancelled(messages.next()).await {
             let Some(inner) = weak.upgrade() else { return };
-            obey(&Sockets::from(inner), message).await;
+            handle_message(&inner, message).await;
         }
     });
     Ok(())
 }
 
-async fn obey(sockets: &Sockets, message: Message) {
+async fn handle_message(inner: &Inner, message: Message) {
     match message {
         Message::Session { id, moved_to } => {
-            if let Err(error) = live::refresh_here(sockets, &id, moved_to.as_deref()).await {
+            if let Err(error) = inner.session_sync.refresh_here(&id, moved_to.as_deref()).await {
                 tracing::warn!(%error, "a session that changed on another node could not be read");
             }
         }
         Message::DisconnectUser { user } => {
-            live::disconnect_user_here(sockets, &user);
+            inner.session_sync.disconnect_user_here(&user);
         }
         Message::Emit { path, to, except, payload, attachments } => {
-            let Some(backplane) = sockets.inner().mounts.get(&path).and_then(|mount| mount.backplane()) else { return };
-            let Some(value) = decode(payload, &attachments) else {
-                return refused(Cause::Backplane, "an emit on the control channel whose attachments are none");
+            let Some(namespace) = inner.namespaces.get(&path).and_then(|namespace| namespace.core.namespace().ok())
+            else {
+                return;
             };
-            let mut options = BroadcastOptions::default();
-            options.add_flag(BroadcastFlags::Broadcast);
-            options.rooms.extend(to.into_iter().map(Into::into));
-            options.except.extend(except.into_iter().map(Into::into));
-            options.except.push(LEFT.into());
-            if let Err(missed) = backplane.get_local().broadcast(Packet::event(path.clone(), value), options) {
-                crate::channel::count_missed(&path, "an emit of another process", missed.len());
+            match namespace.emit_written(payload, &attachments, to, except) {
+                Some(missed) => {
+                    count_missed(&path, "an emit of another process", missed);
+                }
+                None => refused(Cause::Backplane, "an emit on the control channel whose attachments cannot be read"),
             }
         }
     }

@@ -15,7 +15,7 @@ pub(super) struct Exporter {
 
 #[cfg(not(feature = "prometheus"))]
 impl Exporter {
-    pub(super) async fn open(config: &Config) -> Result<Option<Self>> {
+    pub(super) async fn bind(config: &Config) -> Result<Option<Self>> {
         match &config.metrics {
             None => Ok(None),
             Some(_) => Err(crate::Error::Config(vec![
@@ -35,31 +35,10 @@ mod prometheus {
     use tokio::net::TcpListener;
 
     use super::{Config, Exporter, Result};
-    use crate::error::Error;
-
-    enum Kind {
-        Counter,
-        Gauge,
-    }
-
-    use Kind::{Counter, Gauge};
-
-    /// Everything that is counted, and what it says.
-    const METRICS: [(Kind, &str, &str); 13] = [
-        (Gauge, "carolina_sockets_connections", "Connections that are open"),
-        (Gauge, "carolina_sockets_sockets", "Sockets on a channel"),
-        (Counter, "carolina_sockets_events_total", "Events that clients have sent"),
-        (Counter, "carolina_sockets_failures_total", "Events answered with an error, and clients a channel refused"),
-        (Counter, "carolina_sockets_refused_total", "What was refused for a limit, an origin or bad input"),
-        (Counter, "carolina_sockets_missed_total", "Deliveries of broadcasts that met a full buffer"),
-        (Counter, "carolina_sockets_slow_readers_total", "Sockets closed for not reading what they were sent"),
-        (Counter, "carolina_sockets_flooders_total", "Sockets closed for sending more than could be answered"),
-        (Counter, "carolina_sockets_session_store_errors_total", "Failures of the session store"),
-        (Counter, "carolina_sockets_tokens_refused_total", "JSON Web Tokens that were refused"),
-        (Gauge, "carolina_sockets_nodes", "Nodes on the backplane, this one included"),
-        (Gauge, "carolina_sockets_backplane_up", "Whether the backplane is reached"),
-        (Counter, "carolina_sockets_backplane_lost_total", "Messages that other nodes did not receive"),
-    ];
+    use crate::{
+        error::Error,
+        telemetry::metric::{ALL, Kind},
+    };
 
     impl Exporter {
         /// Listens, and counts from here on. Nothing, unless the configuration asks for it.
@@ -67,7 +46,7 @@ mod prometheus {
         /// # Errors
         ///
         /// [`Error::Io`] when it cannot listen, [`Error::Config`] where the application counts in a way of its own.
-        pub(in super::super) async fn open(config: &Config) -> Result<Option<Self>> {
+        pub(in super::super) async fn bind(config: &Config) -> Result<Option<Self>> {
             let Some(bind) = &config.metrics else { return Ok(None) };
             let failed = |error| Error::io(format!("cannot listen on {bind} (metrics)"), error);
             let listener = TcpListener::bind(bind).await.map_err(failed)?;
@@ -78,10 +57,10 @@ mod prometheus {
                         .to_owned(),
                 ])
             })?;
-            for (kind, name, help) in METRICS {
+            for (kind, name, help) in ALL {
                 match kind {
-                    Counter => metrics::describe_counter!(name, help),
-                    Gauge => metrics::describe_gauge!(name, help),
+                    Kind::Counter => metrics::describe_counter!(name, help),
+                    Kind::Gauge => metrics::describe_gauge!(name, help),
                 }
             }
             let page = move || {
@@ -116,11 +95,11 @@ mod prometheus {
         #[test]
         fn the_chapter_names_every_metric() {
             let chapter = include_str!("../../../docs/running.md");
-            for (_, name, _) in METRICS {
+            for (_, name, _) in ALL {
                 assert!(chapter.contains(&format!("| `{name}")), "{name}");
             }
             let named = chapter.lines().filter(|line| line.starts_with("| `carolina_sockets_")).count();
-            assert_eq!(named, METRICS.len());
+            assert_eq!(named, ALL.len());
         }
     }
 }

@@ -1,20 +1,15 @@
 //! [`Sockets`]: the running service, from which an application emits, and which it embeds or serves.
 
 mod builder;
-mod compact;
 mod control;
-mod engine;
 #[cfg(feature = "serve")]
 mod exporter;
-mod frames;
+mod extract;
 mod layer;
-mod leaving;
 mod nodes;
 #[cfg(feature = "serve")]
 mod serve;
 mod shutdown;
-mod stream;
-mod upgrade;
 
 use std::{
     any::TypeId,
@@ -26,26 +21,25 @@ use std::{
     },
 };
 
-use socketioxide_core::Sid;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    backplane::{Bus, Message},
+    backplane::Bus,
     channel::ChannelHandle,
     config::Config,
+    core::Services,
+    engine::Engine,
     error::{Error, Result},
-    extract::States,
-    guard::{Guard, Peer},
-    http::{Session, SessionLayer},
-    identity::{Identities, UserKey},
-    namespace::Mount,
-    private::Channel,
+    guard::Guard,
+    http::SessionLayer,
+    identity::UserKey,
+    namespace::Namespace,
+    registry::Channel,
+    session_sync::SessionSync,
 };
 
 pub use builder::Builder;
-pub(crate) use engine::Engine;
 pub use layer::{SocketsLayer, SocketsService};
-pub(crate) use leaving::{LEFT, Leaving};
 #[cfg(all(feature = "serve", feature = "testing"))]
 pub(crate) use serve::run;
 #[cfg(feature = "serve")]
@@ -60,51 +54,26 @@ pub struct Sockets(Arc<Inner>);
 
 /// What one service consists of.
 pub(crate) struct Inner {
-    pub(crate) config: Config,
-    pub(crate) states: States,
-    pub(crate) mounts: BTreeMap<String, Arc<Mount>>,
+    config: Config,
+    namespaces: BTreeMap<String, Namespace>,
     /// `None` while web sockets are off (rule R4).
-    pub(crate) engine: Option<Engine>,
-    pub(crate) guard: Guard,
-    pub(crate) identities: Identities,
-    /// Handlers on their way; shutdown waits for them.
-    pub(crate) tasks: TaskTracker,
-    pub(crate) leaving: Arc<Leaving>,
-    /// The way of messages between nodes.
-    pub(crate) bus: Bus,
-    /// Ends what runs beside them.
-    pub(crate) stop: CancellationToken,
-    pub(crate) draining: Arc<AtomicBool>,
-}
-
-impl Inner {
-    /// Whether the service is shutting down.
-    pub(crate) fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Acquire)
-    }
-
-    /// The connection behind an Engine.IO session that is on any channel.
-    pub(crate) fn peer_of(&self, sid: Sid) -> Option<Arc<Peer>> {
-        self.mounts.values().find_map(|mount| mount.connection(sid)).map(|connection| connection.peer.clone())
-    }
-}
-
-impl Inner {
-    /// Has other nodes read a session anew.
-    pub(crate) async fn tell_others_of_session(&self, id: &str, moved_to: Option<&str>) -> Result {
-        let message = Message::Session { id: id.to_owned(), moved_to: moved_to.map(str::to_owned) };
-        self.bus.tell(message).await.map_err(|error| Error::Backplane(error.to_string()))
-    }
-
-    /// Has other nodes disconnect a user.
-    pub(crate) async fn tell_others_of_user(&self, user: &str) -> Result {
-        let message = Message::DisconnectUser { user: user.to_owned() };
-        self.bus.tell(message).await.map_err(|error| Error::Backplane(error.to_string()))
-    }
+    engine: Option<Arc<Engine>>,
+    guard: Arc<Guard>,
+    services: Arc<Services>,
+    session_layer: SessionLayer,
+    session_sync: Arc<SessionSync>,
+    /// Handlers that run; shutdown waits for them.
+    tasks: TaskTracker,
+    /// The control messages between nodes.
+    bus: Bus,
+    /// Ends the service's own tasks.
+    stop: CancellationToken,
+    draining: Arc<AtomicBool>,
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
+        self.draining.store(true, Ordering::Release);
         self.stop.cancel();
     }
 }
@@ -124,14 +93,6 @@ impl Sockets {
 
     pub(crate) fn inner(&self) -> &Arc<Inner> {
         &self.0
-    }
-
-    pub(crate) fn states(&self) -> &States {
-        &self.0.states
-    }
-
-    pub(crate) fn identities(&self) -> &Identities {
-        &self.0.identities
     }
 
     /// The configuration the service runs with.
@@ -156,7 +117,7 @@ impl Sockets {
     /// [`Error::SocketsOff`] while web sockets are off, [`Error::UnknownChannel`] when nothing is mounted there.
     pub fn channel(&self, path: &str) -> Result<ChannelHandle> {
         self.check_on()?;
-        self.0.mounts.get(path).map(|mount| ChannelHandle::new(mount.clone())).ok_or_else(|| self.unknown(path))
+        self.0.namespaces.get(path).map(handle).ok_or_else(|| self.unknown(path))
     }
 
     /// The channel of a driver, by its type. A driver that is mounted several times gives the channel at its
@@ -167,23 +128,21 @@ impl Sockets {
     /// [`Error::SocketsOff`] while web sockets are off, [`Error::UnknownChannel`] when the driver is not mounted.
     pub fn of<C: Channel>(&self) -> Result<ChannelHandle> {
         self.check_on()?;
-        let own = |mount: &&Arc<Mount>| (mount.plan.row.channel)() == TypeId::of::<C>();
-        let mut mounts = self.0.mounts.values().filter(own);
-        let declared = mounts.clone().find(|mount| mount.plan.row.path == Some(mount.path.as_str()));
-        declared
-            .or_else(|| mounts.next())
-            .map(|mount| ChannelHandle::new(mount.clone()))
-            .ok_or_else(|| self.unknown(C::DRIVER))
+        let own = |namespace: &&Namespace| (namespace.plan.row.channel)() == TypeId::of::<C>();
+        let mut namespaces = self.0.namespaces.values().filter(own);
+        let declared =
+            namespaces.clone().find(|namespace| namespace.plan.row.path == Some(namespace.core.path.as_str()));
+        declared.or_else(|| namespaces.next()).map(handle).ok_or_else(|| self.unknown(C::DRIVER))
     }
 
     /// All channels, by their paths in alphabetical order.
     pub fn channels(&self) -> Vec<ChannelHandle> {
-        self.0.mounts.values().map(|mount| ChannelHandle::new(mount.clone())).collect()
+        self.0.namespaces.values().map(handle).collect()
     }
 
     /// The channels with their drivers and events, one per line, for people.
     pub fn table(&self) -> String {
-        crate::plan::Table(self.0.mounts.values().map(|mount| &mount.plan).collect()).to_string()
+        crate::plan::Table(self.0.namespaces.values().map(|namespace| &namespace.plan).collect()).to_string()
     }
 
     fn check_on(&self) -> Result {
@@ -191,7 +150,7 @@ impl Sockets {
     }
 
     fn unknown(&self, path: &str) -> Error {
-        Error::UnknownChannel { path: path.to_owned(), mounted: self.0.mounts.keys().cloned().collect() }
+        Error::UnknownChannel { path: path.to_owned(), mounted: self.0.namespaces.keys().cloned().collect() }
     }
 
     /// A tower layer that answers the requests of Socket.IO clients and passes on all others: for any axum or tower
@@ -215,12 +174,7 @@ impl Sockets {
     /// The session layer that `serve()` puts over its router: an encrypted cookie, and
     /// [`http::Session`](crate::http::Session) for handlers.
     pub fn session_layer(&self) -> SessionLayer {
-        self.0.identities.layer()
-    }
-
-    /// A session of the service's store, by its id.
-    pub(crate) fn session(&self, id: &str) -> Option<Session> {
-        self.0.identities.session(id)
+        self.0.session_layer.clone()
     }
 
     /// Takes a user off every channel, on every node: all tabs, all devices. Their sessions stay; should the user
@@ -233,7 +187,7 @@ impl Sockets {
     pub async fn disconnect_user(&self, user: impl UserKey) -> Result<usize> {
         self.check_on()?;
         let user = user.user_key().into_owned();
-        crate::identity::live::disconnect_user(self, &user).await
+        self.0.session_sync.disconnect_user(&user).await
     }
 
     /// Reads a session anew from its store and brings the sockets that belong to it up to date, on every node (rule
@@ -246,7 +200,7 @@ impl Sockets {
     /// when other nodes could not be told.
     pub async fn refresh_session(&self, id: impl AsRef<str>) -> Result {
         self.check_on()?;
-        crate::identity::live::refresh(self, id.as_ref()).await
+        self.0.session_sync.refresh(id.as_ref()).await
     }
 
     /// Ends the service: new clients and events are refused, handlers that run may finish within
@@ -259,10 +213,14 @@ impl Sockets {
 impl fmt::Debug for Sockets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sockets")
-            .field("channels", &self.0.mounts.keys())
+            .field("channels", &self.0.namespaces.keys())
             .field("on", &self.is_on())
             .finish_non_exhaustive()
     }
+}
+
+fn handle(namespace: &Namespace) -> ChannelHandle {
+    ChannelHandle::new(namespace.core.clone())
 }
 
 static GLOBAL: OnceLock<Sockets> = OnceLock::new();
@@ -295,21 +253,10 @@ fn set_global(sockets: &Sockets) -> Result {
     GLOBAL.set(sockets.clone()).map_err(|_| Error::AlreadyRunning)
 }
 
-/// Opens a connection over a stream in this process, past the same doors as one from the network.
 #[cfg(feature = "testing")]
-pub(crate) fn open_in_memory<S>(
-    sockets: &Sockets,
-    stream: S,
-    mut parts: http::request::Parts,
-) -> std::result::Result<(), crate::guard::Refusal>
-where
-    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin + 'static,
-{
-    let inner = sockets.inner();
-    inner.guard.check_origin(&parts)?;
-    layer::admit(inner, &mut parts)?;
-    if let Some(engine) = &inner.engine {
-        upgrade::open(inner, engine.service.clone(), stream, &[], parts);
+impl Sockets {
+    /// The engine, for clients over streams in this process; `None` while web sockets are off.
+    pub(crate) fn engine(&self) -> Option<&Arc<Engine>> {
+        self.0.engine.as_ref()
     }
-    Ok(())
 }

@@ -1,11 +1,11 @@
 //! Notices when other nodes come and go (rule R17).
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use socketioxide_core::adapter::CoreAdapter;
 use tokio::time::MissedTickBehavior;
 
 use super::Sockets;
+use crate::telemetry::metric;
 
 /// How often they are counted.
 const EVERY: Duration = Duration::from_secs(2);
@@ -13,18 +13,18 @@ const EVERY: Duration = Duration::from_secs(2);
 /// Begins to count them, if there can be any.
 pub(super) fn watch(sockets: &Sockets) {
     let inner = sockets.inner();
-    let backplane = inner.mounts.values().find_map(|mount| mount.backplane());
-    let Some(backplane) = backplane.filter(|_| inner.bus.has_others()) else { return };
-    let (backplane, stop) = (Arc::downgrade(&backplane), inner.stop.clone());
+    let namespace = inner.namespaces.values().find_map(|namespace| namespace.core.namespace().ok());
+    let Some(namespace) = namespace.filter(|_| inner.bus.has_others()) else { return };
+    let (namespace, stop) = (namespace.clone(), inner.stop.clone());
+    // Not among the tracked tasks, which a shutdown waits for: this one goes on until then.
     tokio::spawn(async move {
         let mut every = tokio::time::interval(EVERY);
         every.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut before = None;
         while stop.run_until_cancelled(every.tick()).await.is_some() {
-            let Some(backplane) = backplane.upgrade() else { return };
-            // While the backplane is away nobody can be counted, which is told elsewhere.
-            let Ok(now) = backplane.server_count().await else { continue };
-            metrics::gauge!("carolina_sockets_nodes").set(f64::from(now));
+            // While the backplane is away nodes cannot be counted, which is logged elsewhere.
+            let Ok(now) = namespace.nodes().await else { continue };
+            metric::nodes(now);
             match before.replace(now) {
                 Some(before) if now < before => tracing::warn!(nodes = now, "a node has gone: there were {before}"),
                 Some(before) if now > before => tracing::info!(nodes = now, "a node has joined: there were {before}"),

@@ -1,6 +1,7 @@
 use std::{fmt, future::IntoFuture, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{Router, extract::ConnectInfo};
+use futures_core::future::BoxFuture;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
@@ -19,7 +20,8 @@ use crate::{
     config::Config,
     error::{Error, Result},
     identity::Identify,
-    private::{BoxFuture, Channel},
+    registry::Channel,
+    telemetry::{Cause, refused},
 };
 
 /// Runs a service: `carolina_sockets::serve().await`.
@@ -116,7 +118,7 @@ impl Serve {
                 .map_err(|error| Error::io(format!("cannot listen on {}", config.bind), error))?,
         };
         // Before anything is counted.
-        let exporter = Exporter::open(&config).await?;
+        let exporter = Exporter::bind(&config).await?;
         let sockets = self.builder.config(config).build().await?;
         set_global(&sockets)?;
         let address = listener.local_addr().map_err(|error| Error::io("cannot listen", error))?;
@@ -164,9 +166,10 @@ fn start_log() {
 fn check_directory(directory: &std::path::Path) -> Result {
     let what = || format!("cannot serve files from `{}` (static_dir)", directory.display());
     let found = std::fs::metadata(directory).map_err(|error| Error::io(what(), error))?;
-    match found.is_dir() {
-        true => Ok(()),
-        false => Err(Error::io(what(), std::io::Error::new(std::io::ErrorKind::NotADirectory, "it is no directory"))),
+    if found.is_dir() {
+        Ok(())
+    } else {
+        Err(Error::io(what(), std::io::Error::new(std::io::ErrorKind::NotADirectory, "it is not a directory")))
     }
 }
 
@@ -220,7 +223,7 @@ pub(crate) async fn run(
                 }
                 Err(error) => {
                     // Out of file descriptors, most likely: others must close first.
-                    crate::guard::refused(crate::guard::Cause::Connections, &format!("cannot accept: {error}"));
+                    refused(Cause::Connections, &format!("cannot accept: {error}"));
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }
             },

@@ -4,7 +4,7 @@ use std::{
 };
 
 use super::Inner;
-use crate::DisconnectReason;
+use crate::{core::end, engine::DisconnectReason};
 
 /// How long the closing of connections may take, once handlers are done or have had their time.
 const GOODBYE: Duration = Duration::from_secs(2);
@@ -22,16 +22,16 @@ pub(super) async fn shutdown(sockets: &Arc<Inner>) {
         tracing::warn!(handlers = sockets.tasks.len(), ?limit, "handlers did not finish in time and are left behind");
     }
     // socketioxide forgets its namespaces before it closes them, and with them the disconnect handlers.
-    for connection in sockets.mounts.values().flat_map(|mount| mount.connections()) {
-        if let Some(raw) = connection.raw() {
-            crate::dispatch::close(&connection, &raw, DisconnectReason::ServerShutdown);
+    for socket in sockets.namespaces.values().flat_map(|namespace| namespace.core.sockets()) {
+        if let Some(raw) = socket.raw() {
+            end(&socket, &raw, DisconnectReason::ServerShutdown);
         }
     }
     let left = limit.saturating_sub(began.elapsed()).max(Duration::from_millis(100));
     let _ = tokio::time::timeout(left, sockets.tasks.wait()).await;
     if let Some(engine) = &sockets.engine {
         // A client that does not read its goodbye is not waited for; the process's end closes what is left.
-        let _ = tokio::time::timeout(GOODBYE, engine.io.close()).await;
+        let _ = tokio::time::timeout(GOODBYE, engine.close()).await;
     }
     sockets.stop.cancel();
 }

@@ -21,8 +21,10 @@ use super::{
     error::ClientError,
     wire::{Incoming, Wire},
 };
-use crate::payload::{Answer, Payload};
-use crate::service::{Sockets, open_in_memory};
+use crate::{
+    engine::{Answer, Payload},
+    service::Sockets,
+};
 
 /// How long a client waits for what it expects.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -109,9 +111,12 @@ impl ClientBuilder {
         let (mut parts, ()) = request.into_parts();
         parts.extensions.insert(ConnectInfo(SocketAddr::new(self.address, 0)));
         let (ours, theirs) = tokio::io::duplex(64 * 1024);
-        open_in_memory(&self.sockets, theirs, parts)
-            .map_err(|refusal| ClientError::Refused { code: refusal.code.to_owned(), message: refusal.message })?;
-        let wire = Arc::new(Wire::open(ours).await);
+        if let Some(engine) = self.sockets.engine() {
+            engine
+                .connect_in_memory(theirs, parts)
+                .map_err(|refusal| ClientError::Refused { code: refusal.code.to_owned(), message: refusal.message })?;
+        }
+        let wire = Arc::new(Wire::connect(ours).await);
         Client::join(wire, channel, self.auth).await
     }
 }

@@ -81,7 +81,7 @@ impl TestService {
         let builder = match std::env::var("CAROLINA_TESTING_BACKPLANE") {
             Ok(url) => builder.backplane_for_tests(url, format!("test-{:016x}", rand::random::<u64>())),
             Err(std::env::VarError::NotPresent) => builder,
-            Err(error) => return Err(crate::Error::Backplane(format!("CAROLINA_TESTING_BACKPLANE: {error}"))),
+            Err(error) => return Err(crate::Error::backplane(format!("CAROLINA_TESTING_BACKPLANE: {error}"))),
         };
         Ok(Self::of(builder.build().await?))
     }

@@ -41,7 +41,7 @@ pub(super) struct Wire {
 
 impl Wire {
     /// Speaks over a stream whose WebSocket handshake is done.
-    pub(super) async fn open(stream: DuplexStream) -> Self {
+    pub(super) async fn connect(stream: DuplexStream) -> Self {
         // Every read clears the buffer first, so it is no larger than it need be.
         let config = WebSocketConfig::default().read_buffer_size(4096);
         let stream = WebSocketStream::from_raw_socket(stream, Role::Client, Some(config)).await;

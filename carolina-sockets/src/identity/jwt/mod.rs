@@ -18,10 +18,10 @@ use serde_json::{Map, Value, json};
 
 pub use keys::JwtKeys;
 
-use super::{Identify, Identity};
+use super::{Handshake, Identify, Identity};
 use crate::{
     error::{Error, EventError, Result},
-    extract::Handshake,
+    telemetry::metric,
 };
 
 /// Longer tokens are refused unread.
@@ -307,7 +307,7 @@ impl Refusal {
             Self::Audience => ("audience", "the token is for another audience (`aud`)"),
             Self::NoUser => ("no_user", "the token names no user by a text or an integer"),
         };
-        metrics::counter!("carolina_sockets_tokens_refused_total", "reason" => reason).increment(1);
+        metric::token_refused(reason);
         EventError::new("unauthenticated", message).details(json!({ "reason": reason }))
     }
 }

@@ -38,7 +38,7 @@ impl SharedStore {
 }
 
 fn failed(url: &str, reason: impl std::fmt::Display) -> Error {
-    Error::Store(format!("`{}`: {reason}", without_password(url)))
+    Error::store(format!("`{}`: {reason}", without_password(url)))
 }
 
 #[cfg(not(all(feature = "sqlite", feature = "postgres", feature = "redis")))]

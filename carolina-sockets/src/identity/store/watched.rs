@@ -17,7 +17,7 @@ use tower_sessions::{
 };
 
 use super::{Change, Lifetime, RequestScope, SharedStore, scope::Loaded};
-use crate::private::BoxFuture;
+use futures_core::future::BoxFuture;
 
 /// Whoever acts on what happens to sessions. The operation that caused it waits for the end of the future, so that an
 /// HTTP answer is not sent before sockets have followed.

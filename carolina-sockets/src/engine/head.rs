@@ -5,15 +5,14 @@ use http::{
     request::Parts,
 };
 
-/// What says how the stream is spoken on, not who opens it. The engine keeps 100 bytes for each.
-const OF_THE_STREAM: [HeaderName; 5] =
+/// Headers that describe the stream and not who opens it. The engine would keep 100 bytes for each.
+const STREAM_HEADERS: [HeaderName; 5] =
     [CONNECTION, UPGRADE, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, SEC_WEBSOCKET_EXTENSIONS];
 
-/// Takes a request's head out of the buffer it was read into. Its parts live as long as the connection that it opens, and
-/// every one of them keeps the whole buffer, 8 KB, as long as it lives itself. The headers of HTTP's own connection stay
-/// behind.
+/// Copies a request's head out of the buffer it was read into: the engine keeps the head as long as the connection lives,
+/// and each part of it would keep the whole buffer of 8 KB. The headers of the stream are left out.
 pub(super) fn compact(parts: &mut Parts) {
-    let kept = || parts.headers.iter().filter(|(name, _)| !OF_THE_STREAM.contains(name));
+    let kept = || parts.headers.iter().filter(|(name, _)| !STREAM_HEADERS.contains(name));
     let uri = parts.uri.to_string();
     let length = uri.len() + kept().map(|(_, value)| value.len()).sum::<usize>();
     let mut text = Vec::with_capacity(length);
@@ -22,7 +21,7 @@ pub(super) fn compact(parts: &mut Parts) {
         text.extend_from_slice(value.as_bytes());
     }
     let text = Bytes::from(text);
-    // What was sound before is sound as a copy; should it be otherwise, the original stays.
+    // A copy of a valid URI and of valid values is valid; otherwise the original stays.
     let Ok(own) = Uri::from_maybe_shared(text.slice(..uri.len())) else { return };
     let mut headers = HeaderMap::with_capacity(kept().count());
     let mut begin = uri.len();
@@ -56,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_of_the_stream_are_left_behind() {
+    fn headers_of_the_stream_are_left_out() {
         let request = http::Request::get("/socket.io/?EIO=4&transport=websocket")
             .header("host", "app.example")
             .header("connection", "Upgrade")

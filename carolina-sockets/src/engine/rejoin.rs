@@ -1,34 +1,37 @@
 //! Sockets that the server has taken off their channel and whose clients may not know it yet.
 //!
-//! An event that such a client has sent meanwhile would make socketioxide close the whole connection, other channels
-//! with it. So the socket stays in its namespace for a while, out of all rooms and deaf, and the events fall on it. A
-//! client that knows, and joins the channel again, must find it gone, as socketioxide ignores a second CONNECT. Its
-//! CONNECT packet is seen on its way in, by [`super::stream::Tap`] or in the body of a polling request.
+//! An event that such a client has sent meanwhile would make socketioxide close the whole connection, with all its other
+//! channels. So the socket stays registered in its namespace for a while, in no rooms and without handlers, so that late
+//! events are dropped instead of closing the connection. When the client joins the channel again, the old socket has to be
+//! gone, as socketioxide ignores a second CONNECT: the CONNECT packet is noticed on its way in, by
+//! [`super::stream::ClientStream`] or in the body of a polling request.
 
 use std::{
     collections::HashMap,
     fmt,
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
-use socketioxide_core::Sid;
+use parking_lot::{Mutex, MutexGuard};
 
+use super::socket::SocketId;
 use crate::backplane::RawSocket;
 
-/// The room of those who have left, which no broadcast reaches.
-pub(crate) const LEFT: &str = "\0left";
+/// The room of sockets that have left, which no broadcast reaches.
+pub(super) const LEFT: &str = "\0left";
 
-/// How long an event of a client that was taken off a channel may be under way.
-const GRACE: Duration = Duration::from_secs(10);
+/// How long an event of a client that was taken off a channel may be on its way.
+const GRACE_PERIOD: Duration = Duration::from_secs(10);
 
+/// The sockets that are kept for late events.
 #[derive(Default)]
-pub(crate) struct Leaving {
+pub(crate) struct Rejoin {
     count: AtomicUsize,
-    by_sid: Mutex<HashMap<Sid, Vec<Left>>>,
+    by_sid: Mutex<HashMap<SocketId, Vec<Left>>>,
 }
 
 struct Left {
@@ -37,25 +40,26 @@ struct Left {
     remove: fn(Arc<RawSocket>),
 }
 
-impl Leaving {
-    /// Whether anybody is leaving. It is asked for every packet.
+impl Rejoin {
+    /// Whether there are any. Asked for every packet.
     pub(super) fn is_any(&self) -> bool {
         self.count.load(Ordering::Acquire) > 0
     }
 
-    pub(super) fn contains(&self, sid: Sid) -> bool {
+    pub(super) fn contains(&self, sid: SocketId) -> bool {
         self.is_any() && self.lock().contains_key(&sid)
     }
 
-    /// Keeps a socket in its namespace until its client joins again, or for the time of grace.
+    /// Keeps a socket in its namespace until its client joins again, or for the grace period.
     pub(crate) fn hold(self: &Arc<Self>, raw: Arc<RawSocket>, remove: fn(Arc<RawSocket>)) {
         let sid = raw.id;
         raw.join(LEFT);
         self.count.fetch_add(1, Ordering::AcqRel);
         self.lock().entry(sid).or_default().push(Left { raw: raw.clone(), remove });
         let (this, raw) = (Arc::downgrade(self), Arc::downgrade(&raw));
+        // Not among the service's tracked tasks: a shutdown need not wait for a grace period.
         tokio::spawn(async move {
-            tokio::time::sleep(GRACE).await;
+            tokio::time::sleep(GRACE_PERIOD).await;
             if let (Some(this), Some(raw)) = (this.upgrade(), raw.upgrade()) {
                 this.remove(sid, |left| Arc::ptr_eq(&left.raw, &raw));
             }
@@ -63,13 +67,13 @@ impl Leaving {
     }
 
     /// A client's packet, or its beginning, is on its way to the engine.
-    pub(super) fn arriving(&self, sid: Sid, packet: &[u8]) {
+    pub(super) fn arriving(&self, sid: SocketId, packet: &[u8]) {
         if let Some(path) = joined(packet) {
             self.remove(sid, |left| left.raw.ns().as_bytes() == path);
         }
     }
 
-    fn remove(&self, sid: Sid, which: impl Fn(&Left) -> bool) {
+    fn remove(&self, sid: SocketId, which: impl Fn(&Left) -> bool) {
         let mut gone = Vec::new();
         {
             let mut by_sid = self.lock();
@@ -87,14 +91,14 @@ impl Leaving {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Sid, Vec<Left>>> {
-        self.by_sid.lock().expect("no panic happens under this lock")
+    fn lock(&self) -> MutexGuard<'_, HashMap<SocketId, Vec<Left>>> {
+        self.by_sid.lock()
     }
 }
 
-impl fmt::Debug for Leaving {
+impl fmt::Debug for Rejoin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Leaving({})", self.count.load(Ordering::Relaxed))
+        write!(f, "Rejoin({})", self.count.load(Ordering::Relaxed))
     }
 }
 

@@ -45,10 +45,9 @@ use tower_sessions::{Expiry, session::Id};
 pub use tower_sessions::Session;
 
 use crate::{
-    config::SessionConfig,
-    extract::Cookies,
+    config::Config,
     guard,
-    identity::{CookieKeys, LIFETIME_KEY, Presented, RequestScope, WatchedStore},
+    identity::{CookieKeys, Cookies, LIFETIME_KEY, Presented, RequestScope, WatchedStore},
 };
 
 /// The session layer: gives handlers their [`Session`], and browsers the cookie that belongs to it.
@@ -74,14 +73,13 @@ struct Settings {
 }
 
 impl SessionLayer {
-    pub(crate) fn new(
-        store: Arc<WatchedStore>,
-        keys: Arc<CookieKeys>,
-        config: &SessionConfig,
-        trusted_proxies: &[IpNet],
-    ) -> Self {
-        let trusted_proxies = trusted_proxies.to_vec();
-        Self(Arc::new(Settings { store, keys, secure: config.secure, trusted_proxies }))
+    pub(crate) fn new(store: Arc<WatchedStore>, keys: Arc<CookieKeys>, config: &Config) -> Self {
+        Self(Arc::new(Settings {
+            store,
+            keys,
+            secure: config.session.secure,
+            trusted_proxies: config.trusted_proxies.clone(),
+        }))
     }
 }
 
@@ -148,8 +146,8 @@ where
         let scope = settings.store.request(from);
         Box::pin(scope.clone().run(async move {
             let mut response = inner.call(request).await?;
-            let visit = Visit { settings: &settings, session: &session, scope: &scope, presented, secure };
-            match visit.conclude(response.status()).await {
+            let commit = SessionCommit { settings: &settings, session: &session, scope: &scope, presented, secure };
+            match commit.finish(response.status()).await {
                 Ok(Some(cookie)) => {
                     response.headers_mut().append(SET_COOKIE, cookie);
                 }
@@ -166,7 +164,7 @@ where
 }
 
 /// One request's session, once the handler is done with it.
-struct Visit<'a> {
+struct SessionCommit<'a> {
     settings: &'a Settings,
     session: &'a Session,
     scope: &'a RequestScope,
@@ -174,9 +172,9 @@ struct Visit<'a> {
     secure: bool,
 }
 
-impl Visit<'_> {
+impl SessionCommit<'_> {
     /// Saves the session if it was changed, or prolongs it if it was used. Returns the cookie to set, if any.
-    async fn conclude(&self, status: StatusCode) -> Result<Option<HeaderValue>, tower_sessions::session::Error> {
+    async fn finish(&self, status: StatusCode) -> Result<Option<HeaderValue>, tower_sessions::session::Error> {
         if self.session.is_empty().await {
             // Logged out, or the session that the cookie names is no more.
             return Ok(matches!(self.presented, Presented::Valid(_)).then(|| self.removal()));

@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::{MAGIC, PostgresError, RETRY};
 use crate::{
     backplane::lost,
-    guard::{Cause, refused},
+    telemetry::{Cause, refused},
 };
 
 /// One notification.
@@ -29,22 +29,22 @@ impl Notification for Note {
 /// The one connection that listens for all namespaces: with one for each, the channels of an application would be
 /// limited by the server's connections.
 #[derive(Clone)]
-pub(super) struct Ear(mpsc::Sender<Wish>);
+pub(super) struct Listener(mpsc::Sender<Subscribe>);
 
-/// Somebody who wants to hear of channels.
-struct Wish {
+/// A request to be sent what is notified on channels.
+struct Subscribe {
     channels: Vec<String>,
     to: mpsc::Sender<Note>,
     done: oneshot::Sender<Result<(), sqlx::Error>>,
 }
 
-impl Ear {
-    /// It takes a connection of the pool for as long as it is there.
-    pub(super) async fn open(pool: &PgPool) -> Result<Self, sqlx::Error> {
+impl Listener {
+    /// Takes a connection of the pool, for as long as it lives.
+    pub(super) async fn connect(pool: &PgPool) -> Result<Self, sqlx::Error> {
         let listener = PgListener::connect_with(pool).await?;
-        let (wishes, wished) = mpsc::channel(1);
-        tokio::spawn(listen(listener, wished));
-        Ok(Self(wishes))
+        let (requests, received) = mpsc::channel(1);
+        tokio::spawn(listen(listener, received));
+        Ok(Self(requests))
     }
 
     /// Has what is notified on channels handed on, until its receiver is dropped.
@@ -52,19 +52,19 @@ impl Ear {
         let ended = || PostgresError("the connection that listens has ended".to_owned());
         let (done, answer) = oneshot::channel();
         let channels = channels.iter().map(|&channel| channel.to_owned()).collect();
-        self.0.send(Wish { channels, to, done }).await.map_err(|_| ended())?;
+        self.0.send(Subscribe { channels, to, done }).await.map_err(|_| ended())?;
         Ok(answer.await.map_err(|_| ended())??)
     }
 }
 
-async fn listen(mut listener: PgListener, mut wished: mpsc::Receiver<Wish>) {
+async fn listen(mut listener: PgListener, mut requests: mpsc::Receiver<Subscribe>) {
     let mut handlers = HashMap::new();
     loop {
         // It connects and listens again by itself, but does not wait between two attempts.
         let received = tokio::select! {
-            wish = wished.recv() => match wish {
-                Some(wish) => {
-                    fulfil(&mut listener, &mut handlers, wish).await;
+            request = requests.recv() => match request {
+                Some(request) => {
+                    subscribe(&mut listener, &mut handlers, request).await;
                     continue;
                 }
                 None => return,
@@ -78,13 +78,13 @@ async fn listen(mut listener: PgListener, mut wished: mpsc::Receiver<Wish>) {
     }
 }
 
-async fn fulfil(listener: &mut PgListener, handlers: &mut HashMap<String, mpsc::Sender<Note>>, wish: Wish) {
-    let Wish { channels, to, done } = wish;
+async fn subscribe(listener: &mut PgListener, handlers: &mut HashMap<String, mpsc::Sender<Note>>, request: Subscribe) {
+    let Subscribe { channels, to, done } = request;
     let listens = listener.listen_all(channels.iter().map(String::as_str)).await;
     if listens.is_ok() {
         handlers.extend(channels.into_iter().map(|channel| (channel, to.clone())));
     }
-    // Who does not wait for the answer any more has dropped the receiver of notes as well.
+    // A requester that no longer waits for the answer has dropped the receiver of notifications as well.
     let _ = done.send(listens);
 }
 

@@ -1,14 +1,13 @@
 //! Tells apart, at compile time, what a handler returned.
 //!
 //! `serde` implements `Serialize` for `()` and for `Result`, so blanket implementations would overlap. The method
-//! that needs fewest references to be added wins: `(&&&&Wrap::of(&value)).kind().settle(value, context)`.
+//! that needs fewest references to be added wins: `(&&&&Wrap::of(&value)).kind().into_outcome(value, context)`.
 
 use std::{convert::Infallible, marker::PhantomData};
 
 use serde::Serialize;
 
-use super::Outcome;
-use crate::{error::EventError, extract::EventContext};
+use super::{EventContext, EventError, Outcome};
 
 /// Stands for a value of type `T`.
 #[derive(Debug)]
@@ -34,7 +33,7 @@ pub struct ValueResult;
 #[derive(Debug)]
 pub struct PlainValue;
 
-/// Something that no answer can be made of. It does not compile, and says why.
+/// A type that cannot be sent. It does not compile, and says why.
 #[derive(Debug)]
 pub struct NoAnswer;
 
@@ -85,16 +84,16 @@ impl<T> ViaNothing for Wrap<T> {}
 
 impl Unit {
     /// Acknowledges with no argument.
-    pub fn settle(self, (): (), context: &mut EventContext) -> Outcome {
-        context.answer_nothing()
+    pub fn into_outcome(self, (): (), context: &mut EventContext) -> Outcome {
+        context.returned_nothing()
     }
 }
 
 impl UnitResult {
     /// Acknowledges with no argument, or fails.
-    pub fn settle<E: Into<EventError>>(self, value: Result<(), E>, context: &mut EventContext) -> Outcome {
+    pub fn into_outcome<E: Into<EventError>>(self, value: Result<(), E>, context: &mut EventContext) -> Outcome {
         match value {
-            Ok(()) => context.answer_nothing(),
+            Ok(()) => context.returned_nothing(),
             Err(error) => Outcome::Failed(error.into()),
         }
     }
@@ -102,9 +101,13 @@ impl UnitResult {
 
 impl ValueResult {
     /// Acknowledges with the value, or fails.
-    pub fn settle<T: Serialize, E: Into<EventError>>(self, value: Result<T, E>, context: &mut EventContext) -> Outcome {
+    pub fn into_outcome<T: Serialize, E: Into<EventError>>(
+        self,
+        value: Result<T, E>,
+        context: &mut EventContext,
+    ) -> Outcome {
         match value {
-            Ok(value) => context.answer(&value),
+            Ok(value) => context.returned(&value),
             Err(error) => Outcome::Failed(error.into()),
         }
     }
@@ -112,8 +115,8 @@ impl ValueResult {
 
 impl PlainValue {
     /// Acknowledges with the value.
-    pub fn settle<T: Serialize>(self, value: T, context: &mut EventContext) -> Outcome {
-        context.answer(&value)
+    pub fn into_outcome<T: Serialize>(self, value: T, context: &mut EventContext) -> Outcome {
+        context.returned(&value)
     }
 }
 
@@ -137,7 +140,7 @@ impl Answer for Infallible {
 
 impl NoAnswer {
     /// Never called.
-    pub fn settle<T: Answer>(self, value: T, _: &mut EventContext) -> Outcome {
+    pub fn into_outcome<T: Answer>(self, value: T, _: &mut EventContext) -> Outcome {
         value.never()
     }
 }

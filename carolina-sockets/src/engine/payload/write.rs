@@ -1,4 +1,4 @@
-//! How values are written into packets, and answers read from them.
+//! Writes values into packets, and reads clients' acknowledgements.
 //!
 //! socketioxide's writer takes a newtype for a tuple, and loses the binary values below an `Option`, a newtype or an enum's variant.
 //! [`Payload`] writes these as JSON has them: the value itself. [`Answer`] reads a newtype likewise.
@@ -17,7 +17,7 @@ use serde::{
 };
 use socketioxide_core::parser::is_de_tuple;
 
-/// What a client has acknowledged with: its first argument, for a tuple several; one that is missing reads as `null`.
+/// A client's acknowledgement: its first argument, for a tuple several; a missing one reads as `null`.
 pub(crate) struct Answer<T>(pub(crate) T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Answer<T> {
@@ -32,19 +32,19 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Answer<T> {
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<T, A::Error> {
-                let value = match is_de_tuple::<T>() {
-                    true => T::deserialize(SeqAccessDeserializer::new(&mut sequence))?,
-                    false => match sequence.next_element()? {
-                        Some(first) => first,
-                        None => T::deserialize(UnitDeserializer::new())?,
-                    },
+                let value = if is_de_tuple::<T>() {
+                    T::deserialize(SeqAccessDeserializer::new(&mut sequence))?
+                } else if let Some(first) = sequence.next_element()? {
+                    first
+                } else {
+                    T::deserialize(UnitDeserializer::new())?
                 };
                 while sequence.next_element::<IgnoredAny>()?.is_some() {}
                 Ok(value)
             }
         }
 
-        // The length is what no client sends; the parser only looks at the kind.
+        // The parser looks at the kind of the value alone, not at the length.
         deserializer.deserialize_tuple(usize::MAX, Arguments(PhantomData)).map(Self)
     }
 }

@@ -1,18 +1,13 @@
 //! Emitting from a process that serves no sockets.
 
 use serde::Serialize;
-use socketioxide_core::parser::Parse;
-use socketioxide_parser_common::CommonParser;
 
-use super::{
-    bus::{Bus, Message, encode},
-    link,
-};
+use super::Rooms;
 use crate::{
-    channel::Rooms,
+    backplane::{Bus, Message, connect},
+    engine::write_event,
     error::{Error, Result},
     identity::{UserKey, session_room, user_room},
-    payload::Payload,
 };
 
 /// Emits to the clients of all nodes from a process that serves none: a worker, a cron job.
@@ -48,7 +43,7 @@ impl Emitter {
     ///
     /// As [`connect`](Self::connect).
     pub async fn connect_with_prefix(url: &str, prefix: &str) -> Result<Self> {
-        Ok(Self { bus: Bus::new(link::open(url, prefix).await?) })
+        Ok(Self { bus: Bus::new(connect(url, prefix).await?) })
     }
 
     /// The channel at a path, on every node that has it.
@@ -76,7 +71,7 @@ impl Emitter {
     }
 
     async fn tell(&self, message: Message) -> Result {
-        self.bus.tell(message).await.map_err(|error| Error::Backplane(error.to_string()))
+        self.bus.tell(message).await.map_err(Error::backplane)
     }
 }
 
@@ -118,16 +113,13 @@ impl EmitterChannel {
     ///
     /// [`Error::Serialize`] when `data` does not serialize, [`Error::Backplane`] when the nodes could not be told.
     pub async fn emit(&self, event: &str, data: impl Serialize) -> Result {
-        let unfit = |reason: String| Error::Serialize { event: event.to_owned(), reason };
-        let value =
-            CommonParser.encode_value(&Payload(&data), Some(event)).map_err(|error| unfit(error.to_string()))?;
-        let (payload, attachments) = encode(&value).ok_or_else(|| unfit("it is no text".to_owned()))?;
+        let (payload, attachments) = write_event(event, &data)?;
         if self.nobody {
             return Ok(());
         }
         let (path, to, except) = (self.path.clone(), self.to.clone(), self.except.clone());
         let message = Message::Emit { path, to, except, payload, attachments };
-        self.bus.tell(message).await.map_err(|error| Error::Backplane(error.to_string()))
+        self.bus.tell(message).await.map_err(Error::backplane)
     }
 
     /// Sends an event to every socket of a user.

@@ -1,31 +1,49 @@
 //! A socket's queue on one channel: one event at a time, in the order of arrival (rule R6).
 
-use std::{
-    collections::VecDeque,
-    sync::{Mutex, MutexGuard},
+use std::{collections::VecDeque, sync::Arc};
+
+use futures_core::future::BoxFuture;
+use parking_lot::{Mutex, MutexGuard};
+
+use super::SocketState;
+use crate::{
+    engine::{DisconnectReason, EngineSocket, EventPayload},
+    error::EventError,
 };
 
-use socketioxide_core::Value;
-
-use crate::{DisconnectReason, error::EventError};
+/// Resolves a client's claim of who it is.
+pub(crate) type Identify =
+    Box<dyn FnOnce(Arc<SocketState>, EngineSocket, EventPayload) -> BoxFuture<'static, Result<(), EventError>> + Send>;
 
 /// Something to be done in a socket's order.
 pub(crate) enum Job {
     /// `#[on(connect)]`.
     Connect,
     /// A declared event.
-    Event { handler: usize, payload: Value, ack: Option<i64> },
-    /// The client says who it is.
-    SessionId { payload: Value, ack: Option<i64> },
+    Event { handler: usize, payload: EventPayload, ack: Option<i64> },
+    /// The `session_id` event: the client says who it is.
+    Identify { payload: EventPayload, ack: Option<i64>, resolve: Identify },
     /// An event that is answered with an error, in its turn.
-    Refused { error: Box<EventError>, payload: Value, ack: Option<i64> },
+    Refused { error: Box<EventError>, payload: EventPayload, ack: Option<i64> },
     /// `#[on(disconnect)]`.
     Disconnect { reason: DisconnectReason, rooms: Vec<String> },
 }
 
-/// What became of a job that was handed in.
-pub(crate) enum Ticket {
-    /// It is the caller's to run, now.
+impl Job {
+    /// The event behind the job, and the id of its acknowledgement.
+    pub(crate) fn origin(&self) -> Option<(&EventPayload, Option<i64>)> {
+        match self {
+            Self::Event { payload, ack, .. }
+            | Self::Identify { payload, ack, .. }
+            | Self::Refused { payload, ack, .. } => Some((payload, *ack)),
+            Self::Connect | Self::Disconnect { .. } => None,
+        }
+    }
+}
+
+/// What became of a job that was submitted.
+pub(crate) enum Submitted {
+    /// The caller has to run it now.
     Run(Job),
     /// It waits its turn.
     Queued,
@@ -37,8 +55,8 @@ pub(crate) enum Ticket {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// The client is not in yet, or `#[on(connect)]` has not been queued.
-    Arming,
+    /// The client has not been told that it is connected.
+    Joining,
     Open,
     Closed,
 }
@@ -48,7 +66,7 @@ pub(crate) struct Mailbox(Mutex<State>);
 
 struct State {
     phase: Phase,
-    /// Somebody runs the jobs; whoever it is looks into the queue before it stops.
+    /// A task runs the jobs; it looks into the queue once more before it stops.
     busy: bool,
     /// `#[on(connect)]` has run or is running, so that `#[on(disconnect)]` has to follow.
     entered: bool,
@@ -64,7 +82,7 @@ struct State {
 impl Default for Mailbox {
     fn default() -> Self {
         Self(Mutex::new(State {
-            phase: Phase::Arming,
+            phase: Phase::Joining,
             busy: false,
             entered: false,
             connected: false,
@@ -77,50 +95,50 @@ impl Default for Mailbox {
 
 impl Mailbox {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().expect("no panic happens under this lock")
+        self.0.lock()
     }
 
-    /// Hands in an event.
-    pub(crate) fn submit(&self, job: Job, capacity: usize) -> Ticket {
+    /// Submits an event.
+    pub(crate) fn submit(&self, job: Job, capacity: usize) -> Submitted {
         let mut state = self.state();
-        let resolving = usize::from(matches!(job, Job::SessionId { .. }));
-        let ticket = match state.phase {
-            Phase::Closed => Ticket::Closed,
+        let resolving = usize::from(matches!(job, Job::Identify { .. }));
+        let submitted = match state.phase {
+            Phase::Closed => Submitted::Closed,
             Phase::Open if !state.busy => {
                 state.busy = true;
-                Ticket::Run(job)
+                Submitted::Run(job)
             }
-            Phase::Open | Phase::Arming if state.queue.len() >= capacity => Ticket::Full(job),
-            Phase::Open | Phase::Arming => {
+            Phase::Open | Phase::Joining if state.queue.len() >= capacity => Submitted::Full(job),
+            Phase::Open | Phase::Joining => {
                 state.queue.push_back(job);
-                Ticket::Queued
+                Submitted::Queued
             }
         };
-        if matches!(ticket, Ticket::Run(_) | Ticket::Queued) {
+        if matches!(submitted, Submitted::Run(_) | Submitted::Queued) {
             state.resolving += resolving;
         }
-        ticket
+        submitted
     }
 
-    /// Hands in an event that need not wait for the others: only for `#[on(connect)]`, and for a client's word on
-    /// who it is.
-    pub(crate) fn submit_concurrent(&self, job: Job, capacity: usize) -> Ticket {
+    /// Submits an event that need not wait for the others: only for `#[on(connect)]`, and for a `session_id` event that is
+    /// not resolved yet.
+    pub(crate) fn submit_concurrent(&self, job: Job, capacity: usize) -> Submitted {
         let mut state = self.state();
         if state.phase == Phase::Closed {
-            return Ticket::Closed;
+            return Submitted::Closed;
         }
         let runs = state.phase == Phase::Open && state.connected && state.resolving == 0;
         // Outside the order it does not matter how many wait within.
         let before_it = if runs { state.concurrent } else { state.concurrent + state.queue.len() };
         if before_it >= capacity {
-            return Ticket::Full(job);
+            return Submitted::Full(job);
         }
         if runs {
             state.concurrent += 1;
-            return Ticket::Run(job);
+            return Submitted::Run(job);
         }
         state.queue.push_back(job);
-        Ticket::Queued
+        Submitted::Queued
     }
 
     /// A concurrent handler that had to wait in the queue starts.
@@ -141,9 +159,9 @@ impl Mailbox {
         self.state().connected = true;
     }
 
-    /// Opens the queue: `#[on(connect)]` is the caller's to run, before all that came since the socket was armed.
-    /// `false` when the client has left already.
-    pub(crate) fn open(&self) -> bool {
+    /// Lets events in: the caller has to run `#[on(connect)]`, before the events that have come already. `false` when the
+    /// client has left.
+    pub(crate) fn begin(&self) -> bool {
         let mut state = self.state();
         if state.phase == Phase::Closed {
             return false;
@@ -154,7 +172,7 @@ impl Mailbox {
         true
     }
 
-    /// The next job; `None` gives the running up.
+    /// The next job. After `None` the caller no longer runs the queue.
     pub(crate) fn next(&self) -> Option<Job> {
         let mut state = self.state();
         let job = state.queue.pop_front();
@@ -185,19 +203,19 @@ impl Mailbox {
         true
     }
 
-    /// Hands in the last job behind all others, whatever the queue holds; `Closed` when the socket never entered.
-    pub(crate) fn submit_last(&self, job: Job) -> Ticket {
+    /// Submits the last job behind all others, whatever the queue holds; `Closed` when the socket never entered.
+    pub(crate) fn submit_last(&self, job: Job) -> Submitted {
         let mut state = self.state();
         if !state.entered {
             state.queue.clear();
-            return Ticket::Closed;
+            return Submitted::Closed;
         }
         if state.busy {
             state.queue.push_back(job);
-            return Ticket::Queued;
+            return Submitted::Queued;
         }
         state.busy = true;
-        Ticket::Run(job)
+        Submitted::Run(job)
     }
 
     /// Does something that must not happen to a socket that has left, such as joining a room. `false` when it has.
@@ -220,21 +238,21 @@ mod tests {
     use super::*;
 
     fn event() -> Job {
-        Job::Event { handler: 0, payload: Value::Str("[\"e\"]".into(), None), ack: None }
+        Job::Event { handler: 0, payload: EventPayload::from_text("[\"e\"]"), ack: None }
     }
 
     #[test]
     fn r6_concurrent_events_do_not_wait_for_room_in_the_order() {
         let mailbox = Mailbox::default();
-        assert!(mailbox.open());
+        assert!(mailbox.begin());
         mailbox.connected();
         for _ in 0..2 {
-            assert!(matches!(mailbox.submit(event(), 2), Ticket::Queued));
+            assert!(matches!(mailbox.submit(event(), 2), Submitted::Queued));
         }
-        assert!(matches!(mailbox.submit(event(), 2), Ticket::Full(_)));
+        assert!(matches!(mailbox.submit(event(), 2), Submitted::Full(_)));
         for _ in 0..2 {
-            assert!(matches!(mailbox.submit_concurrent(event(), 2), Ticket::Run(_)));
+            assert!(matches!(mailbox.submit_concurrent(event(), 2), Submitted::Run(_)));
         }
-        assert!(matches!(mailbox.submit_concurrent(event(), 2), Ticket::Full(_)));
+        assert!(matches!(mailbox.submit_concurrent(event(), 2), Submitted::Full(_)));
     }
 }

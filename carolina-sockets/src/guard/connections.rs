@@ -1,13 +1,15 @@
 use std::{
     collections::HashMap,
     net::{IpAddr, Ipv6Addr},
-    sync::{Arc, Mutex},
+    sync::Arc,
 };
 
-use super::Cause;
+use parking_lot::Mutex;
+
+use crate::telemetry::{Cause, metric};
 
 /// Counts connections, in all and per address.
-pub(super) struct Connections {
+pub(crate) struct Connections {
     most: usize,
     most_per_address: usize,
     counts: Mutex<Counts>,
@@ -19,20 +21,20 @@ struct Counts {
     by_address: HashMap<IpAddr, usize>,
 }
 
-/// One connection's place; it is given back when this is dropped.
-pub(super) struct Permit {
+/// One connection's place. It is given back when this is dropped.
+pub(crate) struct Permit {
     connections: Arc<Connections>,
     address: IpAddr,
 }
 
 impl Connections {
-    pub(super) fn new(most: usize, most_per_address: usize) -> Arc<Self> {
+    pub(crate) fn new(most: usize, most_per_address: usize) -> Arc<Self> {
         Arc::new(Self { most, most_per_address, counts: Mutex::default() })
     }
 
-    pub(super) fn admit(self: &Arc<Self>, address: IpAddr) -> Result<Permit, (Cause, String)> {
-        let address = household(address);
-        let mut counts = self.counts.lock().expect("no panic happens under this lock");
+    pub(crate) fn admit(self: &Arc<Self>, address: IpAddr) -> Result<Permit, (Cause, String)> {
+        let address = address_group(address);
+        let mut counts = self.counts.lock();
         if counts.all >= self.most {
             let message = format!("the server has all the {} connections it may have (limits.connections)", self.most);
             return Err((Cause::Connections, message));
@@ -47,20 +49,20 @@ impl Connections {
         }
         *own += 1;
         counts.all += 1;
-        metrics::gauge!("carolina_sockets_connections").set(counts.all as f64);
+        metric::connections(counts.all);
         Ok(Permit { connections: self.clone(), address })
     }
 
-    pub(super) fn count(&self) -> usize {
-        self.counts.lock().expect("no panic happens under this lock").all
+    pub(crate) fn count(&self) -> usize {
+        self.counts.lock().all
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let mut counts = self.connections.counts.lock().expect("no panic happens under this lock");
+        let mut counts = self.connections.counts.lock();
         counts.all -= 1;
-        metrics::gauge!("carolina_sockets_connections").set(counts.all as f64);
+        metric::connections(counts.all);
         if let Some(own) = counts.by_address.get_mut(&self.address) {
             *own -= 1;
             if *own == 0 {
@@ -70,8 +72,8 @@ impl Drop for Permit {
     }
 }
 
-/// A household has a /64 of IPv6 addresses to itself, so these count as one.
-fn household(address: IpAddr) -> IpAddr {
+/// The addresses that count as one: a subscriber has a /64 of IPv6 addresses to itself.
+fn address_group(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
         address => address,
@@ -96,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn r14_a_household_of_ipv6_counts_as_one() {
+    fn r14_a_64_of_ipv6_counts_as_one_address() {
         let connections = Connections::new(9, 1);
         let _held = connections.admit("2001:db8::1".parse().unwrap()).ok().unwrap();
         assert!(connections.admit("2001:db8::2".parse().unwrap()).is_err());

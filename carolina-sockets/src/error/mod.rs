@@ -1,8 +1,9 @@
 //! What can go wrong: [`Error`] for the application, [`EventError`] for the client.
 
+pub mod code;
 mod event;
 
-use std::fmt;
+use std::{error::Error as StdError, fmt};
 
 pub use event::EventError;
 
@@ -71,10 +72,10 @@ pub enum Error {
     Acknowledgement(String),
     /// A session store failed.
     #[error("session store: {0}")]
-    Store(String),
+    Store(#[source] Box<dyn StdError + Send + Sync>),
     /// The backplane failed; what was meant for this node's own clients has been delivered.
     #[error("backplane: {0}")]
-    Backplane(String),
+    Backplane(#[source] Box<dyn StdError + Send + Sync>),
     /// A command line asked for something that cannot be done.
     #[error("{0}")]
     Command(String),
@@ -84,6 +85,16 @@ pub enum Error {
 }
 
 impl Error {
+    /// A session store failed.
+    pub(crate) fn store(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self::Store(source.into())
+    }
+
+    /// The backplane failed.
+    pub(crate) fn backplane(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self::Backplane(source.into())
+    }
+
     /// A channel's constructor failed.
     pub(crate) fn init(error: EventError) -> Self {
         Self::Init(error.internal_text())

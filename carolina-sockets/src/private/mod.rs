@@ -1,40 +1,23 @@
-//! All that the macros' expansions name. Not part of the public interface; it changes without notice.
+//! What the macros' expansions name, and nothing else. Not part of the public interface: it changes without notice.
 
 mod argument;
+pub mod returned;
 
-use std::{any::Any, any::TypeId, future::Future, marker::PhantomData, pin::Pin, sync::Arc};
+use std::{any::Any, future::Future, marker::PhantomData};
 
 pub use crate::{
-    dispatch::{EventFuture, Outcome, kind},
+    core::{AnyChannel, EventFuture, Outcome},
     error::{Error, EventError},
     extract::{EventContext, FromEvent, FromInit, InitContext, Needs},
-    registry::row::{Call, ChannelRow, HandlerRow, Location, On, Options, Rate},
+    guard::Rate,
+    registry::{
+        Channel, channel_type, erase,
+        row::{Call, ChannelRow, ErasedChannel, HandlerRow, Location, On, Options},
+    },
 };
 pub use argument::{Readable, Unreadable, ViaReadable, ViaUnreadable, assert_extractor};
+pub use futures_core::future::BoxFuture;
 pub use inventory;
-
-/// A channel whose type is known to its handlers only.
-pub type AnyChannel = dyn Any + Send + Sync;
-/// A channel as the registry builds it.
-pub type ErasedChannel = Arc<AnyChannel>;
-/// A boxed future.
-pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
-
-/// What `#[channel]` implements for a struct.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is not a channel",
-    label = "`#[channel]` is missing on the struct",
-    note = "write `#[channel]` or `#[channel(\"/path\")]` above `struct {Self}` as well as above its impl block"
-)]
-pub trait Channel: Any + Send + Sync + 'static {
-    /// The driver's name: the struct's.
-    const DRIVER: &'static str;
-}
-
-/// The type id behind a row.
-pub fn channel_type<C: Channel>() -> TypeId {
-    TypeId::of::<C>()
-}
 
 /// The channel a handler belongs to.
 pub fn downcast<C: Any>(channel: &AnyChannel) -> &C {
@@ -44,11 +27,6 @@ pub fn downcast<C: Any>(channel: &AnyChannel) -> &C {
 /// Boxes a future.
 pub fn boxed<'a, T>(future: impl Future<Output = T> + Send + 'a) -> BoxFuture<'a, T> {
     Box::pin(future)
-}
-
-/// Erases a channel's type.
-pub fn erase<C: Any + Send + Sync>(channel: C) -> ErasedChannel {
-    Arc::new(channel)
 }
 
 /// Finds out at compile time whether a channel has `Default`:
@@ -94,22 +72,19 @@ impl<C> NotBuilt for &Probe<C> {
     label = "return `bool` or `Result<(), E>` where `E: Into<EventError>`"
 )]
 pub trait AuthorizeOutput {
-    /// What it means.
-    fn settle(self) -> Outcome;
+    /// The outcome of it.
+    fn into_outcome(self) -> Outcome;
 }
 
 impl AuthorizeOutput for bool {
-    fn settle(self) -> Outcome {
-        match self {
-            true => Outcome::Settled,
-            false => Outcome::Failed(EventError::forbidden()),
-        }
+    fn into_outcome(self) -> Outcome {
+        if self { Outcome::Done } else { Outcome::Failed(EventError::forbidden()) }
     }
 }
 
 impl<E: Into<EventError>> AuthorizeOutput for Result<(), E> {
-    fn settle(self) -> Outcome {
-        self.map_or_else(|error| Outcome::Failed(error.into()), |()| Outcome::Settled)
+    fn into_outcome(self) -> Outcome {
+        self.map_or_else(|error| Outcome::Failed(error.into()), |()| Outcome::Done)
     }
 }
 
@@ -119,19 +94,19 @@ impl<E: Into<EventError>> AuthorizeOutput for Result<(), E> {
     label = "return nothing or `Result<(), E>` where `E: Into<EventError>`"
 )]
 pub trait ConnectOutput {
-    /// What it means.
-    fn settle(self) -> Outcome;
+    /// The outcome of it.
+    fn into_outcome(self) -> Outcome;
 }
 
 impl ConnectOutput for () {
-    fn settle(self) -> Outcome {
-        Outcome::Settled
+    fn into_outcome(self) -> Outcome {
+        Outcome::Done
     }
 }
 
 impl<E: Into<EventError>> ConnectOutput for Result<(), E> {
-    fn settle(self) -> Outcome {
-        AuthorizeOutput::settle(self)
+    fn into_outcome(self) -> Outcome {
+        AuthorizeOutput::into_outcome(self)
     }
 }
 
@@ -141,13 +116,13 @@ impl<E: Into<EventError>> ConnectOutput for Result<(), E> {
     label = "return nothing: the client is gone, nobody would receive it"
 )]
 pub trait DisconnectOutput {
-    /// What it means.
-    fn settle(self) -> Outcome;
+    /// The outcome of it.
+    fn into_outcome(self) -> Outcome;
 }
 
 impl DisconnectOutput for () {
-    fn settle(self) -> Outcome {
-        Outcome::Settled
+    fn into_outcome(self) -> Outcome {
+        Outcome::Done
     }
 }
 
@@ -158,17 +133,17 @@ impl DisconnectOutput for () {
 )]
 pub trait InitOutput<C> {
     /// The channel, or why there is none.
-    fn settle(self) -> Result<ErasedChannel, Error>;
+    fn into_channel(self) -> Result<ErasedChannel, Error>;
 }
 
 impl<C: Any + Send + Sync> InitOutput<C> for C {
-    fn settle(self) -> Result<ErasedChannel, Error> {
+    fn into_channel(self) -> Result<ErasedChannel, Error> {
         Ok(erase(self))
     }
 }
 
 impl<C: Any + Send + Sync, E: Into<EventError>> InitOutput<C> for Result<C, E> {
-    fn settle(self) -> Result<ErasedChannel, Error> {
+    fn into_channel(self) -> Result<ErasedChannel, Error> {
         self.map(erase).map_err(|error| Error::init(error.into()))
     }
 }

@@ -1,0 +1,279 @@
+//! [`ChannelHandle`], [`Broadcast`] and [`Emitter`]: what an application emits with, from anywhere.
+
+mod emitter;
+mod rooms;
+
+use std::{fmt, sync::Arc};
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    core::{ChannelCore, end},
+    engine::{Audience, DisconnectReason, EngineNamespace, SocketId},
+    error::Result,
+    identity::{UserKey, mask_room, session_room, user_of_room, user_room},
+    telemetry::{Cause, metric, undelivered},
+};
+
+pub use emitter::{Emitter, EmitterChannel};
+pub use rooms::Rooms;
+
+/// A channel, for emitting to its clients on every node. Cheap to clone.
+#[derive(Clone)]
+pub struct ChannelHandle {
+    core: Arc<ChannelCore>,
+}
+
+/// What became of a broadcast on this node (rule R9).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Delivery {
+    missed: usize,
+}
+
+impl Delivery {
+    /// How many clients missed it, because their buffers were full.
+    pub fn missed(self) -> usize {
+        self.missed
+    }
+}
+
+impl ChannelHandle {
+    pub(crate) fn new(core: Arc<ChannelCore>) -> Self {
+        Self { core }
+    }
+
+    /// The channel's path.
+    pub fn path(&self) -> &str {
+        &self.core.path
+    }
+
+    fn everyone(&self) -> Broadcast {
+        Broadcast { channel: self.clone(), audience: Audience::everybody() }
+    }
+
+    /// Sends an event to everybody on the channel.
+    ///
+    /// # Errors
+    ///
+    /// As [`Broadcast::emit`].
+    pub async fn emit(&self, event: &str, data: impl Serialize) -> Result<Delivery> {
+        self.everyone().emit(event, data).await
+    }
+
+    /// Sends an event to every socket of a user on this channel: all tabs, all devices.
+    ///
+    /// # Errors
+    ///
+    /// As [`Broadcast::emit`].
+    pub async fn emit_to_user(&self, user: impl UserKey, event: &str, data: impl Serialize) -> Result<Delivery> {
+        self.to(user_room(&user.user_key())).emit(event, data).await
+    }
+
+    /// Sends an event to every socket of a session on this channel: all tabs of one browser.
+    ///
+    /// # Errors
+    ///
+    /// As [`Broadcast::emit`].
+    pub async fn emit_to_session(
+        &self,
+        session: impl AsRef<str>,
+        event: &str,
+        data: impl Serialize,
+    ) -> Result<Delivery> {
+        self.to(session_room(session.as_ref())).emit(event, data).await
+    }
+
+    /// Sends an event to everybody on the channel and collects their acknowledgements.
+    ///
+    /// # Errors
+    ///
+    /// As [`Broadcast::emit_with_ack`].
+    pub async fn emit_with_ack<T: DeserializeOwned>(
+        &self,
+        event: &str,
+        data: impl Serialize,
+    ) -> Result<Vec<Result<T>>> {
+        self.everyone().emit_with_ack(event, data).await
+    }
+
+    /// Those in one of these rooms.
+    pub fn to(&self, rooms: impl Rooms) -> Broadcast {
+        self.everyone().to(rooms)
+    }
+
+    /// Those in none of these rooms.
+    pub fn except(&self, rooms: impl Rooms) -> Broadcast {
+        self.everyone().except(rooms)
+    }
+
+    /// Those connected to this node.
+    pub fn local(&self) -> Broadcast {
+        self.everyone().local()
+    }
+
+    /// Takes everybody off the channel.
+    ///
+    /// # Errors
+    ///
+    /// As [`Broadcast::disconnect`].
+    pub async fn disconnect(&self) -> Result {
+        self.everyone().disconnect().await
+    }
+
+    /// The users on the channel, on every node, in alphabetical order: each once, however many tabs they have.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Backplane`](crate::Error::Backplane) when other nodes could not be asked.
+    pub async fn online_users(&self) -> Result<Vec<String>> {
+        let rooms = self.everyone().rooms().await?;
+        let mut users: Vec<String> = rooms.iter().filter_map(|room| user_of_room(room).map(str::to_owned)).collect();
+        users.sort();
+        users.dedup();
+        Ok(users)
+    }
+
+    /// Whether a user is on the channel, on any node.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Backplane`](crate::Error::Backplane) when other nodes could not be asked.
+    pub async fn is_online(&self, user: impl UserKey) -> Result<bool> {
+        Ok(!self.to(user_room(&user.user_key())).rooms().await?.is_empty())
+    }
+}
+
+impl fmt::Debug for ChannelHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ChannelHandle").field(&self.path()).finish()
+    }
+}
+
+/// A choice of a channel's clients, to emit to.
+///
+/// Rooms add up: who is in one of those named by [`to`](Self::to) and in none of those named by
+/// [`except`](Self::except) is meant, once. With no room named, everybody on the channel is.
+#[derive(Clone)]
+#[must_use = "a choice of clients does nothing until something is emitted to it"]
+pub struct Broadcast {
+    channel: ChannelHandle,
+    audience: Audience,
+}
+
+impl Broadcast {
+    pub(crate) fn from_socket(channel: ChannelHandle, but: SocketId) -> Self {
+        Self { channel, audience: Audience::everybody_but(but) }
+    }
+
+    /// Adds those in one of these rooms. No room at all is nobody, not everybody.
+    pub fn to(mut self, rooms: impl Rooms) -> Self {
+        self.audience.add_rooms(rooms.into_rooms());
+        self
+    }
+
+    /// Leaves out those in one of these rooms.
+    pub fn except(mut self, rooms: impl Rooms) -> Self {
+        self.audience.leave_out(rooms.into_rooms());
+        self
+    }
+
+    /// Only those connected to this node.
+    pub fn local(mut self) -> Self {
+        self.audience.only_local();
+        self
+    }
+
+    fn namespace(&self) -> Result<&EngineNamespace> {
+        self.channel.core.namespace()
+    }
+
+    /// Sends an event to them. Nobody is waited for: a client whose buffer is full misses it, which is counted in
+    /// the result, logged and in the metrics (rule R9).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Serialize`](crate::Error::Serialize) when `data` does not serialize, [`Error::Backplane`](crate::Error::Backplane) when other nodes could not be told,
+    /// [`Error::Closed`](crate::Error::Closed) when the service is gone.
+    pub async fn emit(&self, event: &str, data: impl Serialize) -> Result<Delivery> {
+        let missed = self.namespace()?.emit(event, &data, &self.audience).await?;
+        Ok(count_missed(self.channel.path(), event, missed))
+    }
+
+    /// Sends an event to them and collects their acknowledgements, for up to 5 seconds each: one entry per client
+    /// asked, an error for each that did not answer in time or not with a `T`.
+    ///
+    /// # Errors
+    ///
+    /// As [`emit`](Self::emit).
+    pub async fn emit_with_ack<T: DeserializeOwned>(
+        &self,
+        event: &str,
+        data: impl Serialize,
+    ) -> Result<Vec<Result<T>>> {
+        self.namespace()?.emit_with_ack(event, &data, &self.audience).await
+    }
+
+    /// The rooms they are in, on every node.
+    async fn rooms(&self) -> Result<Vec<String>> {
+        self.namespace()?.rooms(&self.audience).await
+    }
+
+    /// Puts them into one more room or several.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Backplane`](crate::Error::Backplane) when other nodes could not be told.
+    pub async fn join(&self, rooms: impl Rooms) -> Result {
+        self.namespace()?.join(&self.audience, rooms.into_rooms()).await
+    }
+
+    /// Takes them out of one room or several.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Backplane`](crate::Error::Backplane) when other nodes could not be told.
+    pub async fn leave(&self, rooms: impl Rooms) -> Result {
+        self.namespace()?.leave(&self.audience, rooms.into_rooms()).await
+    }
+
+    /// Takes them off the channel.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Backplane`](crate::Error::Backplane) when other nodes could not be told.
+    pub async fn disconnect(&self) -> Result {
+        let namespace = self.namespace()?;
+        // Not by socketioxide's own way, by which those whose buffers have no room for the packet would stay.
+        for id in namespace.local_sockets(&self.audience) {
+            if let Some((socket, raw)) =
+                self.channel.core.socket(id).and_then(|socket| Some((socket.clone(), socket.raw()?)))
+            {
+                end(&socket, &raw, DisconnectReason::ServerDisconnect);
+            }
+        }
+        namespace.disconnect_others(&self.audience).await
+    }
+}
+
+impl fmt::Debug for Broadcast {
+    /// Without the rooms of sessions, whose names are secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (to, except) = self.audience.rooms();
+        f.debug_struct("Broadcast")
+            .field("channel", &self.channel.path())
+            .field("to", &to.map(mask_room).collect::<Vec<_>>())
+            .field("except", &except.map(mask_room).collect::<Vec<_>>())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Counts and logs clients that missed a broadcast because their buffers were full (rule R9).
+pub(crate) fn count_missed(path: &str, event: &str, missed: usize) -> Delivery {
+    if missed > 0 {
+        metric::missed(path, missed);
+        let message = format!("`{event}` on `{path}` missed clients whose buffers are full ({missed} of them)");
+        undelivered(Cause::Missed, &message);
+    }
+    Delivery { missed }
+}

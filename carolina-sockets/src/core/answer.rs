@@ -1,0 +1,254 @@
+//! The one answer to each event (rules R7 and R8): an acknowledgement, or an `exception` where none was asked for. Who
+//! gives it, the handler by what it returns or by its own hand, a deadline or an error, is decided here.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU8, Ordering},
+};
+
+use serde::Serialize;
+use tokio::sync::Notify;
+
+use super::SocketState;
+use crate::{
+    engine::{DisconnectReason, EngineSocket, EventPayload, NoArguments, SendError, SocketId, Written},
+    error::{EventError, Result, code},
+    telemetry::metric,
+};
+
+/// The result of a handler.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Nothing is left to be sent.
+    Done,
+    /// The client has to be told of a failure.
+    Failed(EventError),
+    /// The acknowledgement is written, but the client's buffer had no room for it.
+    Waiting(Written),
+}
+
+/// Where the answer to an event goes.
+#[derive(Clone, Debug)]
+pub(crate) struct Reply {
+    pub(crate) raw: EngineSocket,
+    pub(crate) ack: Option<i64>,
+}
+
+#[derive(Serialize)]
+struct Failure<'a> {
+    error: &'a EventError,
+}
+
+#[derive(Serialize)]
+struct Exception<'a> {
+    #[serde(flatten)]
+    error: &'a EventError,
+    event: &'a str,
+}
+
+impl Reply {
+    fn try_fail(&self, error: &EventError, event: &str) -> std::result::Result<(), SendError> {
+        if self.ack.is_some() {
+            self.raw.acknowledge(self.ack, &Failure { error })
+        } else {
+            self.raw.emit_plain("exception", &Exception { error, event })
+        }
+    }
+}
+
+/// Who has the right to answer an event whose handler took the acknowledgement.
+#[derive(Debug, Default)]
+pub(crate) struct AckState {
+    state: AtomicU8,
+    answered: Notify,
+}
+
+/// The handler runs and holds the acknowledgement.
+const HELD: u8 = 0;
+/// The answer has been given.
+const ANSWERED: u8 = 1;
+/// The handler runs and has dropped the acknowledgement.
+const DROPPED: u8 = 2;
+/// The handler has returned and the acknowledgement is still held, by a task for example.
+const KEPT: u8 = 3;
+
+impl AckState {
+    /// Takes the right to answer, if nobody has.
+    pub(crate) fn claim(&self) -> bool {
+        let first = self.state.swap(ANSWERED, Ordering::AcqRel) != ANSWERED;
+        if first {
+            self.answered.notify_one();
+        }
+        first
+    }
+
+    /// Waits until the right to answer has been taken.
+    pub(crate) async fn claimed(&self) {
+        self.answered.notified().await;
+    }
+
+    /// Whether the handler has returned and the acknowledgement is still held.
+    fn is_kept(&self) -> bool {
+        self.state.load(Ordering::Acquire) == KEPT
+    }
+
+    /// Gives the right back.
+    fn release(&self) {
+        self.state.store(DROPPED, Ordering::Release);
+    }
+
+    /// When the handler returns: takes the right to answer if the acknowledgement was dropped; otherwise leaves it with
+    /// whoever holds that.
+    fn claim_if_dropped(&self) -> bool {
+        match self.state.compare_exchange(HELD, KEPT, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) | Err(ANSWERED) => false,
+            Err(_) => self.claim(),
+        }
+    }
+
+    /// When the acknowledgement is dropped: whether the event has to be answered now, as its handler has returned.
+    pub(crate) fn claim_on_drop(&self) -> bool {
+        let dropped = self.state.compare_exchange(HELD, DROPPED, Ordering::AcqRel, Ordering::Acquire);
+        dropped == Err(KEPT) && self.claim()
+    }
+}
+
+/// Decides between the value that a handler returns and the acknowledgement that it may have taken.
+#[derive(Debug, Default)]
+pub(crate) struct Answering {
+    taken: Option<Arc<AckState>>,
+}
+
+impl Answering {
+    /// The handler takes the acknowledgement.
+    pub(crate) fn take(&mut self) -> Arc<AckState> {
+        self.taken.get_or_insert_with(Arc::default).clone()
+    }
+
+    /// Acknowledges with what the handler returned, unless it has answered by its own hand.
+    pub(crate) fn returned<T: Serialize + ?Sized>(&self, reply: &Reply, event: &str, value: &T) -> Outcome {
+        if self.taken.as_ref().is_some_and(|state| !state.claim()) {
+            tracing::debug!(event, "the handler had answered itself; what it returned is dropped");
+            return Outcome::Done;
+        }
+        let outcome = acknowledge(reply, value);
+        if let (Outcome::Failed(_), Some(state)) = (&outcome, &self.taken) {
+            state.release();
+        }
+        outcome
+    }
+
+    /// Acknowledges with no argument. A handler that took the acknowledgement and still holds it answers later.
+    pub(crate) fn returned_nothing(&self, reply: &Reply) -> Outcome {
+        match &self.taken {
+            Some(state) if !state.claim_if_dropped() => Outcome::Done,
+            _ => acknowledge_nothing(reply),
+        }
+    }
+
+    /// The acknowledgement, if the handler has returned and it is still held.
+    pub(crate) fn kept(&self) -> Option<Arc<AckState>> {
+        self.taken.clone().filter(|state| state.is_kept())
+    }
+
+    /// The part of an outcome that is still to be sent. A failure after the answer has been given is logged.
+    pub(crate) fn claim(&self, outcome: Outcome, channel: &str, event: &str) -> Option<Outcome> {
+        match (outcome, &self.taken) {
+            (Outcome::Done, _) => None,
+            (Outcome::Failed(error), Some(state)) if !state.claim() => {
+                let error = error.internal_text();
+                tracing::warn!(channel, event, %error, "a handler failed after it had answered");
+                None
+            }
+            (outcome, _) => Some(outcome),
+        }
+    }
+}
+
+/// Acknowledges with no argument.
+pub(crate) fn acknowledge_nothing(reply: &Reply) -> Outcome {
+    acknowledge(reply, &NoArguments)
+}
+
+/// Acknowledges at once if there is room, and otherwise has the value written for when there is.
+pub(crate) fn acknowledge<T: Serialize + ?Sized>(reply: &Reply, value: &T) -> Outcome {
+    if reply.ack.is_none() {
+        return Outcome::Done;
+    }
+    let unwritable = |error: String| {
+        Outcome::Failed(EventError::internal(format!("the returned value does not serialize: {error}")))
+    };
+    match reply.raw.acknowledge(reply.ack, value) {
+        Ok(()) | Err(SendError::Closed) => Outcome::Done,
+        Err(SendError::Serialize(error)) => unwritable(error),
+        Err(SendError::Full) => Written::answer(value).map_or_else(unwritable, Outcome::Waiting),
+    }
+}
+
+/// Sends an outcome to the client, waiting for room in its buffer where need be.
+///
+/// # Errors
+///
+/// When it reaches nobody: the client has left, or does not read, which has been logged.
+pub(crate) async fn deliver(socket: &Arc<SocketState>, reply: &Reply, event: &str, outcome: Outcome) -> Result {
+    let (raw, channel) = (&reply.raw, &socket.channel);
+    let sent = match outcome {
+        Outcome::Done => return Ok(()),
+        Outcome::Waiting(value) => {
+            let namespace = channel.namespace()?;
+            socket.send_when_room(raw, || namespace.acknowledge(raw, reply.ack, &value), event).await
+        }
+        Outcome::Failed(error) => {
+            let error = for_client(error, &channel.path, socket.id, event);
+            socket.send_when_room(raw, || reply.try_fail(&error, event), event).await
+        }
+    };
+    if let Err(error) = &sent {
+        tracing::debug!(channel = %channel.path, socket = %socket.id, event, %error, "an outcome reached nobody");
+    }
+    sent
+}
+
+/// Answers an event that does not enter the mailbox. If the client's buffer is full, the answer waits beside it, so that
+/// the reader of packets does not have to.
+pub(crate) fn refuse(
+    socket: &Arc<SocketState>,
+    raw: &EngineSocket,
+    payload: &EventPayload,
+    ack: Option<i64>,
+    error: EventError,
+) {
+    if socket.mailbox.is_closed() {
+        return;
+    }
+    let event = payload.event_name().unwrap_or_default().to_owned();
+    let reply = Reply { raw: raw.clone(), ack };
+    let error = for_client(error, &socket.channel.path, socket.id, &event);
+    match reply.try_fail(&error, &event) {
+        Err(SendError::Full) => {}
+        _ => return,
+    }
+    if !socket.begin_waiting() {
+        return super::end(socket, raw, DisconnectReason::Flooding);
+    }
+    let socket = socket.clone();
+    socket.channel.tasks.clone().spawn(async move {
+        // An error here means that the socket is gone, and has been logged.
+        let _ = socket.send_when_room(&reply.raw, || reply.try_fail(&error, &event), &event).await;
+        socket.end_waiting();
+    });
+}
+
+/// Keeps from the client what was not meant for it: an unknown error goes to the log in full, and the client gets the
+/// reference that the log has it under.
+pub(crate) fn for_client(error: EventError, channel: &str, socket: SocketId, event: &str) -> EventError {
+    let event: String = event.chars().take(64).collect();
+    metric::failure(channel, code::for_metrics(error.code()));
+    if !error.is_hidden() {
+        tracing::debug!(channel, %socket, event, %error, "an event failed");
+        return error;
+    }
+    let reference = format!("{:016x}", rand::random::<u64>());
+    tracing::error!(channel, event, reference, error = %error.internal_text(), "an event failed unexpectedly");
+    error.with_reference(&reference)
+}

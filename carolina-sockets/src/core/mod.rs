@@ -1,0 +1,27 @@
+//! What every part that handles events works on: a channel without its handlers ([`ChannelCore`]), a socket on it
+//! ([`SocketState`]) with its queue, the one answer to each event, and how a socket ends.
+
+mod answer;
+mod channel;
+mod end;
+mod mailbox;
+mod services;
+mod socket;
+
+use std::any::Any;
+
+use futures_core::future::BoxFuture;
+
+pub use answer::Outcome;
+pub(crate) use answer::{AckState, Answering, Reply, acknowledge, acknowledge_nothing, deliver, for_client, refuse};
+pub(crate) use channel::{ChannelCore, Handlers};
+pub(crate) use end::{end, expel};
+pub(crate) use mailbox::{Identify, Job, Mailbox, Submitted};
+pub(crate) use services::{Services, States};
+pub(crate) use socket::SocketState;
+
+/// A channel whose type is known to its handlers alone.
+pub type AnyChannel = dyn Any + Send + Sync;
+
+/// A handler on its way to an outcome.
+pub type EventFuture<'a> = BoxFuture<'a, Outcome>;

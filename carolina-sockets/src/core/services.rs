@@ -1,0 +1,55 @@
+use std::{
+    any::{Any, TypeId},
+    collections::HashMap,
+    fmt,
+    sync::{Arc, OnceLock, Weak},
+};
+
+use crate::{engine::Engine, identity::Identities};
+
+/// What handlers and extractors may need of the service around them.
+pub(crate) struct Services {
+    pub(crate) states: States,
+    pub(crate) identities: Identities,
+    /// Not owned: the engine owns the namespaces, and these the services.
+    engine: OnceLock<Weak<Engine>>,
+}
+
+impl Services {
+    pub(crate) fn new(states: States, identities: Identities) -> Self {
+        Self { states, identities, engine: OnceLock::new() }
+    }
+
+    /// The engine is made after what it needs; it is set once.
+    pub(crate) fn set_engine(&self, engine: &Arc<Engine>) {
+        let _ = self.engine.set(Arc::downgrade(engine));
+    }
+
+    pub(crate) fn engine(&self) -> Option<Arc<Engine>> {
+        self.engine.get()?.upgrade()
+    }
+}
+
+/// Values by their types: the application's, and the service itself.
+#[derive(Clone, Default)]
+pub(crate) struct States(HashMap<TypeId, Arc<dyn Any + Send + Sync>>);
+
+impl States {
+    pub(crate) fn insert<T: Send + Sync + 'static>(&mut self, value: T) {
+        self.0.insert(TypeId::of::<T>(), Arc::new(value));
+    }
+
+    pub(crate) fn contains(&self, of: TypeId) -> bool {
+        self.0.contains_key(&of)
+    }
+
+    pub(crate) fn get<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        self.0.get(&TypeId::of::<T>())?.clone().downcast().ok()
+    }
+}
+
+impl fmt::Debug for States {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "States({})", self.0.len())
+    }
+}

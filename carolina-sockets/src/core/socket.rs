@@ -1,0 +1,158 @@
+use std::{
+    fmt,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use parking_lot::RwLock;
+use serde::Serialize;
+
+use super::{ChannelCore, Mailbox, end};
+use crate::{
+    engine::{Auth, ClientConnection, DisconnectReason, EngineSocket, SendError, SocketId, WeakEngineSocket},
+    error::{Error, Result},
+    guard::rate,
+    identity::Identity,
+};
+
+/// One socket on one channel: what the library keeps of it beside the engine's own handle.
+pub(crate) struct SocketState {
+    pub(crate) channel: Arc<ChannelCore>,
+    pub(crate) id: SocketId,
+    pub(crate) client: Arc<ClientConnection>,
+    /// The CONNECT packet's payload, as JSON text.
+    pub(crate) auth: Option<Auth>,
+    pub(crate) mailbox: Mailbox,
+    identity: RwLock<Identity>,
+    /// One limiter for each handler with a `rate`, made when the first of them is needed.
+    rates: OnceLock<Box<[rate::Limiter]>>,
+    /// Answers that wait for room in the client's buffer, outside the mailbox.
+    waiting_answers: AtomicUsize,
+    raw: WeakEngineSocket,
+}
+
+impl SocketState {
+    pub(crate) fn new(
+        channel: Arc<ChannelCore>,
+        raw: &EngineSocket,
+        client: Arc<ClientConnection>,
+        auth: Option<Auth>,
+        identity: Identity,
+    ) -> Self {
+        Self {
+            channel,
+            id: raw.id(),
+            client,
+            auth,
+            mailbox: Mailbox::default(),
+            identity: RwLock::new(identity),
+            rates: OnceLock::new(),
+            waiting_answers: AtomicUsize::new(0),
+            raw: raw.downgrade(),
+        }
+    }
+
+    /// The engine's handle, while the socket lives there.
+    pub(crate) fn raw(&self) -> Option<EngineSocket> {
+        self.raw.upgrade()
+    }
+
+    pub(crate) fn identity(&self) -> Identity {
+        self.identity.read().clone()
+    }
+
+    /// Puts a new socket into the rooms of its session and user.
+    pub(crate) fn join_identity_rooms(&self, raw: &EngineSocket) {
+        raw.join(self.identity().rooms());
+    }
+
+    /// Gives the socket another identity: the rooms named after session and user change with it (rule R11). Returns the
+    /// identity it had.
+    pub(crate) fn set_identity(&self, raw: &EngineSocket, identity: Identity) -> Identity {
+        let mut current = self.identity.write();
+        let before = std::mem::replace(&mut *current, identity);
+        let (old, new) = (before.rooms(), current.rooms());
+        self.mailbox.unless_closed(|| {
+            raw.leave(old.iter().filter(|room| !new.contains(room)).cloned().collect());
+            raw.join(new.into_iter().filter(|room| !old.contains(room)).collect());
+        });
+        before
+    }
+
+    /// Whether the handler's own rate allows one more event; otherwise, after how many milliseconds it will.
+    pub(crate) fn admit(&self, limiter: usize) -> std::result::Result<(), u64> {
+        let rates = self.rates.get_or_init(|| self.channel.rates.iter().map(|rate| rate::limiter(*rate)).collect());
+        self.client.admit(&rates[limiter])
+    }
+
+    /// Repeats a send until the client's buffer has room for it, for up to `limits.send_timeout`; then ends the socket
+    /// (rule R9).
+    pub(crate) async fn send_when_room(
+        self: &Arc<Self>,
+        raw: &EngineSocket,
+        mut attempt: impl FnMut() -> std::result::Result<(), SendError>,
+        event: &str,
+    ) -> Result {
+        let mut tries = 0_u32;
+        let mut since = None;
+        loop {
+            match attempt() {
+                Ok(()) => return Ok(()),
+                Err(SendError::Full) => {}
+                Err(SendError::Closed) => return Err(Error::Closed),
+                Err(SendError::Serialize(reason)) => {
+                    return Err(Error::Serialize { event: event.to_owned(), reason });
+                }
+            }
+            let timeout = self.channel.limits.send_timeout;
+            let since = *since.get_or_insert_with(tokio::time::Instant::now);
+            if since.elapsed() >= timeout || !self.client.is_alive() {
+                end(self, raw, DisconnectReason::SlowReader);
+                return Err(Error::SlowReader { after: timeout });
+            }
+            // Yield to the writer first; after some tries poll a slow client less and less often.
+            if tries < 4 {
+                tokio::task::yield_now().await;
+            } else {
+                tokio::time::sleep(std::time::Duration::from_millis(1 << (tries - 4).min(4))).await;
+            }
+            tries += 1;
+        }
+    }
+
+    /// Emits one event, waiting for room in the client's buffer.
+    pub(crate) async fn emit<T: Serialize + ?Sized>(
+        self: &Arc<Self>,
+        raw: &EngineSocket,
+        event: &str,
+        data: &T,
+    ) -> Result {
+        self.send_when_room(raw, || raw.emit(event, data), event).await
+    }
+
+    /// Reserves a place among the answers that wait outside the mailbox; there are as many as the mailbox holds
+    /// events.
+    pub(super) fn begin_waiting(&self) -> bool {
+        let before = self.waiting_answers.fetch_add(1, Ordering::Relaxed);
+        if before >= self.channel.limits.mailbox {
+            self.end_waiting();
+            return false;
+        }
+        true
+    }
+
+    pub(super) fn end_waiting(&self) {
+        self.waiting_answers.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl fmt::Debug for SocketState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SocketState")
+            .field("channel", &self.channel.path)
+            .field("socket", &self.id)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,101 @@
+use std::{collections::HashMap, sync::OnceLock, time::Duration};
+
+use crate::{
+    config::Limits,
+    core::{AnyChannel, EventFuture},
+    extract::EventContext,
+    guard::Rate,
+    registry::row::{Call, ErasedChannel, HandlerRow, On},
+};
+
+/// A channel's handlers, found by event.
+pub(crate) struct HandlerTable {
+    handlers: Vec<Handler>,
+    /// The names are the application's own, so the hash need not withstand an attack.
+    by_event: HashMap<&'static str, usize, foldhash::fast::RandomState>,
+    any: Option<usize>,
+    authorize: Option<usize>,
+    connect: Option<usize>,
+    disconnect: Option<usize>,
+    /// Whether the channel is private (rule R12).
+    pub(super) private: bool,
+    /// What the handlers are methods of.
+    channel: OnceLock<ErasedChannel>,
+}
+
+/// A handler of the table.
+pub(crate) struct Handler {
+    pub(super) index: usize,
+    pub(super) timeout: Duration,
+    /// Runs outside the socket's order.
+    pub(super) concurrent: bool,
+    /// Which of a socket's limiters counts its events.
+    pub(super) limiter: Option<usize>,
+    pub(super) call: for<'a> fn(&'a AnyChannel, &'a mut EventContext) -> EventFuture<'a>,
+}
+
+impl HandlerTable {
+    /// The table for these rows, and the rates of those that have one.
+    pub(crate) fn new(rows: &[&'static HandlerRow], private: bool, limits: &Limits) -> (Self, Vec<Rate>) {
+        let mut table = Self {
+            handlers: Vec::with_capacity(rows.len()),
+            by_event: HashMap::default(),
+            any: None,
+            authorize: None,
+            connect: None,
+            disconnect: None,
+            private,
+            channel: OnceLock::new(),
+        };
+        let mut rates = Vec::new();
+        for row in rows {
+            let Call::Event(call) = row.call else { continue };
+            let index = table.handlers.len();
+            match row.on {
+                On::Events(names) => table.by_event.extend(names.iter().map(|name| (*name, index))),
+                On::Any => table.any = Some(index),
+                On::Authorize => table.authorize = Some(index),
+                On::Connect => table.connect = Some(index),
+                On::Disconnect => table.disconnect = Some(index),
+                On::Init => continue,
+            }
+            let limiter = row.options.rate.map(|rate| {
+                rates.push(rate);
+                rates.len() - 1
+            });
+            let timeout = row.options.timeout.unwrap_or(limits.handler_timeout);
+            table.handlers.push(Handler { index, timeout, concurrent: row.options.concurrent, limiter, call });
+        }
+        (table, rates)
+    }
+
+    /// The handler for an event: the one that names it, else `#[on(any)]`.
+    pub(super) fn find(&self, event: &str) -> Option<&Handler> {
+        self.by_event.get(event).copied().or(self.any).map(|index| &self.handlers[index])
+    }
+
+    pub(super) fn get(&self, index: usize) -> &Handler {
+        &self.handlers[index]
+    }
+
+    pub(super) fn authorize(&self) -> Option<&Handler> {
+        self.authorize.map(|index| &self.handlers[index])
+    }
+
+    pub(super) fn connect(&self) -> Option<&Handler> {
+        self.connect.map(|index| &self.handlers[index])
+    }
+
+    pub(super) fn disconnect(&self) -> Option<&Handler> {
+        self.disconnect.map(|index| &self.handlers[index])
+    }
+
+    pub(super) fn channel(&self) -> Option<&AnyChannel> {
+        self.channel.get().map(|channel| &**channel)
+    }
+
+    /// The channel is built once, after its table: its `#[on(init)]` may ask for the service, which has the table.
+    pub(crate) fn set_channel(&self, channel: ErasedChannel) {
+        let _ = self.channel.set(channel);
+    }
+}

@@ -1,0 +1,71 @@
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+use socketioxide_core::{
+    Value,
+    parser::{Parse, is_de_tuple},
+};
+use socketioxide_parser_common::CommonParser;
+
+use super::payload;
+use crate::error::EventError;
+
+/// An event as it came from a client: the JSON array of its name and arguments, and its attachments.
+#[derive(Clone, Debug)]
+pub(crate) struct EventPayload(pub(super) Value);
+
+impl EventPayload {
+    /// The text of the JSON array. Empty for what is not text, which no parser in use gives.
+    pub(crate) fn text(&self) -> &str {
+        match &self.0 {
+            Value::Str(text, _) => text,
+            Value::Bytes(_) => "",
+        }
+    }
+
+    fn attachments(&self) -> Option<&VecDeque<Bytes>> {
+        match &self.0 {
+            Value::Str(_, attachments) => attachments.as_ref().filter(|attachments| !attachments.is_empty()),
+            Value::Bytes(_) => None,
+        }
+    }
+
+    /// The first element of the array. The engine has seen to it that there is one: a name that JSON has to escape does
+    /// not get this far, so it stands in the text as it is.
+    pub(crate) fn event_name(&self) -> Option<&str> {
+        self.text()
+            .strip_prefix("[\"")
+            .and_then(|rest| rest.split_once('"'))
+            .map_or_else(|| CommonParser.read_event(&self.0).ok(), |(name, _)| Some(name))
+    }
+
+    /// Reads the first argument, or several where `T` is a tuple.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_payload`, with the JSON path of what does not fit.
+    pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T, EventError> {
+        self.read_as(is_de_tuple::<T>())
+    }
+
+    /// Reads all arguments as one sequence.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read).
+    pub(crate) fn read_all<T: DeserializeOwned>(&self) -> Result<T, EventError> {
+        self.read_as(true)
+    }
+
+    fn read_as<T: DeserializeOwned>(&self, all: bool) -> Result<T, EventError> {
+        payload::read(self.text(), self.attachments(), all, is_de_tuple::<T>())
+    }
+}
+
+#[cfg(test)]
+impl EventPayload {
+    pub(crate) fn from_text(text: &str) -> Self {
+        Self(Value::Str(text.to_owned().into(), None))
+    }
+}

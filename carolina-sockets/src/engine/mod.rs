@@ -1,0 +1,189 @@
+//! All that socketioxide and engineioxide do, and do differently from what this library promises.
+//!
+//! The rest of the crate speaks in the types of this module: an [`EngineSocket`] is one client in one namespace, an
+//! [`EngineNamespace`] sends to many, a [`ClientConnection`] is what a client's sockets share, and [`NamespaceHooks`] is what
+//! the engine calls. `UPSTREAM.md` beside this file lists what is relied on or worked around, and the test that notices when
+//! a new release changes it.
+
+mod client;
+mod event;
+mod frames;
+mod head;
+mod hooks;
+mod http;
+mod namespace;
+mod payload;
+mod reason;
+mod rejoin;
+mod sessions;
+mod socket;
+mod stream;
+mod upgrade;
+
+use std::{
+    convert::Infallible,
+    future::{Ready, ready},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
+};
+
+use ::http::{Method, Request, Response, StatusCode};
+use axum::body::Body;
+use socketioxide::{ParserConfig, SocketIo, SocketIoBuilder, TransportType, service::SocketIoService};
+use tokio_util::task::TaskTracker;
+use tower_service::Service;
+
+use crate::{
+    backplane::{Backplane, BackplaneState, Directory},
+    config::{Config, Transport},
+    error::{Error, Result},
+    guard::Guard,
+};
+
+pub(crate) use client::ClientConnection;
+pub(crate) use event::EventPayload;
+pub(crate) use hooks::{Auth, NamespaceHooks, SocketHooks};
+pub(crate) use http::status;
+pub(crate) use namespace::{Audience, EngineNamespace, Written, write_event};
+pub(crate) use payload::from_text;
+#[cfg(feature = "testing")]
+pub(crate) use payload::{Answer, Payload};
+pub use reason::DisconnectReason;
+use rejoin::Rejoin;
+use sessions::Sessions;
+pub use socket::SocketId;
+pub(crate) use socket::{ACK_TIMEOUT, EngineSocket, NoArguments, SendError, WeakEngineSocket};
+
+/// Made once and cloned: each layering would make an engine of its own.
+type EngineService = SocketIoService<NotFound, Backplane>;
+
+/// socketioxide, set up by our configuration.
+pub(crate) struct Engine {
+    io: SocketIo<Backplane>,
+    service: EngineService,
+    /// What socketioxide makes of namespaces on this engine's backplane.
+    directory: Arc<Directory>,
+    config: Config,
+    guard: Arc<Guard>,
+    rejoin: Arc<Rejoin>,
+    sessions: Arc<Sessions>,
+    tasks: TaskTracker,
+    /// Whether the service is shutting down.
+    draining: Arc<AtomicBool>,
+}
+
+impl Engine {
+    pub(crate) fn new(
+        config: &Config,
+        backplane: BackplaneState,
+        guard: Arc<Guard>,
+        tasks: TaskTracker,
+        draining: Arc<AtomicBool>,
+    ) -> Self {
+        let limits = &config.limits;
+        let payload = usize::try_from(limits.max_payload).unwrap_or(usize::MAX);
+        let parser = ParserConfig::common()
+            .max_incoming_binaries(limits.max_attachments)
+            .max_incoming_binary_buf_size(payload)
+            .packet_completion_timeout(limits.connect_timeout);
+        let builder = SocketIoBuilder::new()
+            .with_parser(parser)
+            .req_path(config.transport.path.clone())
+            .ping_interval(config.transport.ping_interval)
+            .ping_timeout(config.transport.ping_timeout)
+            .connect_timeout(limits.connect_timeout)
+            .ack_timeout(ACK_TIMEOUT)
+            .max_buffer_size(limits.send_buffer)
+            .max_payload(limits.max_payload)
+            .ws_max_message_size(payload)
+            .ws_max_frame_size(payload)
+            // The buffer is kept per connection; larger ones made no measurable difference.
+            .ws_read_buffer_size(128);
+        let has = |transport| config.transport.transports.contains(&transport);
+        let builder = match (has(Transport::Polling), has(Transport::Websocket)) {
+            (true, false) => builder.transports([TransportType::Polling]),
+            (false, true) => builder.transports([TransportType::Websocket]),
+            _ => builder,
+        };
+        let directory = backplane.directory();
+        let (service, io) = builder.with_adapter::<Backplane>(backplane).build_with_inner_svc(NotFound);
+        Self {
+            io,
+            service,
+            directory,
+            config: config.clone(),
+            guard,
+            rejoin: Arc::default(),
+            sessions: Arc::default(),
+            tasks,
+            draining,
+        }
+    }
+
+    /// Opens a namespace to clients.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Backplane`] when the backplane cannot be subscribed to.
+    pub(crate) async fn open_namespace<H: NamespaceHooks>(&self, path: &str, hooks: H) -> Result<EngineNamespace> {
+        let hook = hooks::ConnectHook { hooks, rejoin: self.rejoin.clone() };
+        self.io.ns(path.to_owned(), hook).await.map_err(Error::backplane)?;
+        let backplane = self.directory.get(path).ok_or(Error::Closed)?;
+        Ok(EngineNamespace::new(path, &backplane))
+    }
+
+    /// Ends a client's connection, and with it all its sockets, without a goodbye. `false` when that was done before.
+    pub(crate) fn cut(&self, socket: &EngineSocket) -> bool {
+        let Some(client) = socket.client() else { return false };
+        let first = client.cut();
+        if first && socket.transport() == Transport::Polling {
+            self.close_polling(socket);
+        }
+        first
+    }
+
+    /// Ends a polling client's session by the packet with which the client would, as there is no stream to be cut.
+    fn close_polling(&self, socket: &EngineSocket) {
+        let version = socket.engine_version();
+        let close = if version == 4 { "1" } else { "1:1" };
+        let uri = format!("{}/?EIO={version}&transport=polling&sid={}", self.config.transport.path, socket.id());
+        let mut request = Request::new(Body::from(close));
+        *request.method_mut() = Method::POST;
+        match uri.parse() {
+            Ok(uri) => *request.uri_mut() = uri,
+            Err(error) => return tracing::error!(%error, uri, "a session could not be ended"),
+        }
+        let mut service = self.service.clone();
+        self.tasks.spawn(async move { service.call(request).await });
+    }
+
+    /// Closes every connection.
+    pub(crate) async fn close(&self) {
+        self.io.close().await;
+    }
+
+    fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+}
+
+/// The service behind the engine. Our layer passes it no other requests.
+#[derive(Clone, Debug)]
+struct NotFound;
+
+impl Service<Request<Body>> for NotFound {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Ready<Result<Response<Body>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Request<Body>) -> Self::Future {
+        ready(Ok(status(StatusCode::NOT_FOUND)))
+    }
+}

@@ -1,0 +1,63 @@
+use std::fmt;
+
+/// Why a socket has left its channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DisconnectReason {
+    /// The client closed its connection, or lost it in an orderly way.
+    TransportClose,
+    /// The connection broke.
+    TransportError,
+    /// The client sent two polling requests at the same time.
+    MultipleHttpPolling,
+    /// The client sent what is no Socket.IO.
+    InvalidPacket,
+    /// The client did not answer a ping within `transport.ping_timeout`.
+    HeartbeatTimeout,
+    /// The client left the channel and may still be on others.
+    ClientLeft,
+    /// The server took the socket off the channel.
+    ServerDisconnect,
+    /// The server is shutting down.
+    ServerShutdown,
+    /// The client did not read what it was sent within `limits.send_timeout`.
+    SlowReader,
+    /// The client sent so much more than its limits allow that the refusals could not all wait to be sent.
+    Flooding,
+    /// The session behind the socket goes on under another id, which only the browser that logged in knows.
+    SessionRenewed,
+}
+
+impl From<socketioxide::socket::DisconnectReason> for DisconnectReason {
+    fn from(reason: socketioxide::socket::DisconnectReason) -> Self {
+        use socketioxide::socket::DisconnectReason as Raw;
+        match reason {
+            Raw::TransportClose => Self::TransportClose,
+            Raw::TransportError => Self::TransportError,
+            Raw::MultipleHttpPollingError => Self::MultipleHttpPolling,
+            Raw::PacketParsingError => Self::InvalidPacket,
+            Raw::HeartbeatTimeout => Self::HeartbeatTimeout,
+            Raw::ClientNSDisconnect => Self::ClientLeft,
+            Raw::ServerNSDisconnect => Self::ServerDisconnect,
+            Raw::ClosingServer => Self::ServerShutdown,
+        }
+    }
+}
+
+impl fmt::Display for DisconnectReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TransportClose => "the client closed the connection",
+            Self::TransportError => "the connection broke",
+            Self::MultipleHttpPolling => "the client sent two polling requests at once",
+            Self::InvalidPacket => "the client sent an invalid packet",
+            Self::HeartbeatTimeout => "the client did not answer a ping in time",
+            Self::ClientLeft => "the client left the channel",
+            Self::ServerDisconnect => "the server disconnected the socket",
+            Self::ServerShutdown => "the server is shutting down",
+            Self::SlowReader => "the client did not read what it was sent",
+            Self::Flooding => "the client sent more than could be answered",
+            Self::SessionRenewed => "the session was renewed",
+        })
+    }
+}

@@ -1,0 +1,181 @@
+use std::{
+    fmt,
+    future::Future,
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use serde::{Serialize, Serializer, de::DeserializeOwned, ser::SerializeTuple};
+use socketioxide::{AckError, ProtocolVersion, TransportType, extract::AckSender, handler::FromMessageParts};
+use socketioxide_core::Value;
+
+use super::{
+    client::ClientConnection,
+    payload::{Answer, Payload},
+};
+use crate::{backplane::RawSocket, config::Transport, error::Error};
+
+/// The id of a socket, the one its client knows too.
+pub type SocketId = socketioxide::socket::Sid;
+
+/// How long an acknowledgement is waited for.
+pub(crate) const ACK_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The engine's socket: one client in one namespace. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct EngineSocket(pub(super) Arc<RawSocket>);
+
+/// An [`EngineSocket`] that does not keep it alive.
+pub(crate) struct WeakEngineSocket(Weak<RawSocket>);
+
+/// Why something was not put into a client's buffer.
+#[derive(Debug)]
+pub(crate) enum SendError {
+    /// There is no room.
+    Full,
+    /// The client is gone.
+    Closed,
+    /// The value does not serialize.
+    Serialize(String),
+}
+
+impl From<socketioxide::SendError> for SendError {
+    fn from(error: socketioxide::SendError) -> Self {
+        use socketioxide::{SendError as Raw, SocketError};
+        match error {
+            Raw::Socket(SocketError::InternalChannelFull) => Self::Full,
+            Raw::Socket(SocketError::Closed) => Self::Closed,
+            Raw::Serialize(error) => Self::Serialize(error.to_string()),
+        }
+    }
+}
+
+impl EngineSocket {
+    pub(crate) fn id(&self) -> SocketId {
+        self.0.id
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakEngineSocket {
+        WeakEngineSocket(Arc::downgrade(&self.0))
+    }
+
+    /// The connection below it; `None` for one that came past the service's own layer.
+    pub(crate) fn client(&self) -> Option<Arc<ClientConnection>> {
+        self.0.req_parts().extensions.get::<Arc<ClientConnection>>().cloned()
+    }
+
+    /// The request that opened the connection.
+    pub(crate) fn request(&self) -> &http::request::Parts {
+        self.0.req_parts()
+    }
+
+    pub(crate) fn transport(&self) -> Transport {
+        self.0.transport_type().into()
+    }
+
+    /// The version of Engine.IO that its client speaks.
+    pub(super) fn engine_version(&self) -> u8 {
+        match self.0.protocol() {
+            ProtocolVersion::V5 => 4,
+            _ => 3,
+        }
+    }
+
+    /// Writes an event into the client's buffer.
+    pub(crate) fn emit<T: Serialize + ?Sized>(&self, event: &str, data: &T) -> Result<(), SendError> {
+        Ok(self.0.emit(event, &Payload(data))?)
+    }
+
+    /// The same for the library's own values, which need no preparation.
+    pub(crate) fn emit_plain<T: Serialize>(&self, event: &str, data: &T) -> Result<(), SendError> {
+        Ok(self.0.emit(event, data)?)
+    }
+
+    /// Writes an event that asks for an acknowledgement; the future waits for that.
+    pub(crate) fn emit_with_ack<T: DeserializeOwned, D: Serialize + ?Sized>(
+        &self,
+        event: &str,
+        data: &D,
+    ) -> Result<impl Future<Output = Result<T, Error>> + use<T, D>, SendError> {
+        let answer = self.0.emit_with_ack::<_, Answer<T>>(event, &Payload(data))?;
+        Ok(async move { answer.await.map(|answer| answer.0).map_err(|error| unanswered(&error)) })
+    }
+
+    /// Writes an event's acknowledgement. Without an id, none was asked for and nothing is written.
+    pub(crate) fn acknowledge<T: Serialize + ?Sized>(&self, ack: Option<i64>, value: &T) -> Result<(), SendError> {
+        let mut unused = Value::Bytes(Bytes::new());
+        match AckSender::from_message_parts(&self.0, &mut unused, &ack) {
+            Ok(sender) => Ok(sender.send(&Payload(value))?),
+            Err(never) => match never {},
+        }
+    }
+
+    pub(crate) fn join(&self, rooms: Vec<String>) {
+        self.0.join(rooms);
+    }
+
+    pub(crate) fn leave(&self, rooms: Vec<String>) {
+        self.0.leave(rooms);
+    }
+
+    pub(crate) fn leave_all(&self) {
+        self.0.leave_all();
+    }
+
+    pub(crate) fn rooms(&self) -> Vec<String> {
+        self.0.rooms().into_iter().map(|room| room.into_owned()).collect()
+    }
+
+    /// Whether the client has been told that it is connected, and not that it is disconnected.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.0.connected()
+    }
+
+    /// Tells the client that it is no longer in the namespace, and ends the socket there.
+    ///
+    /// # Errors
+    ///
+    /// When the client's buffer has no room for the packet; the socket stays.
+    pub(crate) fn disconnect(&self) -> Result<(), SendError> {
+        self.0.clone().disconnect().map_err(|error| socketioxide::SendError::Socket(error).into())
+    }
+}
+
+/// No argument at all: a tuple of none.
+pub(crate) struct NoArguments;
+
+impl Serialize for NoArguments {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_tuple(0)?.end()
+    }
+}
+
+impl WeakEngineSocket {
+    pub(crate) fn upgrade(&self) -> Option<EngineSocket> {
+        self.0.upgrade().map(EngineSocket)
+    }
+}
+
+impl fmt::Debug for EngineSocket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EngineSocket").field("id", &self.0.id).field("namespace", &self.0.ns()).finish_non_exhaustive()
+    }
+}
+
+/// What became of an acknowledgement that did not come.
+pub(super) fn unanswered(error: &AckError) -> Error {
+    match error {
+        AckError::Timeout => Error::Acknowledgement(format!("none came within {ACK_TIMEOUT:?}")),
+        error => Error::Acknowledgement(error.to_string()),
+    }
+}
+
+impl From<TransportType> for Transport {
+    fn from(transport: TransportType) -> Self {
+        match transport {
+            TransportType::Polling => Self::Polling,
+            TransportType::Websocket => Self::Websocket,
+        }
+    }
+}

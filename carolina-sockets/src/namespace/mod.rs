@@ -1,0 +1,120 @@
+//! One channel at a path, on the engine's namespace of that path.
+//!
+//! Everything about a client is decided before it is told that it is connected: who it is, whether it may join, and its
+//! handlers. A client that is refused has been in no room and run no handler (rules R5, R10 and R12).
+
+use std::sync::Arc;
+
+use futures_core::future::BoxFuture;
+
+use crate::{
+    core::{ChannelCore, Identify, SocketState, end, for_client},
+    dispatch::{HandlerTable, handle_event, start_connect},
+    engine::{Auth, DisconnectReason, EngineSocket, EventPayload, NamespaceHooks, SocketHooks},
+    error::{EventError, code},
+    identity::Handshake,
+    plan::MountPlan,
+    session_sync::SessionSync,
+};
+
+/// A channel at a path, with its handlers.
+pub(crate) struct Namespace {
+    pub(crate) core: Arc<ChannelCore>,
+    pub(crate) table: Arc<HandlerTable>,
+    pub(crate) plan: MountPlan,
+}
+
+/// What the engine calls for a namespace.
+#[derive(Clone)]
+pub(crate) struct ConnectHook {
+    pub(crate) core: Arc<ChannelCore>,
+    pub(crate) table: Arc<HandlerTable>,
+    pub(crate) sync: Arc<SessionSync>,
+}
+
+/// What the engine calls for a socket.
+pub(crate) struct SocketHook {
+    socket: Arc<SocketState>,
+    table: Arc<HandlerTable>,
+    sync: Arc<SessionSync>,
+}
+
+impl NamespaceHooks for ConnectHook {
+    type Socket = SocketHook;
+
+    fn admit(&self, socket: EngineSocket, auth: Option<Auth>) -> BoxFuture<'_, Result<Arc<SocketHook>, String>> {
+        Box::pin(async move { self.admit_client(socket, auth).await.map_err(|error| connect_error(&error)) })
+    }
+
+    fn connected(&self, raw: &EngineSocket) {
+        if let Some(socket) = self.core.socket(raw.id()) {
+            start_connect(&self.table, &socket, raw);
+        }
+    }
+}
+
+impl ConnectHook {
+    /// Identifies a client and decides whether it may join.
+    async fn admit_client(&self, raw: EngineSocket, auth: Option<Auth>) -> Result<Arc<SocketHook>, EventError> {
+        if self.core.is_draining() {
+            return Err(EventError::new(code::OVERLOADED, "the server is shutting down"));
+        }
+        let Some(client) = raw.client() else {
+            return Err(EventError::internal("a connection came past the service's own layer"));
+        };
+        let identities = &self.core.services.identities;
+        let handshake = Handshake::new(raw.clone(), client.clone(), auth.clone());
+        let seen = identities.generation();
+        let identity = identities.identify(&handshake).await;
+        let identity = identity.map_err(|error| for_client(error, &self.core.path, raw.id(), "connect"))?;
+        let socket = Arc::new(SocketState::new(self.core.clone(), &raw, client, auth, identity));
+        self.core.handlers().authorize(&socket, &raw).await?;
+        socket.join_identity_rooms(&raw);
+        self.core.register(&socket);
+        let hook = SocketHook { socket: socket.clone(), table: self.table.clone(), sync: self.sync.clone() };
+        // A log-out that came after the identity was read has not found this socket on the channel.
+        if identities.generation() != seen {
+            self.sync.recheck(&socket, &raw).await;
+        }
+        if socket.mailbox.is_closed() {
+            return Err(EventError::unauthenticated());
+        }
+        Ok(Arc::new(hook))
+    }
+}
+
+impl SocketHooks for SocketHook {
+    fn event(&self, raw: &EngineSocket, payload: EventPayload, ack: Option<i64>) {
+        handle_event(&self.table, &self.socket, raw, payload, ack, || self.identify());
+    }
+
+    fn disconnected(&self, raw: &EngineSocket, reason: DisconnectReason) {
+        end(&self.socket, raw, reason);
+    }
+}
+
+impl SocketHook {
+    /// What resolves a `session_id` event.
+    fn identify(&self) -> Identify {
+        let sync = self.sync.clone();
+        Box::new(|socket, raw, payload| Box::pin(async move { sync.session_event(&socket, &raw, &payload).await }))
+    }
+}
+
+/// A socket that the engine drops without a disconnect leaves nothing behind.
+impl Drop for SocketHook {
+    fn drop(&mut self) {
+        self.socket.channel.unregister(&self.socket);
+    }
+}
+
+/// What a refused client reads: `connect_error` has room for one text only. The library's own refusals are their
+/// code alone; others are `code: message`.
+fn connect_error(error: &EventError) -> String {
+    let reference = error.details_value().and_then(|details| details.get("reference")).and_then(|value| value.as_str());
+    match (error.is_plain(), reference) {
+        (_, Some(reference)) => format!("{}: {} (reference {reference})", error.code(), error.message()),
+        (true, None) => error.code().to_owned(),
+        (false, None) => format!("{}: {}", error.code(), error.message()),
+    }
+}

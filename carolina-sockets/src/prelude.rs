@@ -1,0 +1,14 @@
+//! What a file of channels needs: `use carolina_sockets::prelude::*;`.
+//!
+//! Beside the library's own names it brings `serde`'s `Serialize` and `Deserialize`, `Bytes`, and the atomic types with
+//! `Relaxed`, which a channel's `&self` often needs.
+
+pub use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
+
+pub use bytes::Bytes;
+pub use serde::{Deserialize, Serialize};
+
+pub use crate::{
+    Ack, Args, ChannelHandle, Data, DisconnectReason, Event, EventError, Handshake, Identify, Identity, Socket,
+    Sockets, State, TryData, User, UserKey, channel, http::Session, on,
+};

@@ -1,0 +1,47 @@
+use std::{
+    any::{Any, TypeId},
+    sync::Arc,
+};
+
+use super::row::{ChannelRow, ErasedChannel, Location};
+
+/// What `#[channel]` implements for a struct.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a channel",
+    label = "`#[channel]` is missing on the struct",
+    note = "write `#[channel]` or `#[channel(\"/path\")]` above `struct {Self}` as well as above its impl block"
+)]
+pub trait Channel: Any + Send + Sync + 'static {
+    /// The driver's name: the struct's.
+    const DRIVER: &'static str;
+}
+
+/// The type behind a row.
+pub fn channel_type<C: Channel>() -> TypeId {
+    TypeId::of::<C>()
+}
+
+/// Erases a channel's type.
+pub fn erase<C: Any + Send + Sync>(channel: C) -> ErasedChannel {
+    Arc::new(channel)
+}
+
+/// The built-in driver: it puts clients into the rooms of their session and user, and handles no event. It serves
+/// `/` unless another driver claims that path (rule R3).
+#[derive(Debug, Default)]
+pub struct MainChannel;
+
+impl Channel for MainChannel {
+    const DRIVER: &'static str = "MainChannel";
+}
+
+inventory::submit! {
+    ChannelRow {
+        driver: MainChannel::DRIVER,
+        path: None,
+        private: false,
+        channel: channel_type::<MainChannel>,
+        default: || Some(erase(MainChannel)),
+        location: Location::new(file!(), line!(), column!()),
+    }
+}

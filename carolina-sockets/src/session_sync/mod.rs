@@ -1,0 +1,324 @@
+//! Log-in and log-out on live sockets (rule R11): whatever happens to a session reaches its sockets, which change rooms and
+//! leave channels they may no longer be on.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Weak},
+    time::{Duration, SystemTime},
+};
+
+use serde_json::Value as Json;
+use tokio_util::sync::CancellationToken;
+use tower_sessions::session::Id;
+
+use crate::{
+    backplane::{Bus, Message},
+    core::{ChannelCore, Services, SocketState, end, expel},
+    engine::{DisconnectReason, EngineSocket, EventPayload, from_text},
+    error::{Error, EventError, Result},
+    identity::{Change, Handshake, Identity, Version, session_room},
+};
+
+/// How often identities that have expired are looked for.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Keeps the identities of a service's sockets up to date.
+pub(crate) struct SessionSync {
+    channels: Vec<Arc<ChannelCore>>,
+    services: Arc<Services>,
+    bus: Bus,
+}
+
+impl SessionSync {
+    pub(crate) fn new(channels: Vec<Arc<ChannelCore>>, services: Arc<Services>, bus: Bus) -> Arc<Self> {
+        Arc::new(Self { channels, services, bus })
+    }
+
+    /// Begins to watch the store's changes, and whatever changes without them, until the service ends.
+    pub(crate) fn start(self: &Arc<Self>, stop: &CancellationToken) {
+        let weak = Arc::downgrade(self);
+        self.services.identities.sessions().store().watch(Arc::new(move |change, version| {
+            let this = weak.upgrade();
+            Box::pin(async move {
+                if let Some(this) = this {
+                    this.apply(change, version).await;
+                }
+            })
+        }));
+        // Not among the tracked tasks, which a shutdown waits for: this one goes on until then.
+        tokio::spawn(sweep_regularly(Arc::downgrade(self), self.services.identities.recheck(), stop.clone()));
+    }
+
+    /// Updates sockets whose identities have expired; with `all`, those of every session.
+    async fn sweep(&self, all: bool) {
+        let now = SystemTime::now();
+        let mut sessions: BTreeMap<String, Vec<Arc<SocketState>>> = BTreeMap::new();
+        let mut others = Vec::new();
+        for channel in &self.channels {
+            for socket in channel.sockets() {
+                let identity = socket.identity();
+                if !all && identity.expires_at().is_none_or(|at| at > now) {
+                    continue;
+                }
+                match identity.session_id() {
+                    Some(id) if !self.services.identities.is_custom() => {
+                        sessions.entry(id.to_owned()).or_default().push(socket);
+                    }
+                    _ if identity.expires_at().is_some_and(|at| at <= now) => others.push(socket),
+                    _ => {}
+                }
+            }
+        }
+        // One look into the store per session, however many sockets it has.
+        for (id, sockets) in sessions {
+            let Ok(id) = id.parse::<Id>() else { continue };
+            if let Err(error) = self.reload(&id, &sockets).await {
+                tracing::warn!(error = %error.internal_text(), "sessions could not be checked; they stay as they are");
+                return;
+            }
+        }
+        for socket in others {
+            if let Some(raw) = socket.raw() {
+                self.recheck(&socket, &raw).await;
+            }
+        }
+    }
+
+    /// A change of the store, on this node and on others.
+    async fn apply(&self, change: Change, version: Version) {
+        let identities = &self.services.identities;
+        if identities.is_custom() {
+            return;
+        }
+        let id = change.id();
+        let mut sockets = self.of_session(&id.to_string());
+        let mut target = None;
+        let identity = match change {
+            Change::Saved(record) => identities.sessions().identity(record),
+            Change::Ended(_) => Identity::anonymous(),
+            Change::Moved { to, by, .. } => {
+                target = Some(to.id.to_string());
+                let (follow, others) = sockets.into_iter().partition(|socket| by == Some(socket.client.address()));
+                sockets = follow;
+                cut(&others);
+                identities.sessions().identity(to)
+            }
+        };
+        if let Err(error) = self.update(&id, &sockets, identity, version).await {
+            tracing::warn!(error = %error.internal_text(), "a session could not be read again; its sockets are brought up to date within session.recheck");
+        }
+        if let Err(error) = self.tell_others_of_session(&id.to_string(), target).await {
+            tracing::warn!(%error, "other nodes could not be told of a session's change; they notice within session.recheck");
+        }
+    }
+
+    /// Reads a session anew, on this node and on others.
+    pub(crate) async fn refresh(&self, id: &str) -> Result {
+        self.refresh_here(id, None).await?;
+        self.tell_others_of_session(id, None).await
+    }
+
+    /// Reads a session anew and brings this node's sockets up to date. Those of a session that has moved to another id come
+    /// back by themselves, with the cookie that their browser has then.
+    pub(crate) async fn refresh_here(&self, id: &str, moved_to: Option<&str>) -> Result {
+        let identities = &self.services.identities;
+        let sockets = self.of_session(id);
+        let own = id.parse::<Id>().ok().filter(|_| !identities.is_custom());
+        identities.sessions().store().note_change(own.as_ref());
+        let Some(id) = own else {
+            for socket in sockets {
+                if let Some(raw) = socket.raw() {
+                    self.recheck(&socket, &raw).await;
+                }
+            }
+            return Ok(());
+        };
+        if moved_to.is_some() {
+            cut(&sockets);
+            return Ok(());
+        }
+        self.reload(&id, &sockets).await.map_err(|error| Error::store(error.internal_text()))
+    }
+
+    /// Finds out anew who one socket is. If that fails, it stays who it is until the next look.
+    pub(crate) async fn recheck(&self, socket: &Arc<SocketState>, raw: &EngineSocket) {
+        let identities = &self.services.identities;
+        let checked = match socket.identity().session_id().and_then(|id| id.parse().ok()) {
+            _ if identities.is_custom() => {
+                let handshake = Handshake::new(raw.clone(), socket.client.clone(), socket.auth.clone());
+                match identities.identify_again(&handshake).await {
+                    Ok(identity) => {
+                        apply_identity(socket, raw, identity).await;
+                        Ok(())
+                    }
+                    Err(error) => Err(error),
+                }
+            }
+            Some(id) => self.reload(&id, std::slice::from_ref(socket)).await,
+            None => Ok(()),
+        };
+        if let Err(error) = checked {
+            tracing::warn!(socket = %socket.id, error = %error.internal_text(), "an identity could not be checked");
+        }
+    }
+
+    /// The spec's event: the client says who it is, by its cookie's value (rule R10).
+    pub(crate) async fn session_event(
+        &self,
+        socket: &Arc<SocketState>,
+        raw: &EngineSocket,
+        payload: &EventPayload,
+    ) -> Result<(), EventError> {
+        let value = match from_text::<Vec<Json>>(payload.text())?.into_iter().nth(1) {
+            Some(Json::String(value)) => value,
+            _ => return Err(EventError::invalid_payload("[1]", "the session cookie's value, a string")),
+        };
+        let identities = &self.services.identities;
+        if identities.is_custom() {
+            return Err(EventError::forbidden());
+        }
+        let seen = identities.generation();
+        let Some(identity) = identities.sessions().resolve(&value).await? else {
+            return Err(EventError::unauthenticated());
+        };
+        apply_identity(socket, raw, identity).await;
+        // A log-out that came after the session was read has not found this socket in the session's room.
+        if identities.generation() != seen {
+            self.recheck(socket, raw).await;
+        }
+        Ok(())
+    }
+
+    /// Takes a user's sockets off every channel, on this node and on others.
+    pub(crate) async fn disconnect_user(&self, user: &str) -> Result<usize> {
+        let count = self.disconnect_user_here(user);
+        self.bus.tell(Message::DisconnectUser { user: user.to_owned() }).await.map_err(Error::backplane)?;
+        Ok(count)
+    }
+
+    /// The same on this node alone.
+    pub(crate) fn disconnect_user_here(&self, user: &str) -> usize {
+        let mut count = 0;
+        for channel in &self.channels {
+            for socket in channel.sockets() {
+                if socket.identity().user_id() == Some(user)
+                    && let Some(raw) = socket.raw()
+                {
+                    end(&socket, &raw, DisconnectReason::ServerDisconnect);
+                    count += 1;
+                }
+            }
+        }
+        count
+    }
+
+    /// This node's sockets of a session.
+    fn of_session(&self, id: &str) -> Vec<Arc<SocketState>> {
+        self.channels.iter().flat_map(|channel| channel.in_room(&session_room(id))).collect()
+    }
+
+    /// Has other nodes read a session anew.
+    async fn tell_others_of_session(&self, id: &str, moved_to: Option<String>) -> Result {
+        let message = Message::Session { id: id.to_owned(), moved_to };
+        self.bus.tell(message).await.map_err(Error::backplane)
+    }
+
+    /// Brings sockets of a session up to what the store says of it now.
+    async fn reload(&self, id: &Id, sockets: &[Arc<SocketState>]) -> Result<(), EventError> {
+        if sockets.is_empty() {
+            return Ok(());
+        }
+        let sessions = self.services.identities.sessions();
+        let version = sessions.store().version(id);
+        let identity = sessions.load(id).await?.unwrap_or_default();
+        self.update(id, sockets, identity, version).await
+    }
+
+    /// Gives the sockets of a session the identity it had at a version, and then what it has become since: of two changes
+    /// that overtake each other on the way here, the later one must win.
+    async fn update(
+        &self,
+        id: &Id,
+        sockets: &[Arc<SocketState>],
+        mut identity: Identity,
+        mut version: Version,
+    ) -> Result<(), EventError> {
+        let sessions = self.services.identities.sessions();
+        let name = id.to_string();
+        loop {
+            // All of them first: what a socket runs next on one channel must not depend on how long another channel takes to
+            // decide.
+            let mut changed = Vec::new();
+            for socket in sockets {
+                // One that has become somebody else's meanwhile is none of this session's business.
+                let raw = socket.raw().filter(|_| socket.identity().session_id() == Some(&name));
+                if let Some(raw) = raw
+                    && change(socket, &raw, identity.clone())
+                {
+                    changed.push((socket, raw));
+                }
+            }
+            for (socket, raw) in changed {
+                stay_or_leave(socket, &raw).await;
+            }
+            let now = sessions.store().version(id);
+            if now == version {
+                return Ok(());
+            }
+            version = now;
+            identity = sessions.load(id).await?.unwrap_or_default();
+        }
+    }
+}
+
+/// Looks for expired identities every second, and through all sessions as often as `session.recheck` says.
+async fn sweep_regularly(sync: Weak<SessionSync>, recheck: Duration, stop: CancellationToken) {
+    let mut every = tokio::time::interval(TICK.min(recheck));
+    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut checked = tokio::time::Instant::now();
+    while stop.run_until_cancelled(every.tick()).await.is_some() {
+        let Some(sync) = sync.upgrade() else { return };
+        let all = checked.elapsed() >= recheck;
+        if all {
+            checked = tokio::time::Instant::now();
+        }
+        sync.sweep(all).await;
+    }
+}
+
+/// Makes sockets anonymous and cuts their connections. Their clients connect again by themselves, and are identified by the
+/// cookie they have then: a client that has the old cookie alone stays anonymous.
+fn cut(sockets: &[Arc<SocketState>]) {
+    for socket in sockets {
+        if let Some(raw) = socket.raw() {
+            socket.set_identity(&raw, Identity::anonymous());
+            end(socket, &raw, DisconnectReason::SessionRenewed);
+        }
+    }
+}
+
+/// Gives a socket its identity. If it may no longer be on its channel by that, it leaves.
+async fn apply_identity(socket: &Arc<SocketState>, raw: &EngineSocket, identity: Identity) {
+    if change(socket, raw, identity) {
+        stay_or_leave(socket, raw).await;
+    }
+}
+
+/// Gives a socket its identity; whether that is another one than before.
+fn change(socket: &SocketState, raw: &EngineSocket, identity: Identity) -> bool {
+    let before = socket.set_identity(raw, identity);
+    let after = socket.identity();
+    before.user_id() != after.user_id() || before.session_id() != after.session_id() || before.data() != after.data()
+}
+
+/// Asks the channel whether a socket may stay.
+async fn stay_or_leave(socket: &Arc<SocketState>, raw: &EngineSocket) {
+    let handlers = socket.channel.handlers();
+    if !handlers.is_guarded() || socket.mailbox.is_closed() {
+        return;
+    }
+    if let Err(error) = handlers.authorize(socket, raw).await {
+        tracing::debug!(channel = %socket.channel.path, socket = %socket.id, code = error.code(), "left the channel: it may no longer be there");
+        expel(socket, raw, "you may no longer be on this channel");
+    }
+}

@@ -1,0 +1,86 @@
+//! Counts and logs what is refused or not delivered: at most one line per second and cause, so that an attack does not
+//! flood the log.
+
+use std::{
+    fmt,
+    sync::{
+        LazyLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+
+/// Why something was refused or not delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+pub(crate) enum Cause {
+    Origin,
+    Connections,
+    ConnectionsPerAddress,
+    RateLimited,
+    Overloaded,
+    Shutdown,
+    InvalidSession,
+    /// A broadcast that did not reach all its clients.
+    Missed,
+    /// A message that did not reach the other nodes.
+    #[allow(dead_code, reason = "a process that is alone has no backplane")]
+    Lost,
+    /// Something on the backplane that is not a message of a node.
+    #[allow(dead_code, reason = "a process that is alone has no backplane")]
+    Backplane,
+}
+
+const CAUSES: usize = 10;
+
+impl Cause {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Origin => "origin",
+            Self::Connections => "connections",
+            Self::ConnectionsPerAddress => "connections_per_address",
+            Self::RateLimited => "rate_limited",
+            Self::Overloaded => "overloaded",
+            Self::Shutdown => "shutdown",
+            Self::InvalidSession => "invalid_session",
+            Self::Missed => "missed",
+            Self::Lost => "lost",
+            Self::Backplane => "backplane",
+        }
+    }
+}
+
+/// When a cause was last logged, and how many of its messages were left out since.
+struct Throttle {
+    /// Milliseconds since the start, plus one; zero before the first.
+    last: AtomicU64,
+    suppressed: AtomicU64,
+}
+
+static THROTTLES: [Throttle; CAUSES] =
+    [const { Throttle { last: AtomicU64::new(0), suppressed: AtomicU64::new(0) } }; CAUSES];
+static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+/// Counts a refusal, and logs it if the last such line is a second old.
+pub(crate) fn refused(cause: Cause, message: &str) {
+    super::metric::refused(cause.name());
+    log(cause, format_args!("refused: {message}"));
+}
+
+/// Logs what was not delivered, if the last such line is a second old. It has a counter of its own.
+pub(crate) fn undelivered(cause: Cause, message: &str) {
+    log(cause, format_args!("{message}"));
+}
+
+fn log(cause: Cause, message: fmt::Arguments<'_>) {
+    let throttle = &THROTTLES[cause as usize];
+    let now = u64::try_from(START.elapsed().as_millis()).unwrap_or(u64::MAX - 1) + 1;
+    let last = throttle.last.load(Ordering::Relaxed);
+    let due = last == 0 || now - last.min(now) >= 1000;
+    if due && throttle.last.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+        let more = throttle.suppressed.swap(0, Ordering::Relaxed);
+        tracing::warn!(cause = cause.name(), unlogged = more, "{message}");
+    } else {
+        throttle.suppressed.fetch_add(1, Ordering::Relaxed);
+    }
+}
