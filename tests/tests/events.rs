@@ -48,9 +48,6 @@ struct Welcome {
     number: u64,
 }
 
-/// Connected sockets mark themselves so that an event can tell whether `connect` has finished.
-struct Ready;
-
 struct Language(String);
 
 impl FromEvent for Language {
@@ -74,7 +71,7 @@ impl Desk {
     #[on(connect)]
     async fn connect(&self, socket: Socket) {
         tokio::time::sleep(Duration::from_millis(3)).await;
-        socket.raw().extensions.insert(Arc::new(Ready));
+        socket.join("ready");
         self.shared.connected.fetch_add(1, SeqCst);
     }
 
@@ -87,7 +84,7 @@ impl Desk {
 
     #[on("first")]
     fn first(&self, socket: Socket) -> bool {
-        let ready = socket.raw().extensions.get::<Arc<Ready>>().is_some();
+        let ready = socket.rooms().contains(&"ready".to_owned());
         self.shared.early.fetch_add(usize::from(!ready), SeqCst);
         ready
     }
