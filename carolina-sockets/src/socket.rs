@@ -60,7 +60,7 @@ impl Socket {
 
     /// How the client talks to the server at this moment.
     pub fn transport(&self) -> Transport {
-        self.raw.transport()
+        self.state.client.transport()
     }
 
     /// Whether the socket is on its channel.

@@ -68,6 +68,7 @@ pub(super) fn faults(config: &Config) -> Vec<Fault> {
         ("session.ttl", session.ttl),
         ("session.recheck", session.recheck),
         ("limits.connect_timeout", limits.connect_timeout),
+        ("limits.body_timeout", limits.body_timeout),
         ("limits.handler_timeout", limits.handler_timeout),
         ("limits.send_timeout", limits.send_timeout),
         ("limits.shutdown_timeout", limits.shutdown_timeout),

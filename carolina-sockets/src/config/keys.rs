@@ -6,7 +6,7 @@ use crate::nearest::{did_you_mean, nearest};
 type Set = fn(&mut Config, &Value<'_>) -> Result<(), String>;
 
 /// Every key but those below `channels`.
-pub(super) const KEYS: [(&str, Set); 30] = [
+pub(super) const KEYS: [(&str, Set); 31] = [
     ("use_sockets", |c, v| v.boolean().map(|value| c.use_sockets = Some(value))),
     ("bind", |c, v| v.text().map(|value| c.bind = value)),
     ("static_dir", |c, v| v.text().map(|value| c.static_dir = Some(value.into()))),
@@ -30,6 +30,7 @@ pub(super) const KEYS: [(&str, Set); 30] = [
     ("limits.connections", |c, v| v.number().map(|value| c.limits.connections = value)),
     ("limits.connections_per_address", |c, v| v.number().map(|value| c.limits.connections_per_address = value)),
     ("limits.connect_timeout", |c, v| v.duration().map(|value| c.limits.connect_timeout = value)),
+    ("limits.body_timeout", |c, v| v.duration().map(|value| c.limits.body_timeout = value)),
     ("limits.handler_timeout", |c, v| v.duration().map(|value| c.limits.handler_timeout = value)),
     ("limits.send_timeout", |c, v| v.duration().map(|value| c.limits.send_timeout = value)),
     ("limits.shutdown_timeout", |c, v| v.duration().map(|value| c.limits.shutdown_timeout = value)),

@@ -125,6 +125,8 @@ pub struct Limits {
     pub connections_per_address: usize,
     /// How long a client may take to send a request's head, and to join a first channel. Default 10 s.
     pub connect_timeout: Duration,
+    /// How long the body of a polling client's request may take to arrive. Default 30 s.
+    pub body_timeout: Duration,
     /// How long a handler may take. Default 30 s.
     pub handler_timeout: Duration,
     /// How long `emit` waits for a client that does not read, before it closes it. Default 5 s.
@@ -298,6 +300,7 @@ impl Default for Config {
                 connections: 100_000,
                 connections_per_address: 1000,
                 connect_timeout: seconds(10),
+                body_timeout: seconds(30),
                 handler_timeout: seconds(30),
                 send_timeout: seconds(5),
                 shutdown_timeout: seconds(10),

@@ -46,6 +46,7 @@ events_per_second = 10
 connections = 66
 connections_per_address = 67
 connect_timeout = "3s"
+body_timeout = "2s"
 handler_timeout = "4s"
 send_timeout = "6s"
 shutdown_timeout = "7s"

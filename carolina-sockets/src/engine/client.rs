@@ -2,7 +2,7 @@ use std::{
     fmt,
     net::IpAddr,
     sync::{
-        Arc, OnceLock, Weak,
+        OnceLock,
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
     task::Context,
@@ -10,11 +10,13 @@ use std::{
 };
 
 use futures_util::task::AtomicWaker;
+use http::request::Parts;
 
-use super::{sessions::Sessions, socket::SocketId};
-#[cfg(test)]
-use crate::guard::Connections;
-use crate::guard::{Permit, Rate, rate};
+use super::{reason::DisconnectReason, socket::SocketId};
+use crate::{
+    config::Transport,
+    guard::{Rate, rate},
+};
 
 /// After so many refused events the connection is not read from for [`BACKOFF`].
 const REFUSED: u32 = 32;
@@ -25,8 +27,14 @@ const BACKOFF: Duration = Duration::from_millis(10);
 /// One client's connection: what its sockets on all channels share.
 pub(crate) struct ClientConnection {
     address: IpAddr,
-    /// The id of the Engine.IO session, once it is known.
+    /// The request that opened it, its head copied out of the buffer it was read into.
+    request: Parts,
+    /// The id of the engine's session, once it is known.
     id: OnceLock<SocketId>,
+    /// Whether it has upgraded to a WebSocket, or began as one.
+    is_websocket: AtomicBool,
+    /// Why it was closed, where the engine cannot know.
+    reason: OnceLock<DisconnectReason>,
     events: rate::Limiter,
     /// Refused events since the last backoff.
     refused: AtomicU32,
@@ -35,24 +43,21 @@ pub(crate) struct ClientConnection {
     reader: AtomicWaker,
     /// Wakes whoever waits to write to it.
     writer: AtomicWaker,
-    /// Where it is found by its id, if it began with polling.
-    sessions: OnceLock<Weak<Sessions>>,
-    /// Counts the connection while it lives.
-    _permit: Permit,
 }
 
 impl ClientConnection {
-    pub(super) fn new(address: IpAddr, events_per_second: u32, permit: Permit) -> Self {
+    pub(super) fn new(address: IpAddr, request: Parts, transport: Transport, events_per_second: u32) -> Self {
         Self {
             address,
+            request,
             id: OnceLock::new(),
+            is_websocket: AtomicBool::new(transport == Transport::Websocket),
+            reason: OnceLock::new(),
             events: rate::limiter(Rate { count: events_per_second, per: Duration::from_secs(1) }),
             refused: AtomicU32::new(0),
             cut: AtomicBool::new(false),
             reader: AtomicWaker::new(),
             writer: AtomicWaker::new(),
-            sessions: OnceLock::new(),
-            _permit: permit,
         }
     }
 
@@ -60,7 +65,22 @@ impl ClientConnection {
         self.address
     }
 
-    /// The id of its Engine.IO session, which its sockets on all channels share.
+    /// The request that opened the connection, without the headers that open a WebSocket.
+    pub(crate) fn request(&self) -> &Parts {
+        &self.request
+    }
+
+    /// How the client talks to the server at this moment.
+    pub(crate) fn transport(&self) -> Transport {
+        if self.is_websocket.load(Ordering::Relaxed) { Transport::Websocket } else { Transport::Polling }
+    }
+
+    /// The client has upgraded.
+    pub(super) fn set_websocket(&self) {
+        self.is_websocket.store(true, Ordering::Relaxed);
+    }
+
+    /// The id of the engine's session, which its sockets on all channels share.
     pub(super) fn id(&self) -> Option<SocketId> {
         self.id.get().copied()
     }
@@ -68,10 +88,6 @@ impl ClientConnection {
     pub(super) fn set_id(&self, id: SocketId) {
         // Every channel that the client joins tells it again.
         let _ = self.id.set(id);
-    }
-
-    pub(super) fn set_sessions(&self, sessions: &Arc<Sessions>) {
-        let _ = self.sessions.set(Arc::downgrade(sessions));
     }
 
     /// One more event, or after how many milliseconds there may be one.
@@ -96,7 +112,28 @@ impl ClientConnection {
         })
     }
 
-    /// Ends the stream below the connection, if there is one. `false` when that was done before.
+    /// Why the connection was closed, where that was not the engine's doing.
+    pub(super) fn close_reason(&self) -> Option<DisconnectReason> {
+        self.reason.get().copied()
+    }
+
+    /// Ends the connection for a reason that the engine does not know.
+    pub(super) fn close_with(&self, reason: DisconnectReason) -> bool {
+        let _ = self.reason.set(reason);
+        self.cut()
+    }
+
+    /// Has the reader look again for what has come in.
+    pub(super) fn wake_reader(&self) {
+        self.reader.wake();
+    }
+
+    /// Has the writer look again for room.
+    pub(super) fn wake_writer(&self) {
+        self.writer.wake();
+    }
+
+    /// Ends the stream below the connection. `false` when that was done before.
     pub(super) fn cut(&self) -> bool {
         let first = !self.cut.swap(true, Ordering::AcqRel);
         self.reader.wake();
@@ -121,14 +158,6 @@ impl ClientConnection {
     }
 }
 
-impl Drop for ClientConnection {
-    fn drop(&mut self) {
-        if let (Some(id), Some(sessions)) = (self.id(), self.sessions.get().and_then(Weak::upgrade)) {
-            sessions.remove(id);
-        }
-    }
-}
-
 impl fmt::Debug for ClientConnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientConnection")
@@ -141,10 +170,10 @@ impl fmt::Debug for ClientConnection {
 #[cfg(test)]
 impl ClientConnection {
     /// A connection that may send one event per second.
-    pub(crate) fn slow() -> Arc<Self> {
+    pub(crate) fn slow() -> std::sync::Arc<Self> {
         let address = IpAddr::from([127, 0, 0, 1]);
-        let Ok(permit) = Connections::new(1, 1).admit(address) else { unreachable!("the first of one") };
-        Arc::new(Self::new(address, 1, permit))
+        let (request, ()) = http::Request::new(()).into_parts();
+        std::sync::Arc::new(Self::new(address, request, Transport::Websocket, 1))
     }
 }
 

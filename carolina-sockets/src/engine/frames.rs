@@ -1,5 +1,49 @@
 //! Follows the frames of a WebSocket as they come in, without keeping them.
 
+use bytes::{BufMut, BytesMut};
+use tokio_tungstenite::tungstenite::protocol::frame::{FrameHeader, coding::OpCode};
+
+/// The opcodes of the frames that carry packets, and of the one that ends a stream.
+pub(super) const TEXT: u8 = 1;
+pub(super) const BINARY: u8 = 2;
+pub(super) const CLOSE: u8 = 8;
+
+/// A frame that a server has written.
+pub(super) struct Frame<'a> {
+    pub(super) opcode: u8,
+    pub(super) payload: &'a [u8],
+    head: usize,
+}
+
+impl<'a> Frame<'a> {
+    /// The first frame of these bytes, if all of it is there.
+    pub(super) fn first(bytes: &'a [u8]) -> Option<Self> {
+        let (length, _) = (2..=bytes.len().min(10)).find_map(|end| complete(&bytes[..end]))?;
+        let head = match length {
+            0..126 => 2,
+            126..=0xffff => 4,
+            _ => 10,
+        };
+        let payload = bytes.get(head..head + usize::try_from(length).ok()?)?;
+        Some(Self { opcode: bytes[0] & 0x0f, payload, head })
+    }
+
+    /// How many bytes it takes, its head included.
+    pub(super) fn len(&self) -> usize {
+        self.head + self.payload.len()
+    }
+}
+
+/// Adds a whole message as one frame: unmasked as a server sends it, or masked as a client does. The mask of zeros leaves
+/// the payload as it is.
+pub(super) fn push_frame(to: &mut BytesMut, opcode: u8, mask: Option<[u8; 4]>, payload: &[u8]) {
+    let header = FrameHeader { is_final: true, opcode: OpCode::from(opcode), mask, ..FrameHeader::default() };
+    to.reserve(header.len(payload.len() as u64) + payload.len());
+    // Writing into memory does not fail.
+    let _ = header.format(payload.len() as u64, &mut to.writer());
+    to.put_slice(payload);
+}
+
 /// How much of a frame's beginning is looked at: a packet's type and namespace.
 pub(super) const BEGINNING: usize = 256;
 
@@ -28,6 +72,11 @@ impl Default for Frames {
 }
 
 impl Frames {
+    /// Whether the last frame has come in whole.
+    pub(super) fn is_at_boundary(&self) -> bool {
+        matches!(self, Self::Head(_, 0))
+    }
+
     /// Takes in what was read, and tells how many frames began in it. With `watch`, the beginning of each text message is
     /// handed over, unmasked.
     pub(super) fn read(&mut self, mut bytes: &[u8], watch: bool, mut arriving: impl FnMut(&[u8])) -> usize {

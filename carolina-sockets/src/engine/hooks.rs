@@ -97,7 +97,9 @@ impl<H: SocketHooks> DisconnectHandler<Backplane, ()> for DisconnectHook<H> {
         reason: socketioxide::socket::DisconnectReason,
         defer: fn(Arc<RawSocket>),
     ) {
-        self.hooks.disconnected(&EngineSocket(raw.clone()), reason.into());
+        let socket = EngineSocket(raw.clone());
+        let known = socket.client().and_then(|client| client.close_reason());
+        self.hooks.disconnected(&socket, known.unwrap_or(reason.into()));
         if reason == socketioxide::socket::DisconnectReason::ServerNSDisconnect {
             self.rejoin.hold(raw, defer);
         } else {

@@ -1,24 +1,56 @@
-//! The HTTP requests of Socket.IO clients, on their way to the engine.
+//! The HTTP requests of Socket.IO clients: whom they come from, and what polling clients send and fetch.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::body::Body;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
-use tower_service::Service;
+use serde_json::json;
 
-use super::{Engine, client::ClientConnection, head::compact, socket::SocketId};
+use super::{
+    Engine,
+    client::ClientConnection,
+    head::compact,
+    polling::{PollError, PollingSession, PostError},
+    stream::Carrier,
+    upgrade::{Admitted, Opening},
+};
 use crate::{
+    config::Transport,
     guard::Refusal,
     telemetry::{Cause, refused},
 };
 
-/// How much of the answer to a request that opens a session is read: a packet with an id and four numbers.
-const OPEN_PACKET: usize = 4096;
+/// What is wrong with a request, as the protocol numbers it.
+#[derive(Clone, Copy)]
+enum BadRequest {
+    UnknownTransport = 0,
+    UnknownSession = 1,
+    Method = 2,
+    Invalid = 3,
+    Version = 5,
+}
+
+impl BadRequest {
+    fn into_response(self) -> Response<Body> {
+        let message = match self {
+            Self::UnknownTransport => "Transport unknown",
+            Self::UnknownSession => "Session ID unknown",
+            Self::Method => "Bad handshake method",
+            Self::Invalid => "Bad request",
+            Self::Version => "Unsupported protocol version",
+        };
+        let body = json!({ "code": self as u8, "message": message }).to_string();
+        let mut response = Response::new(Body::from(body));
+        *response.status_mut() = StatusCode::BAD_REQUEST;
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        response
+    }
+}
 
 impl Engine {
     /// Answers a request of a Socket.IO client, within the limits.
     pub(crate) async fn answer(self: Arc<Self>, request: Request<Body>) -> Response<Body> {
-        let (mut parts, body) = request.into_parts();
+        let (parts, body) = request.into_parts();
         let origin = match self.guard.check_origin(&parts) {
             Ok(origin) => origin,
             Err(refusal) => return refusal.into_response(),
@@ -26,10 +58,7 @@ impl Engine {
         let mut response = if parts.method == Method::OPTIONS {
             preflight()
         } else {
-            match self.admit(&mut parts) {
-                Ok(()) => self.pass_on(Request::from_parts(parts, body)).await,
-                Err(refusal) => refusal.into_response(),
-            }
+            self.dispatch(Request::from_parts(parts, body)).await
         };
         if let Some(origin) = origin {
             let headers = response.headers_mut();
@@ -40,92 +69,130 @@ impl Engine {
         response
     }
 
-    /// Counts a new connection; requests of an existing session pass.
-    pub(super) fn admit(&self, parts: &mut Parts) -> Result<(), Refusal> {
-        if query(&parts.uri, "sid").is_some() {
-            return Ok(());
+    async fn dispatch(self: Arc<Self>, request: Request<Body>) -> Response<Body> {
+        let uri = request.uri();
+        let legacy = match query(uri, "EIO") {
+            Some("4") => false,
+            Some("3") if cfg!(feature = "legacy-clients") => true,
+            _ => return BadRequest::Version.into_response(),
+        };
+        let transport = match query(uri, "transport") {
+            Some("polling") => Transport::Polling,
+            Some("websocket") => Transport::Websocket,
+            _ => return BadRequest::UnknownTransport.into_response(),
+        };
+        if !self.config.transport.transports.contains(&transport) {
+            return BadRequest::UnknownTransport.into_response();
         }
+        let session = match query(uri, "sid") {
+            None => None,
+            Some(token) => match self.sessions.get(token) {
+                Some(session) => Some(session),
+                None => return BadRequest::UnknownSession.into_response(),
+            },
+        };
+        match (transport, session, request.method()) {
+            (Transport::Websocket, None, &Method::GET) => {
+                let engine = self.clone();
+                self.accept_websocket(request, |parts| {
+                    engine.admit(parts, Transport::Websocket, legacy).map(Opening::Session)
+                })
+            }
+            (Transport::Websocket, Some(session), &Method::GET) => {
+                self.accept_websocket(request, |_| Ok(Opening::Upgrade(session)))
+            }
+            (Transport::Polling, None, &Method::GET) => self.open_polling(request.into_parts().0, legacy),
+            (Transport::Polling, Some(session), &Method::GET) => self.poll(&session).await,
+            (Transport::Polling, Some(session), &Method::POST) => self.post(&session, request).await,
+            (_, None, _) => BadRequest::Method.into_response(),
+            _ => BadRequest::Invalid.into_response(),
+        }
+    }
+
+    /// Counts a new connection.
+    pub(super) fn admit(&self, mut parts: Parts, transport: Transport, legacy: bool) -> Result<Admitted, Refusal> {
         if self.is_draining() {
             let message = "the server is shutting down".to_owned();
             refused(Cause::Shutdown, &message);
             return Err(Refusal { status: StatusCode::SERVICE_UNAVAILABLE, code: "overloaded", message });
         }
-        let address = self.guard.address(parts);
+        let address = self.guard.address(&parts);
         let permit = self.guard.admit(address)?;
-        let client = ClientConnection::new(address, self.config.limits.events_per_second, permit);
-        parts.extensions.insert(Arc::new(client));
-        Ok(())
+        compact(&mut parts);
+        // Nobody asks for them later.
+        parts.extensions.clear();
+        let client = ClientConnection::new(address, parts, transport, self.config.limits.events_per_second);
+        Ok(Admitted { client: Arc::new(client), permit, legacy })
     }
 
-    async fn pass_on(self: Arc<Self>, request: Request<Body>) -> Response<Body> {
-        if self.is_upgrade(&request) {
-            return self.accept_websocket(request);
-        }
-        let request = match self.prepare_post(request).await {
-            Ok(request) => request,
+    fn open_polling(&self, parts: Parts, legacy: bool) -> Response<Body> {
+        let admitted = match self.admit(parts, Transport::Polling, legacy) {
+            Ok(admitted) => admitted,
             Err(refusal) => return refusal.into_response(),
         };
-        let (mut parts, body) = request.into_parts();
-        let opened_by = parts.extensions.get::<Arc<ClientConnection>>().cloned();
-        if opened_by.is_some() {
-            compact(&mut parts);
-        }
-        let response = match self.service.clone().call(Request::from_parts(parts, body)).await {
-            Ok(response) => response.map(Body::new),
-            Err(never) => match never {},
-        };
-        match opened_by {
-            Some(client) => self.register(&client, response).await,
-            None => response,
-        }
+        let session = Arc::new(PollingSession::new(admitted.client.clone(), legacy));
+        let token = self.sessions.insert(session.clone());
+        let listed = Some((self.sessions.clone(), token.clone()));
+        self.serve(Carrier::Polling(session), &[], admitted, listed);
+        let transport = &self.config.transport;
+        let may_upgrade = transport.transports.contains(&Transport::Websocket);
+        let open = json!({
+            "sid": token,
+            "upgrades": if may_upgrade { &["websocket"][..] } else { &[] },
+            "pingInterval": u64::try_from(transport.ping_interval.as_millis()).unwrap_or(u64::MAX),
+            "pingTimeout": u64::try_from(transport.ping_timeout.as_millis()).unwrap_or(u64::MAX),
+            "maxPayload": self.config.limits.max_payload,
+        });
+        let open = format!("0{open}");
+        body(if legacy { format!("{}:{open}", open.len()).into_bytes() } else { open.into_bytes() })
     }
 
-    /// Notes the id of a session that was opened by polling, so that its further requests are known to be its own.
-    async fn register(&self, client: &Arc<ClientConnection>, response: Response<Body>) -> Response<Body> {
-        if response.status() != StatusCode::OK {
-            return response;
-        }
-        let (parts, body) = response.into_parts();
-        let Ok(body) = axum::body::to_bytes(body, OPEN_PACKET).await else {
-            return status(StatusCode::INTERNAL_SERVER_ERROR);
-        };
-        if let Some(id) = opened_id(&body) {
-            self.sessions.insert(id, client);
-        }
-        Response::from_parts(parts, Body::from(body))
-    }
-
-    /// Delays what a polling client sends after too many refused events, and notices when it joins a channel again that it
-    /// was taken off.
-    async fn prepare_post(&self, request: Request<Body>) -> Result<Request<Body>, Refusal> {
-        let id = query(request.uri(), "sid").and_then(|id| id.parse::<SocketId>().ok());
-        let Some(id) = id.filter(|_| *request.method() == Method::POST) else { return Ok(request) };
-        let backoff: Option<Duration> = self.sessions.get(id).and_then(|client| client.backoff());
-        if let Some(backoff) = backoff {
-            tokio::time::sleep(backoff).await;
-        }
-        if !self.rejoin.contains(id) {
-            return Ok(request);
-        }
+    async fn poll(&self, session: &PollingSession) -> Response<Body> {
         let most = usize::try_from(self.config.limits.max_payload).unwrap_or(usize::MAX);
-        let (parts, body) = request.into_parts();
-        let body = axum::body::to_bytes(body, most).await.map_err(|_| Refusal {
-            status: StatusCode::PAYLOAD_TOO_LARGE,
-            code: "payload_too_large",
-            message: format!("a request has at most {most} bytes (limits.max_payload)"),
-        })?;
-        for packet in body.split(|byte| *byte == b'\x1e') {
-            self.rejoin.arriving(id, packet);
+        match session.fetch(most).await {
+            Ok(packets) => body(packets),
+            Err(PollError::Overlap | PollError::Upgraded) => BadRequest::Invalid.into_response(),
+            Err(PollError::Ended) => BadRequest::UnknownSession.into_response(),
         }
-        Ok(Request::from_parts(parts, Body::from(body)))
+    }
+
+    async fn post(&self, session: &PollingSession, request: Request<Body>) -> Response<Body> {
+        let most = usize::try_from(self.config.limits.max_payload).unwrap_or(usize::MAX);
+        let (parts, posted) = request.into_parts();
+        // A client sends one body after the other. A second one at a time could make the server keep any number.
+        let Ok(_turn) = session.posting.try_lock() else {
+            return BadRequest::Invalid.into_response();
+        };
+        let timeout = self.config.limits.body_timeout;
+        let read = tokio::time::timeout(timeout, axum::body::to_bytes(posted, most)).await;
+        let refusal = |status, code, message| Refusal { status, code, message }.into_response();
+        let posted = match read {
+            Ok(Ok(posted)) => posted,
+            Ok(Err(_)) => {
+                let message = format!("a request has at most {most} bytes (limits.max_payload)");
+                return refusal(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", message);
+            }
+            Err(_) => {
+                let message = format!("the request's body did not come within {timeout:?} (limits.body_timeout)");
+                refused(Cause::SlowBody, &message);
+                return refusal(StatusCode::REQUEST_TIMEOUT, "timeout", message);
+            }
+        };
+        match session.post(posted, parts.headers.get(header::CONTENT_TYPE)).await {
+            Ok(()) => body(b"ok".to_vec()),
+            Err(PostError::Invalid | PostError::Upgraded) => BadRequest::Invalid.into_response(),
+            Err(PostError::Ended) => BadRequest::UnknownSession.into_response(),
+        }
     }
 }
 
-/// The session's id in an open packet: `0{"sid":"…",…}`, with a length before it in the older protocol.
-fn opened_id(packet: &[u8]) -> Option<SocketId> {
-    let text = std::str::from_utf8(packet).ok()?;
-    let (_, rest) = text.split_once("\"sid\":\"")?;
-    rest.split_once('"')?.0.parse().ok()
+/// A body of packets.
+fn body(packets: Vec<u8>) -> Response<Body> {
+    let mut response = Response::new(Body::from(packets));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=UTF-8"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }
 
 fn preflight() -> Response<Body> {
@@ -138,14 +205,14 @@ fn preflight() -> Response<Body> {
 }
 
 /// A response without a body.
-pub(crate) fn status(status: StatusCode) -> Response<Body> {
+pub(super) fn status(status: StatusCode) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
     response
 }
 
 /// A parameter of a query, not decoded.
-pub(super) fn query<'a>(uri: &'a http::Uri, name: &str) -> Option<&'a str> {
+fn query<'a>(uri: &'a http::Uri, name: &str) -> Option<&'a str> {
     let parameters = uri.query()?.split('&');
     parameters.filter_map(|parameter| parameter.split_once('=')).find(|(key, _)| *key == name).map(|(_, value)| value)
 }

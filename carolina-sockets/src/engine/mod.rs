@@ -13,6 +13,7 @@ mod hooks;
 mod http;
 mod namespace;
 mod payload;
+mod polling;
 mod reason;
 mod rejoin;
 mod sessions;
@@ -20,25 +21,17 @@ mod socket;
 mod stream;
 mod upgrade;
 
-use std::{
-    convert::Infallible,
-    future::{Ready, ready},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    task::{Context, Poll},
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
 };
 
-use ::http::{Method, Request, Response, StatusCode};
-use axum::body::Body;
-use socketioxide::{ParserConfig, SocketIo, SocketIoBuilder, TransportType, service::SocketIoService};
-use tokio_util::task::TaskTracker;
-use tower_service::Service;
+use socketioxide::{ParserConfig, SocketIo, SocketIoBuilder, service::SocketIoService};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     backplane::{Backplane, BackplaneState, Directory},
-    config::{Config, Transport},
+    config::Config,
     error::{Error, Result},
     guard::Guard,
 };
@@ -46,7 +39,6 @@ use crate::{
 pub(crate) use client::ClientConnection;
 pub(crate) use event::EventPayload;
 pub(crate) use hooks::{Auth, NamespaceHooks, SocketHooks};
-pub(crate) use http::status;
 pub(crate) use namespace::{Audience, EngineNamespace, Written, write_event};
 pub(crate) use payload::from_text;
 #[cfg(feature = "testing")]
@@ -57,8 +49,8 @@ use sessions::Sessions;
 pub use socket::SocketId;
 pub(crate) use socket::{ACK_TIMEOUT, EngineSocket, NoArguments, SendError, WeakEngineSocket};
 
-/// Made once and cloned: each layering would make an engine of its own.
-type EngineService = SocketIoService<NotFound, Backplane>;
+/// The way of a stream into the engine. HTTP requests do not reach it: polling is done here.
+type EngineService = SocketIoService<(), Backplane>;
 
 /// socketioxide, set up by our configuration.
 pub(crate) struct Engine {
@@ -71,6 +63,8 @@ pub(crate) struct Engine {
     rejoin: Arc<Rejoin>,
     sessions: Arc<Sessions>,
     tasks: TaskTracker,
+    /// The service has ended.
+    stop: CancellationToken,
     /// Whether the service is shutting down.
     draining: Arc<AtomicBool>,
 }
@@ -81,6 +75,7 @@ impl Engine {
         backplane: BackplaneState,
         guard: Arc<Guard>,
         tasks: TaskTracker,
+        stop: CancellationToken,
         draining: Arc<AtomicBool>,
     ) -> Self {
         let limits = &config.limits;
@@ -91,7 +86,6 @@ impl Engine {
             .packet_completion_timeout(limits.connect_timeout);
         let builder = SocketIoBuilder::new()
             .with_parser(parser)
-            .req_path(config.transport.path.clone())
             .ping_interval(config.transport.ping_interval)
             .ping_timeout(config.transport.ping_timeout)
             .connect_timeout(limits.connect_timeout)
@@ -102,14 +96,8 @@ impl Engine {
             .ws_max_frame_size(payload)
             // The buffer is kept per connection; larger ones made no measurable difference.
             .ws_read_buffer_size(128);
-        let has = |transport| config.transport.transports.contains(&transport);
-        let builder = match (has(Transport::Polling), has(Transport::Websocket)) {
-            (true, false) => builder.transports([TransportType::Polling]),
-            (false, true) => builder.transports([TransportType::Websocket]),
-            _ => builder,
-        };
         let directory = backplane.directory();
-        let (service, io) = builder.with_adapter::<Backplane>(backplane).build_with_inner_svc(NotFound);
+        let (service, io) = builder.with_adapter::<Backplane>(backplane).build_with_inner_svc(());
         Self {
             io,
             service,
@@ -119,6 +107,7 @@ impl Engine {
             rejoin: Arc::default(),
             sessions: Arc::default(),
             tasks,
+            stop,
             draining,
         }
     }
@@ -137,27 +126,7 @@ impl Engine {
 
     /// Ends a client's connection, and with it all its sockets, without a goodbye. `false` when that was done before.
     pub(crate) fn cut(&self, socket: &EngineSocket) -> bool {
-        let Some(client) = socket.client() else { return false };
-        let first = client.cut();
-        if first && socket.transport() == Transport::Polling {
-            self.close_polling(socket);
-        }
-        first
-    }
-
-    /// Ends a polling client's session by the packet with which the client would, as there is no stream to be cut.
-    fn close_polling(&self, socket: &EngineSocket) {
-        let version = socket.engine_version();
-        let close = if version == 4 { "1" } else { "1:1" };
-        let uri = format!("{}/?EIO={version}&transport=polling&sid={}", self.config.transport.path, socket.id());
-        let mut request = Request::new(Body::from(close));
-        *request.method_mut() = Method::POST;
-        match uri.parse() {
-            Ok(uri) => *request.uri_mut() = uri,
-            Err(error) => return tracing::error!(%error, uri, "a session could not be ended"),
-        }
-        let mut service = self.service.clone();
-        self.tasks.spawn(async move { service.call(request).await });
+        socket.client().is_some_and(|client| client.cut())
     }
 
     /// Closes every connection.
@@ -167,23 +136,5 @@ impl Engine {
 
     fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Acquire)
-    }
-}
-
-/// The service behind the engine. Our layer passes it no other requests.
-#[derive(Clone, Debug)]
-struct NotFound;
-
-impl Service<Request<Body>> for NotFound {
-    type Response = Response<Body>;
-    type Error = Infallible;
-    type Future = Ready<Result<Response<Body>, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, _: Request<Body>) -> Self::Future {
-        ready(Ok(status(StatusCode::NOT_FOUND)))
     }
 }

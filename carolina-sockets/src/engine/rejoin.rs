@@ -4,7 +4,7 @@
 //! channels. So the socket stays registered in its namespace for a while, in no rooms and without handlers, so that late
 //! events are dropped instead of closing the connection. When the client joins the channel again, the old socket has to be
 //! gone, as socketioxide ignores a second CONNECT: the CONNECT packet is noticed on its way in, by
-//! [`super::stream::ClientStream`] or in the body of a polling request.
+//! [`super::stream::ClientStream`].
 
 use std::{
     collections::HashMap,
@@ -44,10 +44,6 @@ impl Rejoin {
     /// Whether there are any. Asked for every packet.
     pub(super) fn is_any(&self) -> bool {
         self.count.load(Ordering::Acquire) > 0
-    }
-
-    pub(super) fn contains(&self, sid: SocketId) -> bool {
-        self.is_any() && self.lock().contains_key(&sid)
     }
 
     /// Keeps a socket in its namespace until its client joins again, or for the grace period.

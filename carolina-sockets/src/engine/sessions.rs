@@ -1,29 +1,30 @@
-use std::{
-    collections::HashMap,
-    sync::{Arc, Weak},
-};
+use std::{collections::HashMap, sync::Arc};
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use parking_lot::Mutex;
 
-use super::{client::ClientConnection, socket::SocketId};
+use super::polling::PollingSession;
 
-/// The connections that began with polling, by the ids of their sessions: each of their requests has to be assigned to
-/// one. An entry is removed with its connection.
+/// The sessions of polling clients, by the tokens that their requests name.
+///
+/// A token is known to its client alone: unlike the id of a socket, which applications show to others, it proves who a
+/// request comes from. An entry is removed with the stream above its session.
 #[derive(Default)]
-pub(super) struct Sessions(Mutex<HashMap<SocketId, Weak<ClientConnection>>>);
+pub(super) struct Sessions(Mutex<HashMap<String, Arc<PollingSession>>>);
 
 impl Sessions {
-    pub(super) fn insert(self: &Arc<Self>, id: SocketId, client: &Arc<ClientConnection>) {
-        self.0.lock().insert(id, Arc::downgrade(client));
-        client.set_id(id);
-        client.set_sessions(self);
+    /// Adds a session and returns its token.
+    pub(super) fn insert(&self, session: Arc<PollingSession>) -> String {
+        let token = URL_SAFE_NO_PAD.encode(rand::random::<[u8; 16]>());
+        self.0.lock().insert(token.clone(), session);
+        token
     }
 
-    pub(super) fn get(&self, id: SocketId) -> Option<Arc<ClientConnection>> {
-        self.0.lock().get(&id)?.upgrade()
+    pub(super) fn get(&self, token: &str) -> Option<Arc<PollingSession>> {
+        self.0.lock().get(token).cloned()
     }
 
-    pub(super) fn remove(&self, id: SocketId) {
-        self.0.lock().remove(&id);
+    pub(super) fn remove(&self, token: &str) {
+        self.0.lock().remove(token);
     }
 }

@@ -7,14 +7,14 @@ use std::{
 
 use bytes::Bytes;
 use serde::{Serialize, Serializer, de::DeserializeOwned, ser::SerializeTuple};
-use socketioxide::{AckError, ProtocolVersion, TransportType, extract::AckSender, handler::FromMessageParts};
+use socketioxide::{AckError, extract::AckSender, handler::FromMessageParts};
 use socketioxide_core::Value;
 
 use super::{
     client::ClientConnection,
     payload::{Answer, Payload},
 };
-use crate::{backplane::RawSocket, config::Transport, error::Error};
+use crate::{backplane::RawSocket, error::Error};
 
 /// The id of a socket, the one its client knows too.
 pub type SocketId = socketioxide::socket::Sid;
@@ -63,23 +63,6 @@ impl EngineSocket {
     /// The connection below it; `None` for one that came past the service's own layer.
     pub(crate) fn client(&self) -> Option<Arc<ClientConnection>> {
         self.0.req_parts().extensions.get::<Arc<ClientConnection>>().cloned()
-    }
-
-    /// The request that opened the connection.
-    pub(crate) fn request(&self) -> &http::request::Parts {
-        self.0.req_parts()
-    }
-
-    pub(crate) fn transport(&self) -> Transport {
-        self.0.transport_type().into()
-    }
-
-    /// The version of Engine.IO that its client speaks.
-    pub(super) fn engine_version(&self) -> u8 {
-        match self.0.protocol() {
-            ProtocolVersion::V5 => 4,
-            _ => 3,
-        }
     }
 
     /// Writes an event into the client's buffer.
@@ -168,14 +151,5 @@ pub(super) fn unanswered(error: &AckError) -> Error {
     match error {
         AckError::Timeout => Error::Acknowledgement(format!("none came within {ACK_TIMEOUT:?}")),
         error => Error::Acknowledgement(error.to_string()),
-    }
-}
-
-impl From<TransportType> for Transport {
-    fn from(transport: TransportType) -> Self {
-        match transport {
-            TransportType::Polling => Self::Polling,
-            TransportType::Websocket => Self::Websocket,
-        }
     }
 }

@@ -1,39 +1,85 @@
-//! Streams below a WebSocket.
-
 use std::{
     cell::RefCell,
     io,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bytes::{Buf, Bytes};
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+#[cfg(any(test, feature = "testing"))]
+use tokio::io::DuplexStream;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
     time::{Sleep, sleep},
 };
 
-use super::{client::ClientConnection, frames::Frames, rejoin::Rejoin};
+use super::{
+    client::ClientConnection,
+    frames::{Frame, Frames},
+    polling::PollingSession,
+    rejoin::Rejoin,
+    sessions::Sessions,
+};
+use crate::guard::Permit;
 
-/// The stream below a client's WebSocket. It ends when the connection is cut: socketioxide has no way to close a connection
-/// whose buffers are full, but it does close one whose stream has ended.
+/// What carries a client's bytes.
+pub(super) enum Carrier {
+    /// HTTP requests, until the client upgrades.
+    Polling(Arc<PollingSession>),
+    /// The bare stream below a WebSocket.
+    Tcp(TcpStream),
+    /// hyper's own, where the bare stream cannot be had.
+    Upgraded(TokioIo<Upgraded>),
+    /// A client in this process.
+    #[cfg(any(test, feature = "testing"))]
+    Memory(DuplexStream),
+}
+
+/// The stream that the engine speaks WebSocket over, whatever carries a client's bytes. It ends when the connection is cut:
+/// socketioxide has no way to close a connection whose buffers are full, but it does close one whose stream has ended.
 ///
-/// The incoming frames are followed, to notice a client that joins a channel again; see [`super::rejoin`].
-///
-/// It reads large chunks, whatever the reader asks for: WebSocket connections have small buffers, since they keep them, and
-/// a system call for each of those would cost more than handling the events does.
-pub(super) struct ClientStream<S> {
-    stream: S,
+/// - When a polling client upgrades, its WebSocket takes the place of the [`PollingSession`], between two frames.
+/// - The incoming frames are followed, to notice a client that joins a channel again; see [`super::rejoin`].
+/// - The engine pings at once after opening. That first ping is answered here, so that the client gets it by the interval.
+/// - It reads large chunks, whatever the reader asks for: WebSocket connections have small buffers, since they keep them,
+///   and a system call for each of those would cost more than handling the events does.
+/// - A write that makes no progress for `transport.ping_interval` and `ping_timeout` ends the connection: a client that
+///   reads nothing would otherwise hold the writer, and all it has queued, for as long as it likes.
+pub(super) struct ClientStream {
+    carrier: Carrier,
     client: Arc<ClientConnection>,
     frames: Frames,
     rejoin: Arc<Rejoin>,
     /// What was read and has not been asked for yet. Empty, it has no memory of its own.
     read_ahead: Bytes,
+    /// What has to be written before anything else. Empty but for a moment after an upgrade.
+    write_ahead: Bytes,
+    first_ping: FirstPing,
     /// What was read since the reader last yielded.
     since_yield: usize,
     /// Until when nothing is read, after too many refused events.
     backoff: Option<Pin<Box<Sleep>>>,
+    /// When a write that makes no progress is given up.
+    stalled: Option<Pin<Box<Sleep>>>,
+    stall_timeout: Duration,
+    /// Where its polling session is found, and by what.
+    listed: Option<(Arc<Sessions>, String)>,
+    /// Counts the connection while it lives.
+    _permit: Permit,
+}
+
+/// The ping that the engine sends at once after opening.
+enum FirstPing {
+    /// It is still to come. So much of the frame that is being written is left.
+    Expected { left: usize },
+    /// It was taken out, and its answer is to be read at the next boundary of frames.
+    Taken,
+    Done,
 }
 
 /// How much is read at once.
@@ -46,18 +92,49 @@ const YIELD_AFTER: usize = 64 * 1024;
 /// What each frame counts beside its bytes.
 const FRAME: usize = 512;
 
+/// A ping as the engine writes it.
+const PING: &[u8] = &[0x81, 1, b'2'];
+
+/// A pong as a client sends it, masked by zeros.
+const PONG: &[u8] = &[0x81, 0x81, 0, 0, 0, 0, b'3'];
+
 thread_local! {
     /// The buffer for reading: one for all connections of a thread, as it holds nothing from one read to the next.
     static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; CHUNK].into_boxed_slice());
 }
 
-impl<S> ClientStream<S> {
+/// What a [`ClientStream`] is made of, beside what carries it.
+pub(super) struct Connected {
+    pub(super) client: Arc<ClientConnection>,
+    pub(super) rejoin: Arc<Rejoin>,
+    pub(super) permit: Permit,
+    /// How long a write may make no progress.
+    pub(super) stall_timeout: Duration,
+    /// Whether the engine pings the client: in Engine.IO 3 the client does.
+    pub(super) is_pinged: bool,
+    pub(super) listed: Option<(Arc<Sessions>, String)>,
+}
+
+impl ClientStream {
     /// `read` is what was read from the stream already.
-    pub(super) fn new(stream: S, read: &[u8], client: Arc<ClientConnection>, rejoin: Arc<Rejoin>) -> Self {
-        // A copy: even an empty slice would keep the buffer it is from, 8 KB, as long as the connection lives.
-        let read_ahead = Bytes::copy_from_slice(read);
-        let frames = Frames::default();
-        let mut this = Self { stream, client, frames, rejoin, read_ahead, since_yield: 0, backoff: None };
+    pub(super) fn new(carrier: Carrier, read: &[u8], connected: Connected) -> Self {
+        let Connected { client, rejoin, permit, stall_timeout, is_pinged, listed } = connected;
+        let mut this = Self {
+            carrier,
+            client,
+            frames: Frames::default(),
+            rejoin,
+            // A copy: even an empty slice would keep the buffer it is from, 8 KB, as long as the connection lives.
+            read_ahead: Bytes::copy_from_slice(read),
+            write_ahead: Bytes::new(),
+            first_ping: if is_pinged { FirstPing::Expected { left: 0 } } else { FirstPing::Done },
+            since_yield: 0,
+            backoff: None,
+            stalled: None,
+            stall_timeout,
+            listed,
+            _permit: permit,
+        };
         this.follow(read);
         this
     }
@@ -72,37 +149,54 @@ impl<S> ClientStream<S> {
         });
         self.since_yield += read.len() + begun * FRAME;
     }
-}
 
-fn connection_cut() -> io::Error {
-    io::Error::new(io::ErrorKind::ConnectionAborted, "the connection has been cut")
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for ClientStream<S> {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let this = &mut *self;
-        if !this.client.is_alive() {
-            return Poll::Ready(Err(connection_cut()));
+    /// Puts the client's WebSocket in the place of its polling session, once it has upgraded.
+    fn switch_carrier(&mut self) {
+        let Carrier::Polling(session) = &self.carrier else { return };
+        let Some(upgraded) = session.take_upgrade() else { return };
+        self.carrier = upgraded.carrier;
+        self.write_ahead = upgraded.outgoing;
+        self.client.set_websocket();
+        if let Some((sessions, token)) = self.listed.take() {
+            sessions.remove(&token);
         }
-        if let Some(time) = this.client.backoff() {
-            this.backoff = Some(Box::pin(sleep(time)));
+        if !upgraded.incoming.is_empty() {
+            self.follow(&upgraded.incoming);
+            self.read_ahead = [&self.read_ahead[..], &upgraded.incoming[..]].concat().into();
         }
-        let read = this.poll_chunk(context, into)?;
-        // The waker is registered before the flag is read once more, so that no cut goes unnoticed.
-        if read.is_pending() && !this.client.poll_alive(context) {
-            return Poll::Ready(Err(connection_cut()));
-        }
-        read.map(Ok)
     }
-}
 
-impl<S: AsyncRead + Unpin> ClientStream<S> {
+    fn poll_carrier_read(&mut self, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match &mut self.carrier {
+            Carrier::Polling(session) => session.poll_read(context, into).map(Ok),
+            Carrier::Tcp(stream) => Pin::new(stream).poll_read(context, into),
+            Carrier::Upgraded(stream) => Pin::new(stream).poll_read(context, into),
+            #[cfg(any(test, feature = "testing"))]
+            Carrier::Memory(stream) => Pin::new(stream).poll_read(context, into),
+        }
+    }
+
+    fn poll_carrier_write(&mut self, context: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        match &mut self.carrier {
+            Carrier::Polling(session) => session.poll_write(context, data),
+            Carrier::Tcp(stream) => Pin::new(stream).poll_write(context, data),
+            Carrier::Upgraded(stream) => Pin::new(stream).poll_write(context, data),
+            #[cfg(any(test, feature = "testing"))]
+            Carrier::Memory(stream) => Pin::new(stream).poll_write(context, data),
+        }
+    }
+
     fn poll_chunk(&mut self, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> io::Result<Poll<()>> {
         if let Some(backoff) = &mut self.backoff {
             if backoff.as_mut().poll(context).is_pending() {
                 return Ok(Poll::Pending);
             }
             self.backoff = None;
+        }
+        self.switch_carrier();
+        if self.read_ahead.is_empty() && matches!(self.first_ping, FirstPing::Taken) && self.frames.is_at_boundary() {
+            self.first_ping = FirstPing::Done;
+            self.read_ahead = Bytes::from_static(PONG);
         }
         if !self.read_ahead.is_empty() {
             let length = self.read_ahead.len().min(into.remaining());
@@ -120,7 +214,7 @@ impl<S: AsyncRead + Unpin> ClientStream<S> {
         }
         SCRATCH.with_borrow_mut(|scratch| {
             let mut chunk = ReadBuf::new(scratch);
-            match Pin::new(&mut self.stream).poll_read(context, &mut chunk) {
+            match self.poll_carrier_read(context, &mut chunk) {
                 Poll::Ready(read) => read?,
                 Poll::Pending => {
                     self.since_yield = 0;
@@ -137,41 +231,176 @@ impl<S: AsyncRead + Unpin> ClientStream<S> {
             Ok(Poll::Ready(()))
         })
     }
+
+    /// Writes what goes before everything else.
+    fn poll_write_ahead(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.switch_carrier();
+        while !self.write_ahead.is_empty() {
+            let ahead = self.write_ahead.clone();
+            match ready!(self.poll_carrier_write(context, &ahead))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                written => self.write_ahead.advance(written),
+            }
+        }
+        self.write_ahead = Bytes::new();
+        Poll::Ready(Ok(()))
+    }
+
+    /// Until the engine's first ping has come, frames are written one by one, so as to take that out.
+    fn poll_write_opening(&mut self, context: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        let FirstPing::Expected { left } = self.first_ping else { return self.poll_carrier_write(context, data) };
+        if left == 0 && data.starts_with(PING) {
+            self.first_ping = FirstPing::Taken;
+            self.client.wake_reader();
+            return Poll::Ready(Ok(PING.len()));
+        }
+        let frame = match left {
+            0 => Frame::first(data).map_or(data.len(), |frame| frame.len()),
+            left => left.min(data.len()),
+        };
+        let written = ready!(self.poll_carrier_write(context, &data[..frame]))?;
+        self.first_ping = FirstPing::Expected { left: frame - written };
+        Poll::Ready(Ok(written))
+    }
+
+    /// Gives up a write that has made no progress for too long.
+    fn watch_progress<T>(&mut self, context: &mut Context<'_>, progress: &Poll<io::Result<T>>) -> io::Result<()> {
+        if progress.is_ready() {
+            self.stalled = None;
+            return Ok(());
+        }
+        // A connection that is cut is not waited for, either.
+        let is_alive = self.client.poll_writable(context);
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(self.stall_timeout)));
+        if is_alive && stalled.as_mut().poll(context).is_pending() {
+            return Ok(());
+        }
+        self.client.cut();
+        Err(connection_cut())
+    }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for ClientStream<S> {
+fn connection_cut() -> io::Error {
+    io::Error::new(io::ErrorKind::ConnectionAborted, "the connection has been cut")
+}
+
+impl Drop for ClientStream {
+    fn drop(&mut self) {
+        if let Carrier::Polling(session) = &self.carrier {
+            session.end();
+        }
+        if let Some((sessions, token)) = self.listed.take() {
+            sessions.remove(&token);
+        }
+    }
+}
+
+impl AsyncRead for ClientStream {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if !this.client.is_alive() {
+            return Poll::Ready(Err(connection_cut()));
+        }
+        if let Some(time) = this.client.backoff() {
+            this.backoff = Some(Box::pin(sleep(time)));
+        }
+        let read = this.poll_chunk(context, into)?;
+        // The waker is registered before the flag is read once more, so that no cut goes unnoticed.
+        if read.is_pending() && !this.client.poll_alive(context) {
+            return Poll::Ready(Err(connection_cut()));
+        }
+        read.map(Ok)
+    }
+}
+
+impl AsyncWrite for ClientStream {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
         let this = &mut *self;
         if !this.client.is_alive() {
             return Poll::Ready(Err(connection_cut()));
         }
-        let written = Pin::new(&mut this.stream).poll_write(context, data);
-        // A client that reads nothing would otherwise hold the writer here for ever.
-        if written.is_pending() && !this.client.poll_writable(context) {
-            return Poll::Ready(Err(connection_cut()));
-        }
+        let written = match this.poll_write_ahead(context) {
+            Poll::Ready(Ok(())) => this.poll_write_opening(context, data),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => Poll::Pending,
+        };
+        this.watch_progress(context, &written)?;
         written
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        let this = &mut *self;
+        let flushed = match this.poll_write_ahead(context) {
+            Poll::Ready(Ok(())) => match &mut this.carrier {
+                Carrier::Polling(_) => Poll::Ready(Ok(())),
+                Carrier::Tcp(stream) => Pin::new(stream).poll_flush(context),
+                Carrier::Upgraded(stream) => Pin::new(stream).poll_flush(context),
+                #[cfg(any(test, feature = "testing"))]
+                Carrier::Memory(stream) => Pin::new(stream).poll_flush(context),
+            },
+            other => other,
+        };
+        this.watch_progress(context, &flushed)?;
+        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        match &mut self.carrier {
+            Carrier::Polling(_) => Poll::Ready(Ok(())),
+            Carrier::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
+            Carrier::Upgraded(stream) => Pin::new(stream).poll_shutdown(context),
+            #[cfg(any(test, feature = "testing"))]
+            Carrier::Memory(stream) => Pin::new(stream).poll_shutdown(context),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use futures_util::FutureExt;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
     use super::*;
+    use crate::guard::Connections;
 
-    fn stream(client: &Arc<ClientConnection>, read: &[u8]) -> (DuplexStream, ClientStream<DuplexStream>) {
+    fn stream(client: &Arc<ClientConnection>, read: &[u8]) -> (DuplexStream, ClientStream) {
         let (far, near) = duplex(1024 * 1024);
-        (far, ClientStream::new(near, read, client.clone(), Arc::default()))
+        (far, ClientStream::new(Carrier::Memory(near), read, connected(client)))
+    }
+
+    fn connected(client: &Arc<ClientConnection>) -> Connected {
+        let Ok(permit) = Connections::new(1, 1).admit(client.address()) else { unreachable!("the first of one") };
+        Connected {
+            client: client.clone(),
+            rejoin: Arc::default(),
+            permit,
+            stall_timeout: Duration::from_secs(45),
+            is_pinged: true,
+            listed: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn the_first_ping_is_answered_here() {
+        let (mut client, mut stream) = stream(&ClientConnection::slow(), &[]);
+        let frames = [&[0x81, 2, b'0', b'{'][..], &[0x81, 3, b'4', b'0', b'!'], PING, &[0x81, 1, b'x'], PING].concat();
+        stream.write_all(&frames).await.unwrap();
+        let mut seen = vec![0; frames.len() - PING.len()];
+        client.read_exact(&mut seen).await.unwrap();
+        assert_eq!(seen, [&frames[..9], &frames[12..]].concat(), "all but the first ping");
+        client.write_all(&[0x81, 0x81, 0, 0, 0, 0]).await.unwrap();
+        let mut read = vec![0; PONG.len()];
+        stream.read_exact(&mut read).await.unwrap();
+        assert_eq!(read, PONG, "before what the client sends");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn r9_a_write_that_makes_no_progress_is_given_up() {
+        let connection = ClientConnection::slow();
+        let (_client, mut stream) = stream(&connection, &[]);
+        let error = stream.write_all(&vec![0; 2 * 1024 * 1024]).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionAborted);
+        assert!(!connection.is_alive());
     }
 
     #[tokio::test]

@@ -1,18 +1,21 @@
-//! How a WebSocket reaches socketioxide: as the bare stream below the HTTP connection, where that can be had.
+//! How a WebSocket reaches the engine: as the bare stream below the HTTP connection, where that can be had.
 //!
 //! hyper's upgraded connection keeps 10 KB as long as it lives, so the stream is taken out of it together with what was
-//! read already. In a foreign server whose stream is of another type, the upgraded connection itself is used. Either way it
-//! goes through a [`ClientStream`], by which a connection can be cut.
+//! read already. In a foreign server whose stream is of another type, the upgraded connection itself is used.
+//!
+//! A WebSocket that names a polling session is first tried: the client pings over it, gets an answer, and then switches.
+//! Whatever fails on that way costs the WebSocket alone; the client goes on polling.
 
-use std::sync::Arc;
+use std::{io, sync::Arc, time::Duration};
 
 use axum::body::Body;
+use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
-use hyper::upgrade::Upgraded;
+use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
@@ -21,39 +24,45 @@ use tower_service::Service;
 use super::{
     Engine,
     client::ClientConnection,
-    head::compact,
-    http::{query, status},
-    socket::SocketId,
-    stream::ClientStream,
+    frames::{TEXT, push_frame},
+    http::status,
+    polling::{PollingSession, Probe},
+    sessions::Sessions,
+    stream::{Carrier, ClientStream, Connected},
 };
-use crate::config::Transport;
 #[cfg(feature = "testing")]
-use crate::guard::Refusal;
+use crate::config::Transport;
+use crate::guard::{Permit, Refusal};
+
+/// How long a client may take to try a WebSocket.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A client that is let in, on its way into the engine.
+pub(super) struct Admitted {
+    pub(super) client: Arc<ClientConnection>,
+    pub(super) permit: Permit,
+    /// Engine.IO 3 in place of 4.
+    pub(super) legacy: bool,
+}
+
+/// What a WebSocket is opened for.
+pub(super) enum Opening {
+    /// A session of its own.
+    Session(Admitted),
+    /// A session that polls until then.
+    Upgrade(Arc<PollingSession>),
+}
 
 impl Engine {
-    /// Whether a request opens a WebSocket that the engine will take. All others are answered by the engine, which says
-    /// what is wrong with them.
-    pub(super) fn is_upgrade(&self, request: &Request<Body>) -> bool {
-        let uri = request.uri();
-        let version = query(uri, "EIO");
-        let protocol = version == Some("4") || cfg!(feature = "legacy-clients") && version == Some("3");
-        let known = request.extensions().get::<Arc<ClientConnection>>().is_some() || self.client_of(uri).is_some();
-        *request.method() == Method::GET
-            && protocol
-            && known
-            && query(uri, "transport") == Some("websocket")
-            && self.config.transport.transports.contains(&Transport::Websocket)
-    }
-
-    /// The connection of the session that a request names.
-    fn client_of(&self, uri: &http::Uri) -> Option<Arc<ClientConnection>> {
-        self.sessions.get(query(uri, "sid")?.parse::<SocketId>().ok()?)
-    }
-
     /// Answers `101` and hands the stream over once the answer is written.
-    pub(super) fn accept_websocket(self: Arc<Self>, mut request: Request<Body>) -> Response<Body> {
+    pub(super) fn accept_websocket(
+        self: Arc<Self>,
+        mut request: Request<Body>,
+        open: impl FnOnce(Parts) -> Result<Opening, Refusal>,
+    ) -> Response<Body> {
         let headers = request.headers();
-        let Some(key) = headers.get(header::SEC_WEBSOCKET_KEY).filter(|_| is_websocket(headers)) else {
+        let key = headers.get(header::SEC_WEBSOCKET_KEY).filter(|_| is_websocket(headers));
+        let Some(key) = key.filter(|_| *request.method() == Method::GET) else {
             let mut response = status(StatusCode::UPGRADE_REQUIRED);
             response.headers_mut().insert(header::UPGRADE, HeaderValue::from_static("websocket"));
             response.headers_mut().insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
@@ -64,15 +73,13 @@ impl Engine {
             return status(StatusCode::BAD_REQUEST);
         };
         let upgrade = hyper::upgrade::on(&mut request);
-        let (mut parts, _) = request.into_parts();
-        compact(&mut parts);
-        // Not among the tracked tasks: a shutdown need not wait for a client to finish its handshake.
-        tokio::spawn(async move {
-            match upgrade.await {
-                Ok(upgraded) => self.hand_over(upgraded, parts),
-                Err(error) => tracing::debug!(%error, "a WebSocket was not upgraded"),
-            }
-        });
+        let opening = match open(request.into_parts().0) {
+            Ok(opening) => opening,
+            Err(refusal) => return refusal.into_response(),
+        };
+        let (tasks, stop) = (self.tasks.clone(), self.stop.clone());
+        // A shutdown does not wait for a client to finish its handshake.
+        tasks.spawn(stop.run_until_cancelled_owned(self.hand_over(upgrade, opening)));
         let mut response = status(StatusCode::SWITCHING_PROTOCOLS);
         let headers = response.headers_mut();
         headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
@@ -81,44 +88,136 @@ impl Engine {
         response
     }
 
-    fn hand_over(&self, upgraded: Upgraded, parts: Parts) {
-        match upgraded.downcast::<TokioIo<TcpStream>>() {
-            Ok(bare) => self.serve_stream(bare.io.into_inner(), &bare.read_buf, parts),
-            Err(upgraded) => self.serve_stream(TokioIo::new(upgraded), &[], parts),
+    async fn hand_over(self: Arc<Self>, upgrade: OnUpgrade, opening: Opening) {
+        let upgraded = match tokio::time::timeout(PROBE_TIMEOUT, upgrade).await {
+            Ok(Ok(upgraded)) => upgraded,
+            Ok(Err(error)) => return tracing::debug!(%error, "a WebSocket was not upgraded"),
+            Err(_) => return tracing::debug!("a client did not read the answer that opens its WebSocket"),
+        };
+        let (carrier, read) = bare(upgraded);
+        match opening {
+            Opening::Session(admitted) => self.serve(carrier, &read, admitted, None),
+            Opening::Upgrade(session) => {
+                let Some(probe) = session.begin_probe() else {
+                    return tracing::debug!("a session was upgraded twice, or has ended");
+                };
+                let upgraded = tokio::time::timeout(PROBE_TIMEOUT, try_websocket(carrier, read.into(), probe)).await;
+                match upgraded {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => tracing::debug!(%error, "a client goes on polling: its WebSocket failed"),
+                    Err(_) => tracing::debug!("a client goes on polling: it did not finish its upgrade in time"),
+                }
+            }
         }
     }
 
-    /// Gives the engine a stream whose handshake is answered. `read` is what was read from it already.
-    fn serve_stream<S>(&self, stream: S, read: &[u8], parts: Parts)
-    where
-        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    {
-        let opened_by = parts.extensions.get::<Arc<ClientConnection>>().cloned();
-        let Some(client) = opened_by.or_else(|| self.client_of(&parts.uri)) else {
-            return tracing::debug!("the session of a WebSocket has ended");
+    /// Gives the engine a client's stream. `read` is what was read from it already.
+    pub(super) fn serve(
+        &self,
+        carrier: Carrier,
+        read: &[u8],
+        admitted: Admitted,
+        listed: Option<(Arc<Sessions>, String)>,
+    ) {
+        let Admitted { client, permit, legacy } = admitted;
+        // All that the engine needs to know of the request; the rest is the client's.
+        let uri = if legacy { "/?EIO=3&transport=websocket" } else { "/?EIO=4&transport=websocket" };
+        let mut request = Request::new(());
+        *request.uri_mut() = http::Uri::from_static(uri);
+        request.extensions_mut().insert(client.clone());
+        let transport = &self.config.transport;
+        let connected = Connected {
+            client,
+            rejoin: self.rejoin.clone(),
+            permit,
+            stall_timeout: transport.ping_interval + transport.ping_timeout,
+            is_pinged: !legacy,
+            listed,
         };
-        let request = Request::from_parts(parts, ());
         // Boxed, since the engine's futures hold several places for it.
-        let stream = Box::new(ClientStream::new(stream, read, client, self.rejoin.clone()));
+        let stream = Box::new(ClientStream::new(carrier, read, connected));
         // The engine spawns its work itself; the future is ready at once.
         let mut service = self.service.clone();
-        let served =
-            Service::<(Box<ClientStream<S>>, Request<()>)>::call(&mut service, (stream, request)).now_or_never();
+        let served = Service::<(Box<ClientStream>, Request<()>)>::call(&mut service, (stream, request)).now_or_never();
         if let Some(Err(error)) = served {
-            tracing::debug!(%error, "the engine refused a WebSocket");
+            tracing::debug!(%error, "the engine refused a stream");
         }
     }
 
     /// Opens a connection over a stream in this process, within the same limits as one from the network.
     #[cfg(feature = "testing")]
-    pub(crate) fn connect_in_memory<S>(&self, stream: S, mut parts: Parts) -> Result<(), Refusal>
-    where
-        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    {
+    pub(crate) fn connect_in_memory(&self, stream: tokio::io::DuplexStream, parts: Parts) -> Result<(), Refusal> {
         self.guard.check_origin(&parts)?;
-        self.admit(&mut parts)?;
-        self.serve_stream(stream, &[], parts);
+        let admitted = self.admit(parts, Transport::Websocket, false)?;
+        self.serve(Carrier::Memory(stream), &[], admitted, None);
         Ok(())
+    }
+}
+
+/// The bare stream below an upgraded connection, if that can be had, and what was read from it already.
+fn bare(upgraded: Upgraded) -> (Carrier, Vec<u8>) {
+    match upgraded.downcast::<TokioIo<TcpStream>>() {
+        Ok(bare) => (Carrier::Tcp(bare.io.into_inner()), bare.read_buf.to_vec()),
+        Err(upgraded) => (Carrier::Upgraded(TokioIo::new(upgraded)), Vec::new()),
+    }
+}
+
+/// Answers the client's ping over its WebSocket, waits for it to switch, and puts the WebSocket in the session's place.
+async fn try_websocket(mut carrier: Carrier, mut read: Bytes, probe: Probe) -> io::Result<()> {
+    expect_packet(&mut carrier, &mut read, b"2probe").await?;
+    let mut answer = BytesMut::new();
+    push_frame(&mut answer, TEXT, None, b"3probe");
+    write_all(&mut carrier, &answer).await?;
+    probe.answered();
+    expect_packet(&mut carrier, &mut read, b"5").await?;
+    if !probe.upgrade(carrier, read) {
+        return Err(io::Error::new(io::ErrorKind::NotConnected, "the session has ended"));
+    }
+    Ok(())
+}
+
+/// Reads one frame, byte for byte no further, that has to be this packet.
+async fn expect_packet(carrier: &mut Carrier, read: &mut Bytes, packet: &[u8]) -> io::Result<()> {
+    let mut head = [0; 6];
+    read_exact(carrier, read, &mut head).await?;
+    // A whole text message, masked, of that length.
+    let expected = [0x80 | TEXT, 0x80 | u8::try_from(packet.len()).unwrap_or(u8::MAX)];
+    let mut payload = vec![0; packet.len()];
+    if head[..2] == expected {
+        read_exact(carrier, read, &mut payload).await?;
+        payload.iter_mut().zip(head[2..].iter().cycle()).for_each(|(byte, mask)| *byte ^= mask);
+    }
+    if payload != packet {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "not the packet that comes next in an upgrade"));
+    }
+    Ok(())
+}
+
+/// Reads from what was read ahead, then from the stream.
+async fn read_exact(carrier: &mut Carrier, read: &mut Bytes, into: &mut [u8]) -> io::Result<()> {
+    let ahead = read.split_to(read.len().min(into.len()));
+    into[..ahead.len()].copy_from_slice(&ahead);
+    let rest = &mut into[ahead.len()..];
+    match carrier {
+        Carrier::Polling(_) => Err(io::ErrorKind::Unsupported.into()),
+        Carrier::Tcp(stream) => fill(stream, rest).await,
+        Carrier::Upgraded(stream) => fill(stream, rest).await,
+        #[cfg(any(test, feature = "testing"))]
+        Carrier::Memory(stream) => fill(stream, rest).await,
+    }
+}
+
+async fn fill(stream: &mut (impl AsyncRead + Unpin), into: &mut [u8]) -> io::Result<()> {
+    stream.read_exact(into).await.map(|_| ())
+}
+
+async fn write_all(carrier: &mut Carrier, data: &[u8]) -> io::Result<()> {
+    match carrier {
+        Carrier::Polling(_) => Err(io::ErrorKind::Unsupported.into()),
+        Carrier::Tcp(stream) => stream.write_all(data).await,
+        Carrier::Upgraded(stream) => stream.write_all(data).await,
+        #[cfg(any(test, feature = "testing"))]
+        Carrier::Memory(stream) => stream.write_all(data).await,
     }
 }
 

@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     config::Transport,
-    engine::{Auth, ClientConnection, EngineSocket, from_text},
+    engine::{Auth, ClientConnection, from_text},
     error::{EventError, Result},
 };
 
@@ -14,14 +14,13 @@ use crate::{
 /// Headers and query are those of the request that opened the connection; `auth` is the channel's own.
 #[derive(Clone)]
 pub struct Handshake {
-    raw: EngineSocket,
     client: Arc<ClientConnection>,
     auth: Option<Auth>,
 }
 
 impl Handshake {
-    pub(crate) fn new(raw: EngineSocket, client: Arc<ClientConnection>, auth: Option<Auth>) -> Self {
-        Self { raw, client, auth }
+    pub(crate) fn new(client: Arc<ClientConnection>, auth: Option<Auth>) -> Self {
+        Self { client, auth }
     }
 
     /// The `auth` payload, which official clients send with `io(url, { auth: … })`. A client that sends none is read
@@ -37,12 +36,12 @@ impl Handshake {
     /// The headers of the request that opened the connection, without those that open a WebSocket (`Connection`,
     /// `Upgrade`, `Sec-WebSocket-…`).
     pub fn headers(&self) -> &HeaderMap {
-        &self.raw.request().headers
+        &self.client.request().headers
     }
 
     /// The query of the request that opened the connection; Engine.IO's own parameters are among it.
     pub fn query(&self) -> Query {
-        let text = self.raw.request().uri.query().unwrap_or_default();
+        let text = self.client.request().uri.query().unwrap_or_default();
         Query(form_urlencoded::parse(text.as_bytes()).into_owned().collect())
     }
 
@@ -59,7 +58,7 @@ impl Handshake {
     /// How the client talks to the server at this moment: a connection usually begins with polling and is then
     /// upgraded.
     pub fn transport(&self) -> Transport {
-        self.raw.transport()
+        self.client.transport()
     }
 }
 

@@ -63,7 +63,7 @@ impl ConnectHook {
             return Err(EventError::internal("a connection came past the service's own layer"));
         };
         let identities = &self.core.services.identities;
-        let handshake = Handshake::new(raw.clone(), client.clone(), auth.clone());
+        let handshake = Handshake::new(client.clone(), auth.clone());
         let seen = identities.generation();
         let identity = identities.identify(&handshake).await;
         let identity = identity.map_err(|error| for_client(error, &self.core.path, raw.id(), "connect"))?;

@@ -136,7 +136,7 @@ impl Builder {
         }
         let engine = plan
             .sockets_on
-            .then(|| Arc::new(Engine::new(&config, backplane, guard.clone(), tasks.clone(), draining.clone())));
+            .then(|| Arc::new(Engine::new(&config, backplane, guard.clone(), tasks.clone(), stop.clone(), draining.clone())));
         let store = identities.sessions().store().clone();
         let session_layer = SessionLayer::new(store, identities.cookie_keys().clone(), &config);
         let inner = Arc::new_cyclic(|service| {

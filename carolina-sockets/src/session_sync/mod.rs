@@ -145,7 +145,7 @@ impl SessionSync {
         let identities = &self.services.identities;
         let checked = match socket.identity().session_id().and_then(|id| id.parse().ok()) {
             _ if identities.is_custom() => {
-                let handshake = Handshake::new(raw.clone(), socket.client.clone(), socket.auth.clone());
+                let handshake = Handshake::new(socket.client.clone(), socket.auth.clone());
                 match identities.identify_again(&handshake).await {
                     Ok(identity) => {
                         apply_identity(socket, raw, identity).await;

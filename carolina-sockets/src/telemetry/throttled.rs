@@ -21,6 +21,8 @@ pub(crate) enum Cause {
     Overloaded,
     Shutdown,
     InvalidSession,
+    /// A request whose body did not come.
+    SlowBody,
     /// A broadcast that did not reach all its clients.
     Missed,
     /// A message that did not reach the other nodes.
@@ -31,7 +33,7 @@ pub(crate) enum Cause {
     Backplane,
 }
 
-const CAUSES: usize = 10;
+const CAUSES: usize = 11;
 
 impl Cause {
     fn name(self) -> &'static str {
@@ -43,6 +45,7 @@ impl Cause {
             Self::Overloaded => "overloaded",
             Self::Shutdown => "shutdown",
             Self::InvalidSession => "invalid_session",
+            Self::SlowBody => "slow_body",
             Self::Missed => "missed",
             Self::Lost => "lost",
             Self::Backplane => "backplane",

@@ -1,0 +1,440 @@
+//! A client's session while it polls.
+//!
+//! The engine only ever sees WebSockets: what a client posts becomes the frames that it would have sent, and the frames that
+//! the engine writes wait here until the client fetches them. So there is one way for packets, whatever the transport;
+//! when the client upgrades, its WebSocket takes the place of this session below the same stream.
+
+use std::{
+    collections::VecDeque,
+    io,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::{Buf, Bytes, BytesMut};
+use parking_lot::Mutex;
+use tokio::{io::ReadBuf, sync::Notify};
+
+use super::{
+    DisconnectReason,
+    client::ClientConnection,
+    frames::{BINARY, CLOSE, Frame, TEXT, push_frame},
+    stream::Carrier,
+};
+
+/// How much may wait to be fetched before the engine has to wait. What waits in the engine is bounded by itself.
+const MOST_OUTGOING: usize = 64 * 1024;
+
+/// While a WebSocket is being tried, a poll that has nothing to fetch ends after this, so that the client can stop polling.
+const PROBE_POLL: Duration = Duration::from_millis(100);
+
+/// Separates the packets of one body.
+const SEPARATOR: u8 = 0x1e;
+
+/// A polling client, between its requests and the stream that the engine reads.
+pub(super) struct PollingSession {
+    client: Arc<ClientConnection>,
+    /// Engine.IO 3 in place of 4.
+    legacy: bool,
+    state: Mutex<State>,
+    /// There is something to fetch, or the session has ended or upgraded. One request waits at a time.
+    fetchable: Notify,
+    /// The engine has read what was posted, or the session has ended.
+    consumed: Notify,
+    /// One body is read at a time.
+    pub(super) posting: tokio::sync::Mutex<()>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Frames that the engine has not read yet.
+    incoming: BytesMut,
+    /// Messages that the client has not fetched yet.
+    outgoing: VecDeque<Outgoing>,
+    outgoing_bytes: usize,
+    /// A request waits for something to fetch.
+    is_polled: bool,
+    /// A WebSocket is being tried.
+    is_probed: bool,
+    upgrade: Upgrade,
+    has_ended: bool,
+}
+
+#[derive(Default)]
+enum Upgrade {
+    #[default]
+    None,
+    /// The WebSocket is there, with what was read from it already; the stream has not taken it yet.
+    Ready(Carrier, Bytes),
+    Done,
+}
+
+enum Outgoing {
+    Text(Bytes),
+    Binary(Bytes),
+}
+
+/// What a stream takes over when its client has upgraded.
+pub(super) struct Upgraded {
+    pub(super) carrier: Carrier,
+    /// Frames that the engine has not read yet.
+    pub(super) incoming: Bytes,
+    /// Frames that the client has not fetched.
+    pub(super) outgoing: Bytes,
+}
+
+/// Why a poll brings nothing.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum PollError {
+    /// Another poll was waiting; the session has been closed over it.
+    Overlap,
+    /// The client has upgraded.
+    Upgraded,
+    /// The session has ended.
+    Ended,
+}
+
+/// Why a body is not accepted; the session has been closed over the first.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum PostError {
+    Invalid,
+    Upgraded,
+    Ended,
+}
+
+impl PollingSession {
+    pub(super) fn new(client: Arc<ClientConnection>, legacy: bool) -> Self {
+        Self {
+            client,
+            legacy,
+            state: Mutex::default(),
+            fetchable: Notify::new(),
+            consumed: Notify::new(),
+            posting: tokio::sync::Mutex::default(),
+        }
+    }
+
+    // What the client's requests do.
+
+    /// Waits for packets to fetch, and returns a body of at most about `most` bytes.
+    pub(super) async fn fetch(&self, most: usize) -> Result<Vec<u8>, PollError> {
+        let _polled = self.begin_poll()?;
+        let mut wait = PROBE_POLL;
+        loop {
+            let is_probed = {
+                let mut state = self.state.lock();
+                let body = self.take_body(&mut state, most);
+                if !body.is_empty() {
+                    self.client.wake_writer();
+                    return Ok(body);
+                }
+                if state.has_ended {
+                    return Err(PollError::Ended);
+                }
+                if !matches!(state.upgrade, Upgrade::None) || (state.is_probed && wait.is_zero()) {
+                    return Ok(self.encode(&Outgoing::Text(Bytes::from_static(b"6"))));
+                }
+                state.is_probed
+            };
+            if is_probed {
+                let _ = tokio::time::timeout(wait, self.fetchable.notified()).await;
+                wait = Duration::ZERO;
+            } else {
+                self.fetchable.notified().await;
+            }
+        }
+    }
+
+    fn begin_poll(&self) -> Result<Polled<'_>, PollError> {
+        let mut state = self.state.lock();
+        if !matches!(state.upgrade, Upgrade::None) {
+            return Err(PollError::Upgraded);
+        }
+        if state.is_polled {
+            // The other request answers with a close packet.
+            push_outgoing(&mut state, Outgoing::Text(Bytes::from_static(b"1")));
+            drop(state);
+            self.client.close_with(DisconnectReason::MultipleHttpPolling);
+            self.fetchable.notify_one();
+            return Err(PollError::Overlap);
+        }
+        state.is_polled = true;
+        Ok(Polled(self))
+    }
+
+    fn take_body(&self, state: &mut State, most: usize) -> Vec<u8> {
+        let mut body = Vec::new();
+        while let Some(next) = state.outgoing.front() {
+            if !body.is_empty() && body.len() + next.encoded_len() >= most {
+                break;
+            }
+            if !body.is_empty() && !self.legacy {
+                body.push(SEPARATOR);
+            }
+            body.extend(self.encode(next));
+            state.outgoing_bytes -= next.len();
+            state.outgoing.pop_front();
+        }
+        body
+    }
+
+    fn encode(&self, message: &Outgoing) -> Vec<u8> {
+        match (message, self.legacy) {
+            (Outgoing::Text(text), false) => text.to_vec(),
+            (Outgoing::Binary(data), false) => format!("b{}", STANDARD.encode(data)).into_bytes(),
+            (Outgoing::Text(text), true) => {
+                let text = String::from_utf8_lossy(text);
+                format!("{}:{text}", text.encode_utf16().count()).into_bytes()
+            }
+            // The packet's type, its first byte, goes before the encoded rest.
+            (Outgoing::Binary(data), true) => {
+                let text = format!("b4{}", STANDARD.encode(data.get(1..).unwrap_or_default()));
+                format!("{}:{text}", text.len()).into_bytes()
+            }
+        }
+    }
+
+    /// Passes a body's packets on to the engine, and returns when it has read them.
+    pub(super) async fn post(&self, body: Bytes, content_type: Option<&http::HeaderValue>) -> Result<(), PostError> {
+        let frames = if self.legacy { legacy::frames(body, content_type).await } else { frames(&body) };
+        let Some(frames) = frames else {
+            self.client.close_with(DisconnectReason::InvalidPacket);
+            return Err(PostError::Invalid);
+        };
+        {
+            let mut state = self.state.lock();
+            if !matches!(state.upgrade, Upgrade::None) {
+                return Err(PostError::Upgraded);
+            }
+            if state.has_ended {
+                return Err(PostError::Ended);
+            }
+            state.incoming.extend_from_slice(&frames);
+        }
+        self.client.wake_reader();
+        loop {
+            let consumed = self.consumed.notified();
+            {
+                let state = self.state.lock();
+                // Once upgraded, the stream has taken what was left.
+                if state.incoming.is_empty() || state.has_ended || !matches!(state.upgrade, Upgrade::None) {
+                    return Ok(());
+                }
+            }
+            consumed.await;
+        }
+    }
+
+    /// A WebSocket is tried; one at a time. Ends when the guard is dropped, and the client goes on polling.
+    pub(super) fn begin_probe(self: &Arc<Self>) -> Option<Probe> {
+        let mut state = self.state.lock();
+        if state.is_probed || state.has_ended || !matches!(state.upgrade, Upgrade::None) {
+            return None;
+        }
+        state.is_probed = true;
+        Some(Probe(self.clone()))
+    }
+
+    // What the stream above does.
+
+    pub(super) fn poll_read(&self, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<()> {
+        let mut state = self.state.lock();
+        if state.incoming.is_empty() {
+            // The waker is registered under the lock under which frames are added.
+            self.client.poll_alive(context);
+            return Poll::Pending;
+        }
+        let length = state.incoming.len().min(into.remaining());
+        into.put_slice(&state.incoming[..length]);
+        state.incoming.advance(length);
+        if state.incoming.is_empty() {
+            state.incoming = BytesMut::new();
+            self.consumed.notify_waiters();
+        }
+        Poll::Ready(())
+    }
+
+    /// Takes whole frames, as the engine writes them.
+    pub(super) fn poll_write(&self, context: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        let mut state = self.state.lock();
+        if state.outgoing_bytes >= MOST_OUTGOING {
+            self.client.poll_writable(context);
+            return Poll::Pending;
+        }
+        let mut taken = 0;
+        while let Some(frame) = Frame::first(&data[taken..]) {
+            taken += frame.len();
+            match frame.opcode {
+                // The answer to the request that opened the session has told what the engine's open packet does.
+                TEXT if frame.payload.first() == Some(&b'0') => {}
+                TEXT => push_outgoing(&mut state, Outgoing::Text(Bytes::copy_from_slice(frame.payload))),
+                BINARY => push_outgoing(&mut state, Outgoing::Binary(Bytes::copy_from_slice(frame.payload))),
+                _ => {}
+            }
+        }
+        self.fetchable.notify_one();
+        if taken == 0 {
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "part of a frame")));
+        }
+        Poll::Ready(Ok(taken))
+    }
+
+    /// What takes the session's place, once its client has upgraded. It is taken once.
+    pub(super) fn take_upgrade(&self) -> Option<Upgraded> {
+        let mut state = self.state.lock();
+        if !matches!(state.upgrade, Upgrade::Ready(..)) {
+            return None;
+        }
+        let Upgrade::Ready(carrier, read) = std::mem::replace(&mut state.upgrade, Upgrade::Done) else { return None };
+        let mut outgoing = BytesMut::new();
+        for message in state.outgoing.drain(..) {
+            match message {
+                Outgoing::Text(text) => push_frame(&mut outgoing, TEXT, None, &text),
+                Outgoing::Binary(data) => push_frame(&mut outgoing, BINARY, None, &data),
+            }
+        }
+        state.outgoing_bytes = 0;
+        state.incoming.extend_from_slice(&read);
+        let incoming = std::mem::take(&mut state.incoming).freeze();
+        drop(state);
+        self.consumed.notify_waiters();
+        Some(Upgraded { carrier, incoming, outgoing: outgoing.freeze() })
+    }
+
+    /// The stream above is gone.
+    pub(super) fn end(&self) {
+        let mut state = self.state.lock();
+        state.has_ended = true;
+        state.incoming = BytesMut::new();
+        state.upgrade = Upgrade::Done;
+        drop(state);
+        self.fetchable.notify_one();
+        self.consumed.notify_waiters();
+    }
+}
+
+fn push_outgoing(state: &mut State, message: Outgoing) {
+    state.outgoing_bytes += message.len();
+    state.outgoing.push_back(message);
+}
+
+impl Outgoing {
+    fn len(&self) -> usize {
+        match self {
+            Self::Text(bytes) | Self::Binary(bytes) => bytes.len(),
+        }
+    }
+
+    fn encoded_len(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Binary(data) => data.len().div_ceil(3) * 4 + 1,
+        }
+    }
+}
+
+/// A request that waits for packets.
+struct Polled<'a>(&'a PollingSession);
+
+impl Drop for Polled<'_> {
+    fn drop(&mut self) {
+        self.0.state.lock().is_polled = false;
+    }
+}
+
+/// A WebSocket that is being tried.
+pub(super) struct Probe(Arc<PollingSession>);
+
+impl Probe {
+    /// The client has got an answer over the WebSocket: a poll that waits ends soon, so that the client can switch.
+    pub(super) fn answered(&self) {
+        self.0.fetchable.notify_one();
+    }
+
+    /// The client has switched. `false` when the session has ended meanwhile.
+    pub(super) fn upgrade(self, carrier: Carrier, read: Bytes) -> bool {
+        let session = &self.0;
+        {
+            let mut state = session.state.lock();
+            if state.has_ended {
+                return false;
+            }
+            state.upgrade = Upgrade::Ready(carrier, read);
+        }
+        session.fetchable.notify_one();
+        session.client.wake_reader();
+        session.client.wake_writer();
+        true
+    }
+}
+
+impl Drop for Probe {
+    fn drop(&mut self) {
+        self.0.state.lock().is_probed = false;
+    }
+}
+
+/// The frames that a body's packets would have been on a WebSocket; `None` when it has others than a client sends.
+fn frames(body: &[u8]) -> Option<BytesMut> {
+    let mut frames = BytesMut::with_capacity(body.len() + 16);
+    for packet in body.split(|byte| *byte == SEPARATOR) {
+        match packet.first()? {
+            b'b' => push_frame(&mut frames, BINARY, Some([0; 4]), &STANDARD.decode(&packet[1..]).ok()?),
+            b'1'..=b'4' if std::str::from_utf8(packet).is_ok() => {
+                push_frame(&mut frames, TEXT, Some([0; 4]), packet);
+            }
+            _ => return None,
+        }
+        if packet == b"1" {
+            push_frame(&mut frames, CLOSE, Some([0; 4]), &[]);
+        }
+    }
+    Some(frames)
+}
+
+#[cfg(not(feature = "legacy-clients"))]
+mod legacy {
+    /// There are no such clients.
+    pub(super) async fn frames(_: bytes::Bytes, _: Option<&http::HeaderValue>) -> Option<bytes::BytesMut> {
+        None
+    }
+}
+
+/// Bodies of Engine.IO 3.
+#[cfg(feature = "legacy-clients")]
+mod legacy {
+    use std::pin::pin;
+
+    use axum::body::Body;
+    use bytes::{Bytes, BytesMut};
+    use engineioxide_core::{Packet, ProtocolVersion, payload};
+    use futures_util::StreamExt;
+    use http::HeaderValue;
+
+    use super::{BINARY, CLOSE, TEXT, push_frame};
+
+    pub(super) async fn frames(body: Bytes, content_type: Option<&HeaderValue>) -> Option<BytesMut> {
+        let mut frames = BytesMut::with_capacity(body.len() + 16);
+        let most = body.len() as u64;
+        let mut packets = pin!(payload::decoder(Body::from(body), content_type, ProtocolVersion::V3, most));
+        while let Some(packet) = packets.next().await {
+            match packet.ok()? {
+                Packet::Binary(data) | Packet::BinaryV3(data) => {
+                    let typed = [&[4], &data[..]].concat();
+                    push_frame(&mut frames, BINARY, Some([0; 4]), &typed);
+                }
+                packet @ (Packet::Ping | Packet::Pong | Packet::Message(_)) => {
+                    push_frame(&mut frames, TEXT, Some([0; 4]), String::from(packet).as_bytes());
+                }
+                Packet::Close => {
+                    push_frame(&mut frames, TEXT, Some([0; 4]), b"1");
+                    push_frame(&mut frames, CLOSE, Some([0; 4]), &[]);
+                }
+                _ => return None,
+            }
+        }
+        Some(frames)
+    }
+}
