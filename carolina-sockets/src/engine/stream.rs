@@ -76,7 +76,9 @@ pub(super) struct ClientStream {
 /// The ping that the engine sends at once after opening.
 enum FirstPing {
     /// It is still to come. So much of the frame that is being written is left.
-    Expected { left: usize },
+    Expected {
+        left: usize,
+    },
     /// It was taken out, and its answer is to be read at the next boundary of frames.
     Taken,
     Done,
@@ -193,7 +195,10 @@ impl ClientStream {
             }
             self.backoff = None;
         }
-        self.switch_carrier();
+        // The reader writes as well: after an upgrade the engine may have nothing to write for a while.
+        if let Poll::Ready(written) = self.poll_write_ahead(context) {
+            written?;
+        }
         if self.read_ahead.is_empty() && matches!(self.first_ping, FirstPing::Taken) && self.frames.is_at_boundary() {
             self.first_ping = FirstPing::Done;
             self.read_ahead = Bytes::from_static(PONG);
@@ -232,7 +237,7 @@ impl ClientStream {
         })
     }
 
-    /// Writes what goes before everything else.
+    /// Writes what goes before everything else: what an upgraded client had not fetched.
     fn poll_write_ahead(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.switch_carrier();
         while !self.write_ahead.is_empty() {

@@ -134,9 +134,9 @@ impl Builder {
         if !plan.sockets_on {
             tell_off(&config);
         }
-        let engine = plan
-            .sockets_on
-            .then(|| Arc::new(Engine::new(&config, backplane, guard.clone(), tasks.clone(), stop.clone(), draining.clone())));
+        let engine = plan.sockets_on.then(|| {
+            Arc::new(Engine::new(&config, backplane, guard.clone(), tasks.clone(), stop.clone(), draining.clone()))
+        });
         let store = identities.sessions().store().clone();
         let session_layer = SessionLayer::new(store, identities.cookie_keys().clone(), &config);
         let inner = Arc::new_cyclic(|service| {
