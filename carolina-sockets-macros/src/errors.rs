@@ -24,7 +24,7 @@ impl Errors {
     }
 
     /// An option or a word that has been given before.
-    pub(crate) fn twice(&mut self, name: &Ident) {
+    pub(crate) fn duplicate(&mut self, name: &Ident) {
         self.at(name, format!("`{name}` is given twice; once is enough"));
     }
 

@@ -90,5 +90,5 @@ pub fn channel(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// - A future that cannot move between threads.
 #[proc_macro_attribute]
 pub fn on(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    on::alone(arguments.into(), item.into()).into()
+    on::outside_channel(arguments.into(), item.into()).into()
 }

@@ -47,7 +47,7 @@ const RESERVED: [&str; 6] =
 pub(crate) const USED: &str = "__carolina_used";
 
 /// `#[on]` where no `#[channel]` block has taken it away.
-pub(crate) fn alone(arguments: TokenStream, item: TokenStream) -> TokenStream {
+pub(crate) fn outside_channel(arguments: TokenStream, item: TokenStream) -> TokenStream {
     if arguments.to_string() == USED {
         return TokenStream::new();
     }
@@ -69,7 +69,7 @@ struct Found {
     timeout: Option<(Ident, Option<Duration>)>,
     rate: Option<(Ident, Option<(u32, Duration)>)>,
     /// What it is for has been told wrongly, so it is not missing.
-    mistold: bool,
+    target_invalid: bool,
 }
 
 /// Reads an `#[on(…)]`. All that is wrong with it goes to `errors`; what is sound comes back all the same, so that
@@ -85,21 +85,21 @@ pub(crate) fn parse(attribute: &Attribute, meta: &Meta, errors: &mut Errors) -> 
         }
     };
     let mut found = Found::default();
-    let parser = |input: ParseStream<'_>| pieces(input, &mut found, errors);
+    let parser = |input: ParseStream<'_>| parse_items(input, &mut found, errors);
     if let Err(error) = parser.parse2(arguments) {
         errors.push(error);
-        found.mistold = true;
+        found.target_invalid = true;
     }
     assemble(found, attribute, errors)
 }
 
-fn pieces(input: ParseStream<'_>, found: &mut Found, errors: &mut Errors) -> syn::Result<()> {
+fn parse_items(input: ParseStream<'_>, found: &mut Found, errors: &mut Errors) -> syn::Result<()> {
     while !input.is_empty() {
         if input.peek(Lit) {
             match input.parse()? {
                 Lit::Str(event) => take_event(event, found, errors),
                 other => {
-                    found.mistold = true;
+                    found.target_invalid = true;
                     errors.at(other, "an event's name is a string: `#[on(\"name\")]`");
                 }
             }
@@ -124,7 +124,7 @@ fn pieces(input: ParseStream<'_>, found: &mut Found, errors: &mut Errors) -> syn
 
 fn take_event(event: LitStr, found: &mut Found, errors: &mut Errors) {
     let name = event.value();
-    if let Some(mistake) = unfit(&name) {
+    if let Some(mistake) = invalid_name(&name) {
         errors.at(&event, mistake);
     } else if found.events.iter().any(|other| other.value() == name) {
         return errors.at(&event, format!("the event `{name}` is named twice here; once is enough"));
@@ -133,7 +133,7 @@ fn take_event(event: LitStr, found: &mut Found, errors: &mut Errors) {
 }
 
 /// Why no handler can be for an event of this name.
-fn unfit(name: &str) -> Option<String> {
+fn invalid_name(name: &str) -> Option<String> {
     let bad = name.chars().find(|character| character.is_control() || matches!(character, '"' | '\\'));
     if let Some(bad) = bad {
         let bad = if bad.is_control() { bad.escape_debug().to_string() } else { bad.to_string() };
@@ -167,7 +167,7 @@ fn take_word(word: Ident, found: &mut Found, errors: &mut Errors) {
         "init" => Target::Init,
         "concurrent" => {
             if found.concurrent.is_some() {
-                errors.twice(&word);
+                errors.duplicate(&word);
             }
             found.concurrent = Some(word);
             return;
@@ -176,7 +176,7 @@ fn take_word(word: Ident, found: &mut Found, errors: &mut Errors) {
             return needs_value(&word, errors);
         }
         unknown => {
-            found.mistold = true;
+            found.target_invalid = true;
             let known: Vec<&str> = WORDS.into_iter().chain(OPTIONS).collect();
             return errors.at(
                 &word,
@@ -193,7 +193,7 @@ fn take_word(word: Ident, found: &mut Found, errors: &mut Errors) {
         }
     };
     match &found.word {
-        Some((first, _)) if *first == word => errors.twice(&word),
+        Some((first, _)) if *first == word => errors.duplicate(&word),
         Some((first, _)) => {
             errors.at(&word, format!("this handler is for `{first}` already; give `{word}` a method of its own"));
         }
@@ -206,20 +206,20 @@ fn take_option(name: Ident, value: Option<&Lit>, found: &mut Found, errors: &mut
     match option.as_str() {
         "timeout" => {
             if found.timeout.is_some() {
-                errors.twice(&name);
+                errors.duplicate(&name);
             }
             let timeout = read(&name, value, value::duration, errors);
             found.timeout = Some((name, timeout));
         }
         "rate" => {
             if found.rate.is_some() {
-                errors.twice(&name);
+                errors.duplicate(&name);
             }
             let rate = read(&name, value, value::rate, errors);
             found.rate = Some((name, rate));
         }
         word if WORDS.contains(&word) || OPTIONS.contains(&word) => {
-            found.mistold = true;
+            found.target_invalid = true;
             errors.at(&name, format!("`{word}` takes no value"));
         }
         _ => errors.unknown(
@@ -272,7 +272,7 @@ fn assemble(mut found: Found, attribute: &Attribute, errors: &mut Errors) -> Opt
         }
         (None, false) => Target::Events(found.events),
         (None, true) => {
-            if !found.mistold {
+            if !found.target_invalid {
                 let words = list(&WORDS);
                 errors.at(attribute, format!("`#[on(…)]` needs an event's name in quotes, or one of {words}"));
             }

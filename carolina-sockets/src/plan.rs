@@ -15,7 +15,7 @@ use crate::{
     extract::Needs,
     nearest::did_you_mean,
     registry::{
-        Driver, MainChannel, Registry, clashes, handler_clashes, name_clash,
+        Driver, MainChannel, Registry, conflicts, handler_conflicts, name_conflict,
         row::{ChannelRow, HandlerRow},
     },
 };
@@ -53,14 +53,14 @@ impl Plan {
     /// Declared paths first; those that the program mounts by hand replace them; the configuration has the last word,
     /// since it is whoever runs the service that decides what is open and to whom.
     pub(crate) fn make(registry: &Registry, config: &Config, options: &PlanOptions<'_>) -> Result<Self> {
-        let mut making = Making { registry, options, mounts: BTreeMap::new(), problems: Vec::new() };
+        let mut making = PlanBuilder { registry, options, mounts: BTreeMap::new(), problems: Vec::new() };
         if options.discover {
-            making.problems.extend(clashes(registry));
-            making.declared();
+            making.problems.extend(conflicts(registry));
+            making.mount_declared();
         }
-        making.picked();
+        making.mount_explicit();
         for (path, entry) in &config.channels {
-            making.configured(path, entry);
+            making.apply_entry(path, entry);
         }
         let needed = !making.mounts.is_empty() || config.channels.values().any(|entry| entry.enabled);
         let sockets_on = config.use_sockets.unwrap_or(needed);
@@ -69,7 +69,7 @@ impl Plan {
             making.main_channel();
         }
         making.handlers();
-        let Making { mounts, problems, .. } = making;
+        let PlanBuilder { mounts, problems, .. } = making;
         match problems.is_empty() {
             true => {
                 Ok(Self { sockets_on, mounts: if sockets_on { mounts.into_values().collect() } else { Vec::new() } })
@@ -80,14 +80,14 @@ impl Plan {
 }
 
 /// A plan in the making.
-struct Making<'a> {
+struct PlanBuilder<'a> {
     registry: &'a Registry,
     options: &'a PlanOptions<'a>,
     mounts: BTreeMap<String, MountPlan>,
     problems: Vec<String>,
 }
 
-impl Making<'_> {
+impl PlanBuilder<'_> {
     fn mount(&mut self, driver: &Driver, path: &str) {
         let mount = MountPlan {
             path: path.to_owned(),
@@ -99,7 +99,7 @@ impl Making<'_> {
         self.mounts.insert(path.to_owned(), mount);
     }
 
-    fn declared(&mut self) {
+    fn mount_declared(&mut self) {
         let registry = self.registry;
         for driver in &registry.drivers {
             if let Some(path) = driver.row.path {
@@ -109,7 +109,7 @@ impl Making<'_> {
     }
 
     /// Channels picked by hand.
-    fn picked(&mut self) {
+    fn mount_explicit(&mut self) {
         let (registry, options) = (self.registry, self.options);
         let mut picked: BTreeMap<&str, &str> = BTreeMap::new();
         for (of, name, path) in options.mounts {
@@ -129,7 +129,7 @@ impl Making<'_> {
     }
 
     /// An entry of `[channels]` (rule R2).
-    fn configured(&mut self, path: &str, entry: &ChannelConfig) {
+    fn apply_entry(&mut self, path: &str, entry: &ChannelConfig) {
         let registry = self.registry;
         let key = format!("{}: channels.\"{path}\"", entry.place());
         match &entry.driver {
@@ -139,7 +139,7 @@ impl Making<'_> {
                     return self.problems.push(format!("{key}.driver: {}", self.unknown_driver(name)));
                 };
                 if let Some(second) = named.next() {
-                    self.problem_once(name_clash(driver.row, second.row));
+                    self.problem_once(name_conflict(driver.row, second.row));
                 }
                 self.mount(driver, path);
             }
@@ -186,7 +186,7 @@ impl Making<'_> {
         let mounted: Vec<TypeId> = self.mounts.values().map(|mount| (mount.row.channel)()).collect();
         let mut told = BTreeSet::new();
         for driver in mounted.into_iter().filter_map(|of| registry.by_type(of)) {
-            handler_clashes(driver).into_iter().for_each(|clash| self.problem_once(clash));
+            handler_conflicts(driver).into_iter().for_each(|clash| self.problem_once(clash));
             for row in &driver.handlers {
                 let mut needs = Needs::default();
                 (row.needs)(&mut needs);

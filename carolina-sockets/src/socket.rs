@@ -108,7 +108,7 @@ impl Socket {
     /// Puts the socket into one room or several. `false` when it has left the channel, in which case it joins none.
     pub fn join(&self, rooms: impl Rooms) -> bool {
         let rooms = rooms.into_rooms();
-        self.state.mailbox.unless_closed(|| self.raw.join(rooms))
+        self.state.mailbox.if_open(|| self.raw.join(rooms))
     }
 
     /// Takes the socket out of one room or several.

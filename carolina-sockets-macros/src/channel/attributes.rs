@@ -12,10 +12,10 @@ pub(super) struct TakenOn {
 }
 
 /// Takes every `#[on]` out of the attributes.
-pub(super) fn take_ons(attributes: &mut Vec<Attribute>) -> Vec<TakenOn> {
+pub(super) fn take_on_attributes(attributes: &mut Vec<Attribute>) -> Vec<TakenOn> {
     let mut taken = Vec::new();
     let kept = std::mem::take(attributes).into_iter().filter_map(|attribute| {
-        let meta = without_ons(&attribute, attribute.meta.clone(), &[], &mut taken)?;
+        let meta = without_on_attributes(&attribute, attribute.meta.clone(), &[], &mut taken)?;
         Some(Attribute { meta, ..attribute })
     });
     *attributes = kept.collect();
@@ -23,7 +23,12 @@ pub(super) fn take_ons(attributes: &mut Vec<Attribute>) -> Vec<TakenOn> {
 }
 
 /// What is left of `meta`.
-fn without_ons(whole: &Attribute, meta: Meta, conditions: &[Attribute], taken: &mut Vec<TakenOn>) -> Option<Meta> {
+fn without_on_attributes(
+    whole: &Attribute,
+    meta: Meta,
+    conditions: &[Attribute],
+    taken: &mut Vec<TakenOn>,
+) -> Option<Meta> {
     if meta.path().segments.last().is_some_and(|segment| segment.ident == "on") {
         taken.push(TakenOn { attribute: Attribute { meta, ..whole.clone() }, conditions: conditions.to_vec() });
         return None;
@@ -31,7 +36,8 @@ fn without_ons(whole: &Attribute, meta: Meta, conditions: &[Attribute], taken: &
     let Some((predicate, inner)) = conditional(&meta) else { return Some(meta) };
     let conditions: Vec<Attribute> = conditions.iter().cloned().chain([parse_quote!(#[cfg(#predicate)])]).collect();
     let before = taken.len();
-    let kept: Vec<Meta> = inner.into_iter().filter_map(|meta| without_ons(whole, meta, &conditions, taken)).collect();
+    let kept: Vec<Meta> =
+        inner.into_iter().filter_map(|meta| without_on_attributes(whole, meta, &conditions, taken)).collect();
     match (taken.len() == before, kept.is_empty()) {
         (true, _) => Some(meta),
         (false, true) => None,
@@ -116,7 +122,7 @@ mod tests {
             parse_quote!(#[cfg_attr(x, on("d"))]),
             parse_quote!(#[cfg_attr(x, must_use)]),
         ];
-        let ons = take_ons(&mut attributes);
+        let ons = take_on_attributes(&mut attributes);
         assert_eq!(
             texts(&attributes),
             ["# [doc = \"kept\"]", "# [cfg_attr (all (x , y) , must_use)]", "# [cfg_attr (x , must_use)]"]

@@ -66,15 +66,15 @@ fn arguments(handler: &Handler, errors: &mut Errors) {
     for argument in handler.arguments() {
         if has_impl(argument.to_token_stream()) {
             errors.at(argument, "a handler's argument cannot be `impl Trait`; write the type you mean");
-        } else if let Type::Reference(_) = bare(argument) {
+        } else if let Type::Reference(_) = strip_groups(argument) {
             errors.at(argument, "a handler owns its arguments; take the extractor by value, as `socket: Socket`");
         } else if let (Some(name), Some(target)) = (library_name(argument), target(handler)) {
-            moment(argument, &name, target, errors);
+            lifecycle_argument(argument, &name, target, errors);
         }
     }
 }
 
-fn moment(argument: &Type, name: &str, target: &Target, errors: &mut Errors) {
+fn lifecycle_argument(argument: &Type, name: &str, target: &Target, errors: &mut Errors) {
     let of_event = ["Data", "TryData", "Args", "Ack", "Event"].contains(&name);
     match target {
         Target::Authorize | Target::Connect if of_event => errors.at(
@@ -148,10 +148,10 @@ fn target(handler: &Handler) -> Option<&Target> {
 }
 
 /// A type without the invisible groups that `macro_rules` puts around it, and without parentheses.
-pub(super) fn bare(of: &Type) -> &Type {
+pub(super) fn strip_groups(of: &Type) -> &Type {
     match of {
-        Type::Group(group) => bare(&group.elem),
-        Type::Paren(paren) => bare(&paren.elem),
+        Type::Group(group) => strip_groups(&group.elem),
+        Type::Paren(paren) => strip_groups(&paren.elem),
         other => other,
     }
 }
@@ -159,7 +159,7 @@ pub(super) fn bare(of: &Type) -> &Type {
 /// The name of a type that is written as one of the library's: by its name alone, or by a path that begins with the
 /// library's name.
 fn library_name(of: &Type) -> Option<String> {
-    let Type::Path(path) = bare(of) else { return None };
+    let Type::Path(path) = strip_groups(of) else { return None };
     let segments = &path.path.segments;
     let ours = segments.len() == 1 || segments.first().is_some_and(|first| first.ident == "carolina_sockets");
     segments.last().filter(|_| ours).map(|last| last.ident.to_string())
@@ -175,7 +175,7 @@ fn has_impl(tokens: TokenStream) -> bool {
 
 /// The parts of a `Result<T, E>` that is written with both.
 pub(super) fn result_parts(of: &Type) -> Option<(&Type, &Type)> {
-    let Type::Path(path) = bare(of) else { return None };
+    let Type::Path(path) = strip_groups(of) else { return None };
     let last = path.path.segments.last().filter(|segment| segment.ident == "Result")?;
     let PathArguments::AngleBracketed(arguments) = &last.arguments else { return None };
     let mut types = arguments.args.iter().filter_map(|argument| match argument {

@@ -32,7 +32,7 @@ fn local_at(place: Span, name: &str) -> Ident {
 }
 
 /// Before an item that stands for one of the user's: the lints that are the user's item's, not its.
-fn quiet() -> TokenStream {
+fn allow_lints() -> TokenStream {
     quote! {
         #[allow(
             deprecated, non_snake_case, unused_variables, unused_qualifications,
@@ -47,7 +47,7 @@ pub(super) fn driver(driver: &Driver) -> TokenStream {
     let (channel, row, inventory) = (p("Channel"), p("ChannelRow"), p("inventory"));
     let (channel_type, probe, built, not_built) = (p("channel_type"), p("Probe"), p("DefaultBuilt"), p("NotBuilt"));
     let (erased, option, text) = (p("ErasedChannel"), core("option::Option"), core("primitive::str"));
-    let (build, quiet) = (local("build"), quiet());
+    let (build, quiet) = (local("build"), allow_lints());
     let path = match path {
         Some(path) => quote!(#option::Some(#path)),
         None => quote!(#option::None),
@@ -113,7 +113,7 @@ impl Row<'_> {
         let run_name = local(&format!("run_{method}_{}", self.number));
         let needs_name = local(&format!("needs_{method}_{}", self.number));
         let method = method.to_string();
-        let (on, options, quiet) = (self.target(), self.options(), quiet());
+        let (on, options, quiet) = (self.target(), self.options(), allow_lints());
         let (run, variant) = match self.on.target {
             Target::Init => (self.init(&run_name), quote!(Init)),
             _ => (self.run(&run_name), quote!(Event)),
@@ -192,7 +192,7 @@ impl Row<'_> {
         let read =
             |_: Span, argument: &TokenStream| quote!((&#probe::<#argument>::new()).argument().read(#context).await);
         let refuse = |error: &Ident| quote!(#outcome::Failed(#error));
-        let body = self.body(&quote!(#downcast::<Self>(#channel)), read, refuse, &self.settle(&context));
+        let body = self.body(&quote!(#downcast::<Self>(#channel)), read, refuse, &self.convert_result(&context));
         // The bound has the span of the argument, so that a type that is no extractor is reported there.
         let checks = self.arguments().into_iter().map(|(place, argument)| {
             let assert = private(place, "assert_extractor");
@@ -221,8 +221,8 @@ impl Row<'_> {
         let place = self.handler.output_place();
         let returned = local_at(place, "returned");
         let output = private(place, "InitOutput");
-        let settle = quote_spanned!(place=> #output::<Self>::into_channel(#returned));
-        let body = self.body(&TokenStream::new(), read, refuse, &settle);
+        let convert = quote_spanned!(place=> #output::<Self>::into_channel(#returned));
+        let body = self.body(&TokenStream::new(), read, refuse, &convert);
         quote! {
             #[doc(hidden)]
             fn #name(#context: #init_context) -> #future<'static, #result<#erased, #error>> {
@@ -237,7 +237,7 @@ impl Row<'_> {
         channel: &TokenStream,
         read: impl Fn(Span, &TokenStream) -> TokenStream,
         refuse: impl Fn(&Ident) -> TokenStream,
-        settle: &TokenStream,
+        convert: &TokenStream,
     ) -> TokenStream {
         let signature = &self.handler.signature;
         let (result, value, error) = (core("result::Result"), local("value"), local("error"));
@@ -263,7 +263,7 @@ impl Row<'_> {
             #(#extract)*
             let #returned = Self::#method(#channel #(#names),*)#wait;
             #fallible
-            #settle
+            #convert
         }};
         quote_spanned!(place=> #boxed(async move #body))
     }
@@ -289,7 +289,7 @@ impl Row<'_> {
         Some(quote_spanned!(place=> let #returned = #fallible(#returned);))
     }
 
-    fn settle(&self, context: &Ident) -> TokenStream {
+    fn convert_result(&self, context: &Ident) -> TokenStream {
         let place = self.handler.output_place();
         let by_trait = |name| {
             let returned = local_at(place, "returned");
@@ -303,12 +303,12 @@ impl Row<'_> {
             _ => {
                 let place = self.result().map_or(place, |(value, _)| value.span());
                 let (kind, returned) = (p("returned"), local_at(place, "returned"));
-                let settle =
+                let convert =
                     quote_spanned!(place=> (&&&&#kind::Wrap::of(&#returned)).kind().into_outcome(#returned, #context));
                 quote! {
                     #[allow(unused_imports)]
                     use #kind::{ViaNothing as _, ViaResult as _, ViaUnit as _, ViaUnitResult as _, ViaValue as _};
-                    #settle
+                    #convert
                 }
             }
         }

@@ -9,7 +9,7 @@ use syn::{
 };
 
 use super::{
-    attributes::{TakenOn, cfgs, take_ons},
+    attributes::{TakenOn, cfgs, take_on_attributes},
     model::{Block, Driver, Handler},
 };
 use crate::{
@@ -41,7 +41,7 @@ struct Arguments {
     private: bool,
 }
 
-const WHAT_THERE_IS: &str = "`#[channel]` takes a path in quotes, and `private`";
+const CHANNEL_OPTIONS: &str = "`#[channel]` takes a path in quotes, and `private`";
 
 impl Arguments {
     fn read(&mut self, input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<()> {
@@ -82,7 +82,7 @@ impl Arguments {
 
     fn take_word(&mut self, word: &Ident, value: Option<Lit>, errors: &mut Errors) {
         match (word.to_string().as_str(), value) {
-            ("private", None) if self.private => errors.twice(word),
+            ("private", None) if self.private => errors.duplicate(word),
             ("private", None) => self.private = true,
             ("private", Some(_)) => errors.at(word, "`private` takes no value"),
             ("path", Some(Lit::Str(path))) => {
@@ -91,9 +91,9 @@ impl Arguments {
                 self.path = Some(path);
             }
             (text, None) if nearest(text, &["private"]).is_none() => {
-                errors.unknown(word, &[], &format!("{WHAT_THERE_IS}; if it is the path, write `\"/{text}\"`"));
+                errors.unknown(word, &[], &format!("{CHANNEL_OPTIONS}; if it is the path, write `\"/{text}\"`"));
             }
-            _ => errors.unknown(word, &["private"], WHAT_THERE_IS),
+            _ => errors.unknown(word, &["private"], CHANNEL_OPTIONS),
         }
     }
 }
@@ -158,7 +158,7 @@ pub(super) fn block(arguments: &TokenStream, item: &mut ItemImpl, errors: &mut E
 
 /// `impl Custom<'_>` and `impl Custom<u8>`, which only a generic channel could have.
 fn refuse_arguments(channel: &Type, errors: &mut Errors) {
-    let Type::Path(path) = super::check::bare(channel) else { return };
+    let Type::Path(path) = super::check::strip_groups(channel) else { return };
     let Some(PathArguments::AngleBracketed(list)) = path.path.segments.last().map(|last| &last.arguments) else {
         return;
     };
@@ -171,7 +171,7 @@ fn refuse_arguments(channel: &Type, errors: &mut Errors) {
 }
 
 fn driver_name(channel: &Type) -> String {
-    match super::check::bare(channel) {
+    match super::check::strip_groups(channel) {
         Type::Path(path) => {
             path.path.segments.last().map(|last| syn::ext::IdentExt::unraw(&last.ident).to_string()).unwrap_or_default()
         }
@@ -188,7 +188,7 @@ fn handlers(item: &mut ImplItem, errors: &mut Errors) -> Vec<Handler> {
         ImplItem::Macro(item) => &mut item.attrs,
         _ => return Vec::new(),
     };
-    let ons = take_ons(attributes);
+    let ons = take_on_attributes(attributes);
     let ImplItem::Fn(method) = item else {
         for TakenOn { attribute, .. } in &ons {
             errors.at(attribute, "`#[on]` stands above a method");

@@ -43,13 +43,13 @@ impl Bus {
     }
 
     /// Whether there may be other nodes.
-    pub(crate) fn has_others(&self) -> bool {
+    pub(crate) fn has_backplane(&self) -> bool {
         self.link.is_some()
     }
 
     /// Sends a message to all other nodes, if there may be any.
-    pub(crate) async fn tell(&self, message: Message) -> Result<(), BackplaneError> {
-        if !self.has_others() {
+    pub(crate) async fn publish(&self, message: Message) -> Result<(), BackplaneError> {
+        if !self.has_backplane() {
             return Ok(());
         }
         let envelope = Envelope { from: self.node, message };

@@ -43,14 +43,14 @@ pub(crate) use link::{Link, connect};
 /// socketioxide's socket, on our adapter.
 pub(crate) type RawSocket = socketioxide::socket::Socket<Backplane>;
 
-/// One namespace's way to its sockets.
+/// One namespace's adapter to its sockets.
 pub(crate) struct Backplane {
-    way: Way,
+    adapter: AdapterKind,
     directory: Arc<Directory>,
 }
 
 /// How far it reaches.
-enum Way {
+enum AdapterKind {
     /// This process alone.
     Local(CoreLocalAdapter<SocketEmitter>),
     #[cfg(feature = "redis")]
@@ -60,14 +60,14 @@ enum Way {
 }
 
 /// Does something with the adapter to other nodes, if there is one.
-macro_rules! remote {
+macro_rules! with_remote {
     ($self:expr, $adapter:ident => $act:expr, else $local:ident => $otherwise:expr) => {
-        match &$self.way {
-            Way::Local($local) => $otherwise,
+        match &$self.adapter {
+            AdapterKind::Local($local) => $otherwise,
             #[cfg(feature = "redis")]
-            Way::Redis($adapter) => $act,
+            AdapterKind::Redis($adapter) => $act,
             #[cfg(feature = "postgres")]
-            Way::Postgres($adapter) => $act,
+            AdapterKind::Postgres($adapter) => $act,
         }
     };
 }
@@ -98,7 +98,7 @@ impl BackplaneState {
         self.directory.clone()
     }
 
-    /// The way of messages between nodes.
+    /// The adapter of messages between nodes.
     pub(crate) fn bus(&self) -> Bus {
         Bus::new(self.link.clone())
     }
@@ -130,18 +130,18 @@ impl From<BackplaneError> for AdapterError {
 
 /// Counts and logs what other nodes did not receive.
 #[allow(dead_code, reason = "a process that is alone loses nothing")]
-fn lost(reason: &dyn std::fmt::Display) {
+fn record_lost(reason: &dyn std::fmt::Display) {
     metric::backplane_lost(1);
     undelivered(Cause::Lost, &format!("other nodes miss an emit: {reason}"));
 }
 
-/// The acknowledgements of a broadcast, whichever way they come.
+/// The acknowledgements of a broadcast, whichever adapter they come.
 pub(crate) type Answers = Pin<Box<dyn FusedStream<Item = (Sid, std::result::Result<Value, AckError>)> + Send>>;
 
 impl Backplane {
     /// Takes sockets of other nodes off the channel; this node's have left.
     pub(crate) async fn disconnect_others(&self, options: BroadcastOptions) -> std::result::Result<(), BackplaneError> {
-        remote!(self, adapter => {
+        with_remote!(self, adapter => {
             adapter.disconnect_socket(options).await.map_err(|error| BackplaneError::new(error.to_string()))
         }, else _local => {
             let _ = options;
@@ -159,20 +159,20 @@ impl CoreAdapter<SocketEmitter> for Backplane {
     type InitRes = Initializing;
 
     fn new(state: &Self::State, local: CoreLocalAdapter<SocketEmitter>) -> Self {
-        let way = match &state.link {
-            Link::None => Way::Local(local),
+        let adapter = match &state.link {
+            Link::None => AdapterKind::Local(local),
             #[cfg(feature = "redis")]
-            Link::Redis(redis) => Way::Redis(Arc::new(redis::adapter(redis, local))),
+            Link::Redis(redis) => AdapterKind::Redis(Arc::new(redis::adapter(redis, local))),
             #[cfg(feature = "postgres")]
-            Link::Postgres(postgres) => Way::Postgres(Arc::new(postgres::adapter(postgres, local))),
+            Link::Postgres(postgres) => AdapterKind::Postgres(Arc::new(postgres::adapter(postgres, local))),
         };
-        Self { way, directory: state.directory.clone() }
+        Self { adapter, directory: state.directory.clone() }
     }
 
     fn init(self: Arc<Self>, on_success: impl FnOnce() + Send + 'static) -> Self::InitRes {
         let path = self.get_local().path().to_string();
         self.directory.by_path.lock().insert(path, Arc::downgrade(&self));
-        remote!(self, adapter => {
+        with_remote!(self, adapter => {
             let ready = adapter.clone().init(on_success);
             Initializing::of(async move { ready.await.map_err(BackplaneError::new) })
         }, else _local => {
@@ -182,23 +182,23 @@ impl CoreAdapter<SocketEmitter> for Backplane {
     }
 
     async fn close(&self) -> std::result::Result<(), Self::Error> {
-        remote!(self, adapter => {
+        with_remote!(self, adapter => {
             adapter.close().await.map_err(BackplaneError::new)
         }, else _local => Ok(()))
     }
 
     async fn server_count(&self) -> std::result::Result<u16, Self::Error> {
-        remote!(self, adapter => {
+        with_remote!(self, adapter => {
             adapter.server_count().await.map_err(BackplaneError::new)
         }, else _local => Ok(1))
     }
 
     async fn broadcast(&self, packet: Packet, opts: BroadcastOptions) -> std::result::Result<(), BroadcastError> {
-        remote!(self, adapter => {
+        with_remote!(self, adapter => {
             match adapter.broadcast(packet.clone(), opts.clone()).await {
-                // What failed is the way to the others; this node's own clients are served all the same.
+                // What failed is the adapter to the others; this node's own clients are served all the same.
                 Err(BroadcastError::Adapter(error)) => {
-                    lost(&error);
+                    record_lost(&error);
                     adapter.get_local().broadcast(packet, opts).map_err(BroadcastError::from)
                 }
                 done => done,
@@ -212,11 +212,11 @@ impl CoreAdapter<SocketEmitter> for Backplane {
         opts: BroadcastOptions,
         timeout: Option<Duration>,
     ) -> std::result::Result<Self::AckStream, Self::Error> {
-        remote!(self, adapter => {
+        with_remote!(self, adapter => {
             match adapter.broadcast_with_ack(packet.clone(), opts.clone(), timeout).await {
                 Ok(answers) => Ok(Box::pin(answers)),
                 Err(error) => {
-                    lost(&error);
+                    record_lost(&error);
                     Ok(Box::pin(adapter.get_local().broadcast_with_ack(packet, opts, timeout).0))
                 }
             }
@@ -225,7 +225,7 @@ impl CoreAdapter<SocketEmitter> for Backplane {
 
     async fn add_sockets(&self, opts: BroadcastOptions, rooms: impl RoomParam) -> std::result::Result<(), Self::Error> {
         let rooms: Vec<Room> = rooms.into_room_iter().collect();
-        remote!(self, adapter => {
+        with_remote!(self, adapter => {
             let done = adapter.add_sockets(opts.clone(), rooms.clone()).await;
             done.map_err(|error| {
                 adapter.get_local().add_sockets(opts, rooms);
@@ -239,7 +239,7 @@ impl CoreAdapter<SocketEmitter> for Backplane {
 
     async fn del_sockets(&self, opts: BroadcastOptions, rooms: impl RoomParam) -> std::result::Result<(), Self::Error> {
         let rooms: Vec<Room> = rooms.into_room_iter().collect();
-        remote!(self, adapter => {
+        with_remote!(self, adapter => {
             let done = adapter.del_sockets(opts.clone(), rooms.clone()).await;
             done.map_err(|error| {
                 adapter.get_local().del_sockets(opts, rooms);
@@ -252,24 +252,24 @@ impl CoreAdapter<SocketEmitter> for Backplane {
     }
 
     async fn disconnect_socket(&self, opts: BroadcastOptions) -> std::result::Result<(), BroadcastError> {
-        remote!(self, adapter => adapter.disconnect_socket(opts).await, else local => {
+        with_remote!(self, adapter => adapter.disconnect_socket(opts).await, else local => {
             local.disconnect_socket(opts).map_err(BroadcastError::Socket)
         })
     }
 
     async fn rooms(&self, opts: BroadcastOptions) -> std::result::Result<Vec<Room>, Self::Error> {
-        remote!(self, adapter => {
+        with_remote!(self, adapter => {
             adapter.rooms(opts).await.map_err(BackplaneError::new)
         }, else local => Ok(local.rooms(opts).into_iter().collect()))
     }
 
     async fn fetch_sockets(&self, opts: BroadcastOptions) -> std::result::Result<Vec<RemoteSocketData>, Self::Error> {
-        remote!(self, adapter => {
+        with_remote!(self, adapter => {
             adapter.fetch_sockets(opts).await.map_err(BackplaneError::new)
         }, else local => Ok(local.fetch_sockets(opts)))
     }
 
     fn get_local(&self) -> &CoreLocalAdapter<SocketEmitter> {
-        remote!(self, adapter => adapter.get_local(), else local => local)
+        with_remote!(self, adapter => adapter.get_local(), else local => local)
     }
 }

@@ -18,27 +18,27 @@ use socketioxide_postgres::{CustomPostgresAdapter, PostgresAdapterConfig, Postgr
 use sqlx::{PgPool, postgres::PgPoolOptions};
 use tokio::sync::mpsc;
 
-use super::{BackplaneError, link::CONNECT, lost};
+use super::{BackplaneError, link::CONNECT, record_lost};
 use crate::telemetry::metric;
 
 mod listener;
 
-use listener::{Listener, Note};
+use listener::{Listener, PgNotification};
 
 /// What ours begin with; whatever else is notified on our channels is dropped.
 const MAGIC: &str = "carolina1:";
 /// Connections to the server, of which one listens.
-const CONNECTIONS: u32 = 8;
+const POOL_SIZE: u32 = 8;
 /// Notifications that may wait to be sent.
-const QUEUE: usize = 16_384;
+const QUEUE_CAPACITY: usize = 16_384;
 /// PostgreSQL's names have 63 bytes at most, and `_backplane` follows.
-const LONGEST_PREFIX: usize = 48;
+const MAX_PREFIX: usize = 48;
 /// How long a statement may take.
-const COMMAND: Duration = Duration::from_secs(2);
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a lost connection is left alone before it is tried again.
-const RETRY: Duration = Duration::from_millis(300);
+const RETRY_DELAY: Duration = Duration::from_millis(300);
 /// The longest text that PostgreSQL notifies of is 8000 bytes; longer ones go by a table.
-const LONGEST: usize = 7_500;
+const MAX_NOTIFICATION: usize = 7_500;
 
 /// A namespace's adapter.
 pub(super) type Adapter = CustomPostgresAdapter<Emitter, Postgres>;
@@ -47,10 +47,10 @@ pub(super) fn adapter(postgres: &Postgres, local: CoreLocalAdapter<Emitter>) -> 
     let config = PostgresAdapterConfig::new()
         .with_prefix(postgres.prefix.to_string())
         .with_table_name(postgres.table.to_string())
-        .with_payload_threshold(LONGEST - 500)
+        .with_payload_threshold(MAX_NOTIFICATION - 500)
         .with_hb_interval(Duration::from_secs(2))
         .with_hb_timeout(Duration::from_secs(7))
-        .with_request_timeout(COMMAND);
+        .with_request_timeout(COMMAND_TIMEOUT);
     CustomPostgresAdapter::new(&PostgresAdapterCtr::new_with_driver(postgres.clone(), config), local)
 }
 
@@ -67,16 +67,16 @@ pub(crate) struct Postgres {
 
 impl Postgres {
     pub(super) async fn connect(url: &str, prefix: &str) -> Result<Self, String> {
-        if prefix.len() > LONGEST_PREFIX
+        if prefix.len() > MAX_PREFIX
             || !prefix.bytes().all(|byte| matches!(byte, b'-' | b'_') || byte.is_ascii_alphanumeric())
         {
             return Err(format!(
-                "the prefix `{prefix}` names a table and channels there: at most {LONGEST_PREFIX} letters, digits, `-` and `_`, please"
+                "the prefix `{prefix}` names a table and channels there: at most {MAX_PREFIX} letters, digits, `-` and `_`, please"
             ));
         }
-        let options = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(CONNECT);
+        let options = PgPoolOptions::new().max_connections(POOL_SIZE).acquire_timeout(CONNECT);
         let pool = options.connect(url).await.map_err(|error| error.to_string())?;
-        let (queue, queued) = mpsc::channel(QUEUE);
+        let (queue, queued) = mpsc::channel(QUEUE_CAPACITY);
         let up = Arc::new(AtomicBool::new(true));
         tokio::spawn(send(pool.clone(), queued, up.clone()));
         let listener = Listener::connect(&pool).await.map_err(|error| error.to_string())?;
@@ -92,12 +92,12 @@ impl Postgres {
     pub(super) async fn publish_control(&self, text: String) -> Result<(), BackplaneError> {
         let failed = |error: PostgresError| BackplaneError::new(error);
         let text = match text.len() {
-            0..LONGEST => format!("t{text}"),
+            0..MAX_NOTIFICATION => format!("t{text}"),
             _ => format!("r{}", self.push_attachment(&self.table, text.as_bytes()).await.map_err(failed)?),
         };
-        self.check_up().map_err(failed)?;
+        self.ensure_available().map_err(failed)?;
         let notify = sqlx::query("SELECT pg_notify($1, $2)").bind(self.control()).bind(format!("{MAGIC}{text}"));
-        within(notify.execute(&self.pool)).await.map(|_| ()).map_err(failed)
+        with_timeout(notify.execute(&self.pool)).await.map(|_| ()).map_err(failed)
     }
 
     pub(super) async fn listen_control(&self) -> Result<BoxStream<'static, String>, BackplaneError> {
@@ -112,7 +112,7 @@ impl Postgres {
                     ("t", text) => Some(text.to_owned()),
                     ("r", id) => {
                         let row = this.get_attachment(&this.table, id.parse().ok()?).await;
-                        String::from_utf8(row.inspect_err(|error| lost(error)).ok()?).ok()
+                        String::from_utf8(row.inspect_err(|error| record_lost(error)).ok()?).ok()
                     }
                     _ => None,
                 }
@@ -121,7 +121,7 @@ impl Postgres {
         Ok(texts.boxed())
     }
 
-    fn check_up(&self) -> Result<(), PostgresError> {
+    fn ensure_available(&self) -> Result<(), PostgresError> {
         match self.up.load(Ordering::Acquire) {
             true => Ok(()),
             false => Err(PostgresError("PostgreSQL is away".to_owned())),
@@ -131,14 +131,14 @@ impl Postgres {
 
 /// Sends what is queued, in order. While the server is away nothing is kept.
 async fn send(pool: PgPool, mut queued: mpsc::Receiver<(String, String)>, up: Arc<AtomicBool>) {
-    let mut probe = tokio::time::interval(RETRY);
+    let mut probe = tokio::time::interval(RETRY_DELAY);
     probe.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             next = queued.recv() => {
                 let Some((channel, text)) = next else { return };
                 if !up.load(Ordering::Acquire) {
-                    lost(&"PostgreSQL is away");
+                    record_lost(&"PostgreSQL is away");
                     continue;
                 }
                 // What has come meanwhile goes along, in one statement.
@@ -152,21 +152,21 @@ async fn send(pool: PgPool, mut queued: mpsc::Receiver<(String, String)>, up: Ar
                     .bind(channels)
                     .bind(texts)
                     .execute(&pool);
-                let sent = tokio::time::timeout(COMMAND, statement).await;
+                let sent = tokio::time::timeout(COMMAND_TIMEOUT, statement).await;
                 if !matches!(sent, Ok(Ok(_))) {
-                    (0..count).for_each(|_| lost(&"PostgreSQL is away"));
-                    set(&up, false);
+                    (0..count).for_each(|_| record_lost(&"PostgreSQL is away"));
+                    set_available(&up, false);
                 }
             }
             _ = probe.tick(), if !up.load(Ordering::Acquire) => {
-                let alive = tokio::time::timeout(COMMAND, sqlx::query("SELECT 1").execute(&pool)).await;
-                set(&up, matches!(alive, Ok(Ok(_))));
+                let alive = tokio::time::timeout(COMMAND_TIMEOUT, sqlx::query("SELECT 1").execute(&pool)).await;
+                set_available(&up, matches!(alive, Ok(Ok(_))));
             }
         }
     }
 }
 
-fn set(up: &AtomicBool, is: bool) {
+fn set_available(up: &AtomicBool, is: bool) {
     if up.swap(is, Ordering::AcqRel) == is {
         return;
     }
@@ -196,17 +196,17 @@ impl From<sqlx::Error> for PostgresError {
 }
 
 /// Waits for a statement, for as long as one may take.
-async fn within<T>(statement: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, PostgresError> {
-    match tokio::time::timeout(COMMAND, statement).await {
+async fn with_timeout<T>(statement: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, PostgresError> {
+    match tokio::time::timeout(COMMAND_TIMEOUT, statement).await {
         Ok(done) => Ok(done?),
-        Err(_) => Err(PostgresError(format!("no answer within {COMMAND:?}"))),
+        Err(_) => Err(PostgresError(format!("no answer with_timeout {COMMAND_TIMEOUT:?}"))),
     }
 }
 
 impl Driver for Postgres {
     type Error = PostgresError;
-    type Notification = Note;
-    type NotificationStream = BoxStream<'static, Note>;
+    type Notification = PgNotification;
+    type NotificationStream = BoxStream<'static, PgNotification>;
 
     async fn init(&self, table: &str) -> Result<(), PostgresError> {
         let mut transaction = self.pool.begin().await?;
@@ -220,7 +220,7 @@ impl Driver for Postgres {
     }
 
     async fn listen(&self, channels: &[&str]) -> Result<Self::NotificationStream, PostgresError> {
-        let (to, mut from) = mpsc::channel(QUEUE);
+        let (to, mut from) = mpsc::channel(QUEUE_CAPACITY);
         self.listener.listen(channels, to).await?;
         Ok(futures_util::stream::poll_fn(move |context| from.poll_recv(context)).boxed())
     }
@@ -232,19 +232,19 @@ impl Driver for Postgres {
     }
 
     async fn push_attachment(&self, table: &str, attachment: &[u8]) -> Result<i64, PostgresError> {
-        self.check_up()?;
+        self.ensure_available()?;
         let statement = format!("INSERT INTO \"{table}\" (payload) VALUES ($1) RETURNING id");
-        within(sqlx::query_scalar(&statement).bind(attachment).fetch_one(&self.pool)).await
+        with_timeout(sqlx::query_scalar(&statement).bind(attachment).fetch_one(&self.pool)).await
     }
 
     async fn get_attachment(&self, table: &str, id: i64) -> Result<Vec<u8>, PostgresError> {
         let statement = format!("SELECT payload FROM \"{table}\" WHERE id = $1");
-        within(sqlx::query_scalar(&statement).bind(id).fetch_one(&self.pool)).await
+        with_timeout(sqlx::query_scalar(&statement).bind(id).fetch_one(&self.pool)).await
     }
 
     async fn cleanup_attachments(&self, table: &str, interval: Duration) -> Result<(), PostgresError> {
         let statement = format!("DELETE FROM \"{table}\" WHERE created_at < now() - $1 * interval '1 second'");
-        within(sqlx::query(&statement).bind(interval.as_secs_f64()).execute(&self.pool)).await?;
+        with_timeout(sqlx::query(&statement).bind(interval.as_secs_f64()).execute(&self.pool)).await?;
         Ok(())
     }
 

@@ -22,7 +22,7 @@ use socketioxide_redis::{
 };
 use tokio::sync::mpsc;
 
-use super::{BackplaneError, link::CONNECT, lost};
+use super::{BackplaneError, link::CONNECT, record_lost};
 use crate::telemetry::{Cause, metric, refused, undelivered};
 
 /// What ours begin with; whatever else is published on our channels is dropped.
@@ -111,7 +111,7 @@ async fn publish(client: Client, mut queued: mpsc::Receiver<ChanItem>) {
         tokio::select! {
             next = queued.recv(), if in_flight.len() < IN_FLIGHT => match next {
                 None => return,
-                Some(_) if !client.is_connected() => lost(&"Redis is away"),
+                Some(_) if !client.is_connected() => record_lost(&"Redis is away"),
                 Some((channel, data)) => {
                     let client = client.clone();
                     in_flight.push_back(async move { client.publish::<i64, _, _>(channel, data.as_slice()).await });
@@ -119,7 +119,7 @@ async fn publish(client: Client, mut queued: mpsc::Receiver<ChanItem>) {
             },
             Some(published) = in_flight.next() => {
                 if let Err(error) = published {
-                    lost(&error);
+                    record_lost(&error);
                 }
             }
         }
@@ -165,7 +165,7 @@ async fn dispatch(mut messages: tokio::sync::broadcast::Receiver<fred::types::Me
         if let Some(handler) = handler
             && handler.try_send((channel, bytes.to_vec())).is_err()
         {
-            lost(&"messages of other nodes came too fast");
+            record_lost(&"messages of other nodes came too fast");
         }
     }
 }

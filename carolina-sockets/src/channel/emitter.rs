@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::Rooms;
 use crate::{
     backplane::{Bus, Message, connect},
-    engine::write_event,
+    engine::encode_event,
     error::{Error, Result},
     identity::{UserKey, session_room, user_room},
 };
@@ -58,7 +58,7 @@ impl Emitter {
     /// [`Error::Backplane`] when the nodes could not be told.
     pub async fn disconnect_user(&self, user: impl UserKey) -> Result {
         let user = user.user_key().into_owned();
-        self.tell(Message::DisconnectUser { user }).await
+        self.publish(Message::DisconnectUser { user }).await
     }
 
     /// Has every node read a session anew.
@@ -67,11 +67,11 @@ impl Emitter {
     ///
     /// [`Error::Backplane`] when the nodes could not be told.
     pub async fn refresh_session(&self, id: impl Into<String>) -> Result {
-        self.tell(Message::Session { id: id.into(), moved_to: None }).await
+        self.publish(Message::Session { id: id.into(), moved_to: None }).await
     }
 
-    async fn tell(&self, message: Message) -> Result {
-        self.bus.tell(message).await.map_err(Error::backplane)
+    async fn publish(&self, message: Message) -> Result {
+        self.bus.publish(message).await.map_err(Error::backplane)
     }
 }
 
@@ -113,13 +113,13 @@ impl EmitterChannel {
     ///
     /// [`Error::Serialize`] when `data` does not serialize, [`Error::Backplane`] when the nodes could not be told.
     pub async fn emit(&self, event: &str, data: impl Serialize) -> Result {
-        let (payload, attachments) = write_event(event, &data)?;
+        let (payload, attachments) = encode_event(event, &data)?;
         if self.nobody {
             return Ok(());
         }
         let (path, to, except) = (self.path.clone(), self.to.clone(), self.except.clone());
         let message = Message::Emit { path, to, except, payload, attachments };
-        self.bus.tell(message).await.map_err(Error::backplane)
+        self.bus.publish(message).await.map_err(Error::backplane)
     }
 
     /// Sends an event to every socket of a user.

@@ -9,7 +9,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     core::{ChannelCore, end},
-    engine::{Audience, DisconnectReason, EngineNamespace, SocketId},
+    engine::{DisconnectReason, EngineNamespace, Recipients, SocketId},
     error::Result,
     identity::{UserKey, mask_room, session_room, user_of_room, user_room},
     telemetry::{Cause, metric, undelivered},
@@ -49,7 +49,7 @@ impl ChannelHandle {
     }
 
     fn everyone(&self) -> Broadcast {
-        Broadcast { channel: self.clone(), audience: Audience::everybody() }
+        Broadcast { channel: self.clone(), recipients: Recipients::all() }
     }
 
     /// Sends an event to everybody on the channel.
@@ -158,29 +158,29 @@ impl fmt::Debug for ChannelHandle {
 #[must_use = "a choice of clients does nothing until something is emitted to it"]
 pub struct Broadcast {
     channel: ChannelHandle,
-    audience: Audience,
+    recipients: Recipients,
 }
 
 impl Broadcast {
     pub(crate) fn from_socket(channel: ChannelHandle, but: SocketId) -> Self {
-        Self { channel, audience: Audience::everybody_but(but) }
+        Self { channel, recipients: Recipients::all_except(but) }
     }
 
     /// Adds those in one of these rooms. No room at all is nobody, not everybody.
     pub fn to(mut self, rooms: impl Rooms) -> Self {
-        self.audience.add_rooms(rooms.into_rooms());
+        self.recipients.add_rooms(rooms.into_rooms());
         self
     }
 
     /// Leaves out those in one of these rooms.
     pub fn except(mut self, rooms: impl Rooms) -> Self {
-        self.audience.leave_out(rooms.into_rooms());
+        self.recipients.exclude_rooms(rooms.into_rooms());
         self
     }
 
     /// Only those connected to this node.
     pub fn local(mut self) -> Self {
-        self.audience.only_local();
+        self.recipients.local_only();
         self
     }
 
@@ -196,7 +196,7 @@ impl Broadcast {
     /// [`Error::Serialize`](crate::Error::Serialize) when `data` does not serialize, [`Error::Backplane`](crate::Error::Backplane) when other nodes could not be told,
     /// [`Error::Closed`](crate::Error::Closed) when the service is gone.
     pub async fn emit(&self, event: &str, data: impl Serialize) -> Result<Delivery> {
-        let missed = self.namespace()?.emit(event, &data, &self.audience).await?;
+        let missed = self.namespace()?.emit(event, &data, &self.recipients).await?;
         Ok(count_missed(self.channel.path(), event, missed))
     }
 
@@ -211,12 +211,12 @@ impl Broadcast {
         event: &str,
         data: impl Serialize,
     ) -> Result<Vec<Result<T>>> {
-        self.namespace()?.emit_with_ack(event, &data, &self.audience).await
+        self.namespace()?.emit_with_ack(event, &data, &self.recipients).await
     }
 
     /// The rooms they are in, on every node.
     async fn rooms(&self) -> Result<Vec<String>> {
-        self.namespace()?.rooms(&self.audience).await
+        self.namespace()?.rooms(&self.recipients).await
     }
 
     /// Puts them into one more room or several.
@@ -225,7 +225,7 @@ impl Broadcast {
     ///
     /// [`Error::Backplane`](crate::Error::Backplane) when other nodes could not be told.
     pub async fn join(&self, rooms: impl Rooms) -> Result {
-        self.namespace()?.join(&self.audience, rooms.into_rooms()).await
+        self.namespace()?.join(&self.recipients, rooms.into_rooms()).await
     }
 
     /// Takes them out of one room or several.
@@ -234,7 +234,7 @@ impl Broadcast {
     ///
     /// [`Error::Backplane`](crate::Error::Backplane) when other nodes could not be told.
     pub async fn leave(&self, rooms: impl Rooms) -> Result {
-        self.namespace()?.leave(&self.audience, rooms.into_rooms()).await
+        self.namespace()?.leave(&self.recipients, rooms.into_rooms()).await
     }
 
     /// Takes them off the channel.
@@ -245,21 +245,21 @@ impl Broadcast {
     pub async fn disconnect(&self) -> Result {
         let namespace = self.namespace()?;
         // Not by socketioxide's own way, by which those whose buffers have no room for the packet would stay.
-        for id in namespace.local_sockets(&self.audience) {
+        for id in namespace.local_sockets(&self.recipients) {
             if let Some((socket, raw)) =
                 self.channel.core.socket(id).and_then(|socket| Some((socket.clone(), socket.raw()?)))
             {
                 end(&socket, &raw, DisconnectReason::ServerDisconnect);
             }
         }
-        namespace.disconnect_others(&self.audience).await
+        namespace.disconnect_others(&self.recipients).await
     }
 }
 
 impl fmt::Debug for Broadcast {
     /// Without the rooms of sessions, whose names are secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (to, except) = self.audience.rooms();
+        let (to, except) = self.recipients.rooms();
         f.debug_struct("Broadcast")
             .field("channel", &self.channel.path())
             .field("to", &to.map(mask_room).collect::<Vec<_>>())

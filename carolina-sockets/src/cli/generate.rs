@@ -1,6 +1,6 @@
 use std::path::{Path, PathBuf};
 
-use super::{mistake, name};
+use super::{name, usage_error};
 use crate::error::{Error, Result};
 
 /// Writes a channel with a test into the application at `root`, and returns where.
@@ -15,7 +15,7 @@ pub(super) fn channel(root: &Path, struct_name: &str, path: Option<&str>, privat
     };
     check_path(&path)?;
     if !root.join("Cargo.toml").exists() {
-        return Err(mistake(
+        return Err(usage_error(
             "this folder has no Cargo.toml; go to the application's folder, or make one with `carolina new`",
         ));
     }
@@ -46,11 +46,13 @@ fn touch(file: &Path) {
 
 fn check_path(path: &str) -> Result {
     if !path.starts_with('/') {
-        return Err(mistake(format!("`{path}` is no channel's path: it begins with `/`, as `/{path}`")));
+        return Err(usage_error(format!("`{path}` is no channel's path: it begins with `/`, as `/{path}`")));
     }
     match path.chars().find(|character| matches!(character, ',' | '?' | '#' | '"' | '\\') || character.is_whitespace())
     {
-        Some(bad) => Err(mistake(format!("`{path}` is no channel's path: it has no `{}` in it", bad.escape_debug()))),
+        Some(bad) => {
+            Err(usage_error(format!("`{path}` is no channel's path: it has no `{}` in it", bad.escape_debug())))
+        }
         None => Ok(()),
     }
 }
@@ -61,7 +63,7 @@ pub(super) fn write_new(file: &Path, text: &str) -> Result {
 
     let opened = std::fs::OpenOptions::new().write(true).create_new(true).open(file);
     let mut opened = opened.map_err(|error| match error.kind() {
-        std::io::ErrorKind::AlreadyExists => mistake(format!(
+        std::io::ErrorKind::AlreadyExists => usage_error(format!(
             "`{}` is there already, and is left as it is; choose another name or remove it",
             file.display()
         )),

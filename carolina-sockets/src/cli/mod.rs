@@ -21,13 +21,13 @@ use crate::{
 /// An application's command line; without a command, it serves.
 #[derive(Parser)]
 #[command(about = "Serves the application; or one of these:", version, disable_help_subcommand = true)]
-struct Inside {
+struct AppCli {
     #[command(subcommand)]
-    command: Option<InsideCommand>,
+    command: Option<AppCommand>,
 }
 
 #[derive(Subcommand)]
-enum InsideCommand {
+enum AppCommand {
     /// Writes code
     #[command(subcommand)]
     Generate(Generate),
@@ -44,13 +44,13 @@ enum InsideCommand {
 /// Makes live web applications.
 #[derive(Parser)]
 #[command(name = "carolina", about, version, disable_help_subcommand = true, arg_required_else_help = true)]
-struct Outside {
+struct ToolCli {
     #[command(subcommand)]
-    command: OutsideCommand,
+    command: ToolCommand,
 }
 
 #[derive(Subcommand)]
-enum OutsideCommand {
+enum ToolCommand {
     /// Makes an application: a page, a channel and a test
     New {
         /// The folder to make, which names the package
@@ -162,13 +162,13 @@ impl IntoFuture for Cli {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            match Inside::parse().command {
-                None | Some(InsideCommand::Serve) => match self.config {
+            match AppCli::parse().command {
+                None | Some(AppCommand::Serve) => match self.config {
                     Some(config) => self.serve.config(config).await,
                     None => self.serve.await,
                 },
-                Some(InsideCommand::Generate(generate)) => generate.run(),
-                Some(InsideCommand::Channels { json }) => {
+                Some(AppCommand::Generate(generate)) => generate.run(),
+                Some(AppCommand::Channels { json }) => {
                     let config = match self.config {
                         Some(config) => config,
                         None => Config::load()?,
@@ -183,11 +183,11 @@ impl IntoFuture for Cli {
 
 /// The program `carolina`.
 pub(crate) fn carolina() -> ExitCode {
-    let done = match Outside::parse().command {
-        OutsideCommand::New { folder, library } => new::application(&folder, library.as_deref()).map(|()| {
+    let done = match ToolCli::parse().command {
+        ToolCommand::New { folder, library } => new::application(&folder, library.as_deref()).map(|()| {
             println!("made {0}; start it with\n\n    cd {0}\n    cargo run\n", folder.display());
         }),
-        OutsideCommand::Generate(generate) => generate.run(),
+        ToolCommand::Generate(generate) => generate.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -199,6 +199,6 @@ pub(crate) fn carolina() -> ExitCode {
 }
 
 /// A mistake in what was asked for.
-fn mistake(message: impl fmt::Display) -> Error {
+fn usage_error(message: impl fmt::Display) -> Error {
     Error::Command(message.to_string())
 }

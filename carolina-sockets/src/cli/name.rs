@@ -1,6 +1,6 @@
 use crate::error::Result;
 
-use super::mistake;
+use super::usage_error;
 
 /// Words that Rust keeps for itself, so that no struct or package can have them.
 const KEYWORDS: [&str; 52] = [
@@ -66,23 +66,23 @@ pub(super) fn check_struct(name: &str) -> Result {
     if !begins || !characters.all(|character| character.is_ascii_alphanumeric() || character == '_') {
         let spelled = camel(name);
         let hint = if spelled.is_empty() { String::new() } else { format!("; did you mean `{spelled}`?") };
-        return Err(mistake(format!("`{name}` is no Rust identifier{hint}")));
+        return Err(usage_error(format!("`{name}` is no Rust identifier{hint}")));
     }
     if KEYWORDS.contains(&name) {
-        return Err(mistake(format!("`{name}` is a word that Rust keeps for itself")));
+        return Err(usage_error(format!("`{name}` is a word that Rust keeps for itself")));
     }
     if !name.starts_with(|first: char| first.is_ascii_uppercase()) || name.contains('_') {
-        return Err(mistake(format!("a struct's name is written in capitals, as `{}`", camel(name))));
+        return Err(usage_error(format!("a struct's name is written in capitals, as `{}`", camel(name))));
     }
     if TAKEN.contains(&name) {
         let other = name.strip_suffix("Channel").unwrap_or(name);
-        return Err(mistake(format!(
+        return Err(usage_error(format!(
             "`{name}` is what the library has by that name; choose another, as `My{other}Channel`"
         )));
     }
     let module = split(name, '_');
     if KEYWORDS.contains(&module.as_str()) {
-        return Err(mistake(format!(
+        return Err(usage_error(format!(
             "the module of `{name}` would be `{module}`, a word that Rust keeps for itself; choose another, as `{name}Channel`"
         )));
     }
@@ -94,11 +94,11 @@ pub(super) fn check_package(name: &str) -> Result {
     let sound = name.starts_with(|first: char| first.is_ascii_alphabetic())
         && name.chars().all(|character| character.is_ascii_alphanumeric() || matches!(character, '-' | '_'));
     if PACKAGES.contains(&name) {
-        return Err(mistake(format!("`{name}` is a package that the application uses; choose another name")));
+        return Err(usage_error(format!("`{name}` is a package that the application uses; choose another name")));
     }
     match sound && !KEYWORDS.contains(&name) {
         true => Ok(()),
-        false => Err(mistake(format!(
+        false => Err(usage_error(format!(
             "`{name}` cannot name a package: it is made of letters, digits, `-` and `_`, begins with a letter, and is no word of Rust"
         ))),
     }

@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use super::{generate, mistake, name};
+use super::{generate, name, usage_error};
 use crate::error::{Error, Result};
 
 /// Makes an application in a new folder.
@@ -12,7 +12,7 @@ pub(super) fn application(folder: &Path, library: Option<&Path>) -> Result {
         None => format!("version = \"{}\"", env!("CARGO_PKG_VERSION")),
     };
     if folder.exists() {
-        return Err(mistake(format!(
+        return Err(usage_error(format!(
             "`{}` is there already, and is left as it is; choose another name",
             folder.display()
         )));
@@ -48,7 +48,7 @@ fn library_folder(path: &Path) -> Result<String> {
             return Ok(folder.display().to_string());
         }
     }
-    Err(mistake(format!(
+    Err(usage_error(format!(
         "`{}` is not the folder of carolina-sockets: it has no Cargo.toml of that name",
         path.display()
     )))

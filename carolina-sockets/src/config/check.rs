@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use super::{Config, shown::without_password, source::Place};
+use super::{Config, redact::without_password, source::Place};
 
 /// What is wrong with the value of a key.
 pub(super) struct Fault {
@@ -13,9 +13,9 @@ pub(super) struct Fault {
 }
 
 /// Longer than any service runs; beyond it, dates and timers overflow.
-const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+const MAX_DURATION: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 /// More than any machine holds; beyond it, queues cannot be made.
-const MOST: usize = 100_000_000;
+const MAX_COUNT: usize = 100_000_000;
 
 /// Every fault there is.
 pub(super) fn faults(config: &Config) -> Vec<Fault> {
@@ -52,8 +52,8 @@ pub(super) fn faults(config: &Config) -> Vec<Fault> {
     check("backplane.prefix", ensure(named, || not(prefix, "made of letters, digits, `_` and `-`")));
 
     let limits = &config.limits;
-    check("limits.max_payload", ensure(limits.max_payload > 0, nothing_passes));
-    check("limits.events_per_second", ensure(limits.events_per_second > 0, nothing_passes));
+    check("limits.max_payload", ensure(limits.max_payload > 0, zero_limit));
+    check("limits.events_per_second", ensure(limits.events_per_second > 0, zero_limit));
     for (key, value, least) in [
         ("limits.max_attachments", limits.max_attachments, 0),
         ("limits.mailbox", limits.mailbox, 1),
@@ -61,8 +61,11 @@ pub(super) fn faults(config: &Config) -> Vec<Fault> {
         ("limits.connections", limits.connections, 1),
         ("limits.connections_per_address", limits.connections_per_address, 1),
     ] {
-        check(key, ensure(value >= least, nothing_passes));
-        check(key, ensure(value <= MOST, || format!("{value} is more than {MOST}, the largest that makes sense")));
+        check(key, ensure(value >= least, zero_limit));
+        check(
+            key,
+            ensure(value <= MAX_COUNT, || format!("{value} is more than {MAX_COUNT}, the largest that makes sense")),
+        );
     }
     for (key, value) in [
         ("session.ttl", session.ttl),
@@ -79,7 +82,10 @@ pub(super) fn faults(config: &Config) -> Vec<Fault> {
             key,
             ensure(!value.is_zero(), || "0 is no time to do anything; write a duration such as \"10s\"".to_owned()),
         );
-        check(key, ensure(value <= LONGEST, || "is longer than a hundred years; write at most \"36500d\"".to_owned()));
+        check(
+            key,
+            ensure(value <= MAX_DURATION, || "is longer than a hundred years; write at most \"36500d\"".to_owned()),
+        );
     }
     check("transport.path", request_path(&config.transport.path));
     let connects = !config.transport.transports.is_empty();
@@ -117,7 +123,7 @@ fn not(text: &str, expected: &str) -> String {
     format!("`{}` is not {expected}", without_password(text))
 }
 
-fn nothing_passes() -> String {
+fn zero_limit() -> String {
     "0 would let nothing through; write at least 1".to_owned()
 }
 

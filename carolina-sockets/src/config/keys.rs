@@ -51,7 +51,7 @@ pub(super) const CHANNEL_KEYS: [&str; 3] = ["driver", "private", "enabled"];
 
 /// What was probably meant by an unknown key of the file, as a half-sentence: a key that is known in another section,
 /// one that is spelled alike in this, one that is spelled alike in another.
-pub(super) fn meant(key: &str) -> String {
+pub(super) fn suggest(key: &str) -> String {
     let (section, name) = split(key);
     let near = did_you_mean(name, siblings(section));
     match (known_as(name), near.is_empty()) {
@@ -64,7 +64,7 @@ pub(super) fn meant(key: &str) -> String {
 }
 
 /// The same for a variable, by its whole name where the section is not the right one.
-pub(super) fn meant_variable(variable: &str, key: &str) -> String {
+pub(super) fn suggest_for_variable(variable: &str, key: &str) -> String {
     let (section, name) = split(key);
     let siblings = did_you_mean(name, siblings(section));
     if !siblings.is_empty() && (!section.is_empty() || SECTIONS.contains(&name)) {

@@ -3,7 +3,7 @@
 mod check;
 mod keys;
 mod read;
-mod shown;
+mod redact;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use source::{DEFAULT_FILE, Place, Source};
 
 pub(crate) use check::channel_path;
-pub(crate) use shown::without_password;
+pub(crate) use redact::without_password;
 
 /// All settings. Every one has a default, so that an application without a configuration runs.
 ///

@@ -8,7 +8,7 @@ use toml::{
 
 use super::{
     ChannelConfig, Config, check,
-    keys::{CHANNEL_KEYS, CHANNELS, KEYS, SECTIONS, meant, meant_variable, variable_of},
+    keys::{CHANNEL_KEYS, CHANNELS, KEYS, SECTIONS, suggest, suggest_for_variable, variable_of},
     source::{Place, Source},
     value::{Value, table},
 };
@@ -19,7 +19,7 @@ use crate::{
 
 /// Reads a configuration; or tells every mistake in it.
 pub(super) fn read(source: &Source) -> Result<Config> {
-    let mut reading = Reading { config: Config::default(), places: Vec::new(), problems: Vec::new() };
+    let mut reading = Reader { config: Config::default(), places: Vec::new(), problems: Vec::new() };
     if let Some((name, text)) = &source.file {
         File { name, text }.read(&mut reading);
     }
@@ -30,14 +30,14 @@ pub(super) fn read(source: &Source) -> Result<Config> {
 }
 
 /// The configuration as far as it is read.
-struct Reading {
+struct Reader {
     config: Config,
     /// Where each key was set, for messages about its value.
     places: Vec<(&'static str, Place)>,
     problems: Vec<(Place, String)>,
 }
 
-impl Reading {
+impl Reader {
     fn finish(mut self, unread: &[String]) -> Result<Config> {
         for fault in check::faults(&self.config) {
             let place = fault.place.or_else(|| {
@@ -91,13 +91,13 @@ impl Reading {
                 format!("is given as a whole: {channels}='{{ \"/other\" = {{ driver = \"MyCustomChannel\" }} }}'");
             return self.problem(place, CHANNELS, &problem);
         }
-        let problem = format!("unknown key{}", meant_variable(name, &key));
+        let problem = format!("unknown key{}", suggest_for_variable(name, &key));
         self.problem(place, &key, &problem);
     }
 
     fn set(&mut self, key: &str, value: &Value<'_>, place: Place) {
         let Some((key, set)) = KEYS.iter().find(|(known, _)| *known == key) else {
-            let problem = format!("unknown key{}", meant(key));
+            let problem = format!("unknown key{}", suggest(key));
             return self.problem(place, key, &problem);
         };
         match set(&mut self.config, value) {
@@ -143,7 +143,7 @@ impl File<'_> {
         Place::in_file(self.name, self.text, offset)
     }
 
-    fn read(self, reading: &mut Reading) {
+    fn read(self, reading: &mut Reader) {
         let (table, errors) = DeTable::parse_recoverable(self.text);
         let mut broken = None;
         for error in errors {
@@ -177,7 +177,7 @@ impl File<'_> {
         value: &Spanned<DeValue<'_>>,
         place: Place,
         sound: &dyn Fn(&Place) -> bool,
-        reading: &mut Reading,
+        reading: &mut Reader,
     ) {
         match value.get_ref() {
             DeValue::Table(entries) if section == CHANNELS || SECTIONS.contains(&section) => {

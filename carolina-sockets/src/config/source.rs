@@ -27,10 +27,10 @@ pub(super) struct Source {
 impl Source {
     /// The system's: a named file has to exist, the default one need not.
     pub(super) fn system() -> Self {
-        Self::gather(std::env::vars_os(), |path| std::fs::read_to_string(path))
+        Self::collect(std::env::vars_os(), |path| std::fs::read_to_string(path))
     }
 
-    fn gather(
+    fn collect(
         variables: impl IntoIterator<Item = (OsString, OsString)>,
         read: impl Fn(&Path) -> io::Result<String>,
     ) -> Self {
@@ -52,11 +52,11 @@ impl Source {
             }
         }
         source.variables.sort();
-        source.open(named.as_deref(), read);
+        source.read_file(named.as_deref(), read);
         source
     }
 
-    fn open(&mut self, named: Option<&OsStr>, read: impl Fn(&Path) -> io::Result<String>) {
+    fn read_file(&mut self, named: Option<&OsStr>, read: impl Fn(&Path) -> io::Result<String>) {
         let path = Path::new(named.unwrap_or(OsStr::new(DEFAULT_FILE)));
         match read(path) {
             Ok(text) => self.file = Some((path.display().to_string(), text)),
@@ -122,11 +122,11 @@ mod tests {
 
     #[test]
     fn the_default_file_may_be_missing_and_a_named_one_may_not() {
-        let source = Source::gather(variables(&[("CAROLINA_BIND", "a"), ("HOME", "b")]), absent);
+        let source = Source::collect(variables(&[("CAROLINA_BIND", "a"), ("HOME", "b")]), absent);
         assert!(source.file.is_none() && source.problems.is_empty(), "{source:?}");
         assert_eq!(source.variables, [("CAROLINA_BIND".to_owned(), "a".to_owned())]);
 
-        let source = Source::gather(variables(&[("CAROLINA_CONFIG", "my.toml")]), absent);
+        let source = Source::collect(variables(&[("CAROLINA_CONFIG", "my.toml")]), absent);
         assert_eq!(source.problems.len(), 1, "{source:?}");
         assert!(source.problems[0].starts_with("CAROLINA_CONFIG: cannot read `my.toml`"), "{source:?}");
         assert!(source.variables.is_empty(), "the file's name is no key");
@@ -134,16 +134,16 @@ mod tests {
 
     #[test]
     fn a_file_that_is_there_and_cannot_be_read_is_told() {
-        let source = Source::gather(variables(&[]), |_| Err(io::ErrorKind::PermissionDenied.into()));
+        let source = Source::collect(variables(&[]), |_| Err(io::ErrorKind::PermissionDenied.into()));
         assert!(source.problems[0].starts_with("cannot read `config/web_sockets.toml`"), "{source:?}");
     }
 
     #[test]
     fn the_named_file_is_read_in_place_of_the_default_one() {
         let read = |path: &Path| Ok(format!("# {}", path.display()));
-        let named = Source::gather(variables(&[("CAROLINA_CONFIG", "my.toml")]), read);
+        let named = Source::collect(variables(&[("CAROLINA_CONFIG", "my.toml")]), read);
         assert_eq!(named.file, Some(("my.toml".to_owned(), "# my.toml".to_owned())));
-        let default = Source::gather(variables(&[]), read);
+        let default = Source::collect(variables(&[]), read);
         assert_eq!(default.file.unwrap().0, DEFAULT_FILE);
     }
 
@@ -152,7 +152,7 @@ mod tests {
     fn a_value_that_is_no_text_is_told() {
         use std::os::unix::ffi::OsStringExt;
         let bad = (OsString::from("CAROLINA_BIND"), OsString::from_vec(vec![0xff]));
-        let source = Source::gather([bad], absent);
+        let source = Source::collect([bad], absent);
         assert_eq!(source.problems, ["CAROLINA_BIND: its value is no UTF-8 text"]);
     }
 }

@@ -20,7 +20,7 @@ pub(super) enum Value<'a> {
 type Read<T> = Result<T, String>;
 
 impl Value<'_> {
-    fn unfit<T>(&self, expected: &str) -> Read<T> {
+    fn mismatch<T>(&self, expected: &str) -> Read<T> {
         let found = match self {
             Self::Toml(value) => match value {
                 DeValue::String(text) => format!("`{text}`"),
@@ -39,7 +39,7 @@ impl Value<'_> {
             Self::Toml(DeValue::Boolean(value)) => Ok(*value),
             Self::Text("true" | "1") => Ok(true),
             Self::Text("false" | "0") => Ok(false),
-            _ => self.unfit("`true` or `false`"),
+            _ => self.mismatch("`true` or `false`"),
         }
     }
 
@@ -47,7 +47,7 @@ impl Value<'_> {
         match self {
             Self::Toml(DeValue::String(text)) => Ok(text.to_string()),
             Self::Text(text) => Ok((*text).to_owned()),
-            Self::Toml(_) => self.unfit("a string in quotes"),
+            Self::Toml(_) => self.mismatch("a string in quotes"),
         }
     }
 
@@ -55,19 +55,19 @@ impl Value<'_> {
         let number = match self {
             Self::Toml(DeValue::Integer(number)) => u64::from_str_radix(number.as_str(), number.radix()),
             Self::Text(text) => text.replace('_', "").parse(),
-            Self::Toml(_) => return self.unfit("a whole number such as 256"),
+            Self::Toml(_) => return self.mismatch("a whole number such as 256"),
         };
         match number.map_err(|error| *error.kind()) {
-            Ok(number) => T::try_from(number).or_else(|_| self.unfit("a number that small: it is too large")),
-            Err(std::num::IntErrorKind::PosOverflow) => self.unfit("a number that small: it is too large"),
-            Err(_) => self.unfit("a whole number such as 256"),
+            Ok(number) => T::try_from(number).or_else(|_| self.mismatch("a number that small: it is too large")),
+            Err(std::num::IntErrorKind::PosOverflow) => self.mismatch("a number that small: it is too large"),
+            Err(_) => self.mismatch("a whole number such as 256"),
         }
     }
 
     pub(super) fn duration(&self) -> Read<Duration> {
         let expected = "a duration such as \"10s\", \"500ms\" or \"7d\"";
-        let Ok(text) = self.text() else { return self.unfit(expected) };
-        humantime::parse_duration(&text).or_else(|_| self.unfit(expected))
+        let Ok(text) = self.text() else { return self.mismatch(expected) };
+        humantime::parse_duration(&text).or_else(|_| self.mismatch(expected))
     }
 
     /// A number of bytes, with or without a unit.
@@ -76,9 +76,9 @@ impl Value<'_> {
         match (self.number(), self.text()) {
             (Ok(number), _) => Ok(number),
             (Err(_), Ok(text)) => {
-                text.parse().map(|size: bytesize::ByteSize| size.as_u64()).or_else(|_| self.unfit(expected))
+                text.parse().map(|size: bytesize::ByteSize| size.as_u64()).or_else(|_| self.mismatch(expected))
             }
-            (Err(_), Err(_)) => self.unfit(expected),
+            (Err(_), Err(_)) => self.mismatch(expected),
         }
     }
 

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 
 use super::SocketState;
 use crate::{
-    engine::{DisconnectReason, EngineSocket, EventPayload, NoArguments, SendError, SocketId, Written},
+    engine::{DisconnectReason, EncodedPayload, EngineSocket, EventPayload, NoArguments, SendError, SocketId},
     error::{EventError, Result, code},
     telemetry::metric,
 };
@@ -24,7 +24,7 @@ pub enum Outcome {
     /// The client has to be told of a failure.
     Failed(EventError),
     /// The acknowledgement is written, but the client's buffer had no room for it.
-    Waiting(Written),
+    Waiting(EncodedPayload),
 }
 
 /// Where the answer to an event goes.
@@ -115,11 +115,11 @@ impl AckState {
 
 /// Decides between the value that a handler returns and the acknowledgement that it may have taken.
 #[derive(Debug, Default)]
-pub(crate) struct Answering {
+pub(crate) struct AnswerState {
     taken: Option<Arc<AckState>>,
 }
 
-impl Answering {
+impl AnswerState {
     /// The handler takes the acknowledgement.
     pub(crate) fn take(&mut self) -> Arc<AckState> {
         self.taken.get_or_insert_with(Arc::default).clone()
@@ -181,7 +181,7 @@ pub(crate) fn acknowledge<T: Serialize + ?Sized>(reply: &Reply, value: &T) -> Ou
     match reply.raw.acknowledge(reply.ack, value) {
         Ok(()) | Err(SendError::Closed) => Outcome::Done,
         Err(SendError::Serialize(error)) => unwritable(error),
-        Err(SendError::Full) => Written::answer(value).map_or_else(unwritable, Outcome::Waiting),
+        Err(SendError::Full) => EncodedPayload::answer(value).map_or_else(unwritable, Outcome::Waiting),
     }
 }
 
@@ -199,7 +199,7 @@ pub(crate) async fn deliver(socket: &Arc<SocketState>, reply: &Reply, event: &st
             socket.send_when_room(raw, || namespace.acknowledge(raw, reply.ack, &value), event).await
         }
         Outcome::Failed(error) => {
-            let error = for_client(error, &channel.path, socket.id, event);
+            let error = to_client_error(error, &channel.path, socket.id, event);
             socket.send_when_room(raw, || reply.try_fail(&error, event), event).await
         }
     };
@@ -223,7 +223,7 @@ pub(crate) fn refuse(
     }
     let event = payload.event_name().unwrap_or_default().to_owned();
     let reply = Reply { raw: raw.clone(), ack };
-    let error = for_client(error, &socket.channel.path, socket.id, &event);
+    let error = to_client_error(error, &socket.channel.path, socket.id, &event);
     match reply.try_fail(&error, &event) {
         Err(SendError::Full) => {}
         _ => return,
@@ -241,7 +241,7 @@ pub(crate) fn refuse(
 
 /// Keeps from the client what was not meant for it: an unknown error goes to the log in full, and the client gets the
 /// reference that the log has it under.
-pub(crate) fn for_client(error: EventError, channel: &str, socket: SocketId, event: &str) -> EventError {
+pub(crate) fn to_client_error(error: EventError, channel: &str, socket: SocketId, event: &str) -> EventError {
     let event: String = event.chars().take(64).collect();
     metric::failure(channel, code::for_metrics(error.code()));
     if !error.is_hidden() {

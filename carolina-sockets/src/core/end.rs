@@ -16,10 +16,10 @@ use crate::{
 /// goodbye either.
 pub(crate) fn end(socket: &Arc<SocketState>, raw: &EngineSocket, reason: DisconnectReason) {
     match reason {
-        DisconnectReason::ServerDisconnect => say_goodbye(socket, raw),
-        DisconnectReason::SlowReader | DisconnectReason::Flooding => cut_abuser(socket, raw, reason),
+        DisconnectReason::ServerDisconnect => send_disconnect(socket, raw),
+        DisconnectReason::SlowReader | DisconnectReason::Flooding => close_abusive(socket, raw, reason),
         DisconnectReason::SessionRenewed => {
-            cut(socket, raw);
+            close_transport(socket, raw);
         }
         // The engine has ended it, or is about to.
         _ => {}
@@ -29,9 +29,9 @@ pub(crate) fn end(socket: &Arc<SocketState>, raw: &EngineSocket, reason: Disconn
 
 /// Ends a socket that may not be on its channel, or no longer. The events that it has sent already run no handler, and
 /// are answered with `forbidden` as long as that is possible.
-pub(crate) fn expel(socket: &Arc<SocketState>, raw: &EngineSocket, why: &'static str) {
+pub(crate) fn disconnect_unauthorized(socket: &Arc<SocketState>, raw: &EngineSocket, why: &'static str) {
     for job in socket.mailbox.take_events() {
-        if let Some((payload, ack)) = job.origin() {
+        if let Some((payload, ack)) = job.event_and_ack() {
             refuse(socket, raw, payload, ack, EventError::new("forbidden", why));
         }
     }
@@ -41,12 +41,12 @@ pub(crate) fn expel(socket: &Arc<SocketState>, raw: &EngineSocket, why: &'static
 }
 
 /// Tells the client that it is no longer on the channel.
-fn say_goodbye(socket: &Arc<SocketState>, raw: &EngineSocket) {
+fn send_disconnect(socket: &Arc<SocketState>, raw: &EngineSocket) {
     if socket.mailbox.is_closed() || !raw.is_connected() || raw.disconnect().is_ok() {
         return;
     }
     // There is no room for the packet, and without it the client would believe itself connected.
-    if cut(socket, raw) {
+    if close_transport(socket, raw) {
         tracing::warn!(
             channel = %socket.channel.path, socket = %socket.id,
             "cut a connection: it had to leave its channel and had no room to be told",
@@ -55,8 +55,8 @@ fn say_goodbye(socket: &Arc<SocketState>, raw: &EngineSocket) {
 }
 
 /// Cuts a client that does not read what it is sent, or sends more than can be answered.
-fn cut_abuser(socket: &SocketState, raw: &EngineSocket, reason: DisconnectReason) {
-    if !cut(socket, raw) {
+fn close_abusive(socket: &SocketState, raw: &EngineSocket, reason: DisconnectReason) {
+    if !close_transport(socket, raw) {
         return;
     }
     let channel = &socket.channel.path;
@@ -73,8 +73,8 @@ fn cut_abuser(socket: &SocketState, raw: &EngineSocket, reason: DisconnectReason
 }
 
 /// Ends the whole connection, and with it all its sockets. `false` when that was done before.
-fn cut(socket: &SocketState, raw: &EngineSocket) -> bool {
-    socket.channel.services.engine().is_some_and(|engine| engine.cut(raw))
+fn close_transport(socket: &SocketState, raw: &EngineSocket) -> bool {
+    socket.channel.services.engine().is_some_and(|engine| engine.close_transport(raw))
 }
 
 /// Closes the mailbox, takes the socket out of its rooms and the channel, and queues `#[on(disconnect)]`.

@@ -31,7 +31,7 @@ pub(crate) enum Job {
 
 impl Job {
     /// The event behind the job, and the id of its acknowledgement.
-    pub(crate) fn origin(&self) -> Option<(&EventPayload, Option<i64>)> {
+    pub(crate) fn event_and_ack(&self) -> Option<(&EventPayload, Option<i64>)> {
         match self {
             Self::Event { payload, ack, .. }
             | Self::Identify { payload, ack, .. }
@@ -219,7 +219,7 @@ impl Mailbox {
     }
 
     /// Does something that must not happen to a socket that has left, such as joining a room. `false` when it has.
-    pub(crate) fn unless_closed(&self, act: impl FnOnce()) -> bool {
+    pub(crate) fn if_open(&self, act: impl FnOnce()) -> bool {
         let state = self.state();
         if state.phase == Phase::Closed {
             return false;

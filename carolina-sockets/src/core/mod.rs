@@ -13,9 +13,11 @@ use std::any::Any;
 use futures_core::future::BoxFuture;
 
 pub use answer::Outcome;
-pub(crate) use answer::{AckState, Answering, Reply, acknowledge, acknowledge_nothing, deliver, for_client, refuse};
+pub(crate) use answer::{
+    AckState, AnswerState, Reply, acknowledge, acknowledge_nothing, deliver, refuse, to_client_error,
+};
 pub(crate) use channel::{ChannelCore, Handlers};
-pub(crate) use end::{end, expel};
+pub(crate) use end::{disconnect_unauthorized, end};
 pub(crate) use mailbox::{Identify, Job, Mailbox, Submitted};
 pub(crate) use services::{Services, States};
 pub(crate) use socket::SocketState;

@@ -74,7 +74,7 @@ impl SocketState {
         let mut current = self.identity.write();
         let before = std::mem::replace(&mut *current, identity);
         let (old, new) = (before.rooms(), current.rooms());
-        self.mailbox.unless_closed(|| {
+        self.mailbox.if_open(|| {
             raw.leave(old.iter().filter(|room| !new.contains(room)).cloned().collect());
             raw.join(new.into_iter().filter(|room| !old.contains(room)).collect());
         });

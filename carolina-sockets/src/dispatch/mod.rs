@@ -64,6 +64,6 @@ fn rate_limited(retry_after: u64) -> EventError {
 }
 
 fn unknown_event(name: &str, channel: &str) -> EventError {
-    let shown: String = name.chars().take(64).collect();
-    EventError::new(code::UNKNOWN_EVENT, format!("channel `{channel}` has no event `{shown}`"))
+    let truncated: String = name.chars().take(64).collect();
+    EventError::new(code::UNKNOWN_EVENT, format!("channel `{channel}` has no event `{truncated}`"))
 }

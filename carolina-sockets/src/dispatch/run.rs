@@ -11,8 +11,8 @@ use futures_core::future::BoxFuture;
 use super::{HandlerTable, SESSION_EVENT, guarded, table::Handler};
 use crate::{
     core::{
-        AckState, Handlers, Identify, Job, Outcome, Reply, SocketState, Submitted, acknowledge_nothing, deliver, expel,
-        for_client, refuse,
+        AckState, Handlers, Identify, Job, Outcome, Reply, SocketState, Submitted, acknowledge_nothing, deliver,
+        disconnect_unauthorized, refuse, to_client_error,
     },
     engine::{DisconnectReason, EngineSocket, EventPayload},
     error::{EventError, Result, code},
@@ -52,7 +52,7 @@ impl Handlers for HandlerTable {
 pub(super) fn submit(table: &Arc<HandlerTable>, socket: &Arc<SocketState>, raw: &EngineSocket, job: Job) {
     let capacity = socket.channel.limits.mailbox;
     if socket.channel.is_draining() {
-        if let Some((payload, ack)) = job.origin() {
+        if let Some((payload, ack)) = job.event_and_ack() {
             refuse(socket, raw, payload, ack, overloaded("the server is shutting down"));
         }
         return;
@@ -67,7 +67,7 @@ pub(super) fn submit(table: &Arc<HandlerTable>, socket: &Arc<SocketState>, raw: 
         Submitted::Full(job) => {
             let message = format!("events on `{}`: a mailbox is full (limits.mailbox)", socket.channel.path);
             refused(Cause::Overloaded, &message);
-            if let Some((payload, ack)) = job.origin() {
+            if let Some((payload, ack)) = job.event_and_ack() {
                 refuse(socket, raw, payload, ack, overloaded("too many events are waiting"));
             }
         }
@@ -214,7 +214,7 @@ async fn authorize(
 ) -> Result<(), EventError> {
     let mut context = EventContext::new(raw, socket.clone(), Trigger::Authorize);
     match call(table, handler, &mut context).await {
-        Outcome::Failed(error) => Err(for_client(error, &socket.channel.path, socket.id, "authorize")),
+        Outcome::Failed(error) => Err(to_client_error(error, &socket.channel.path, socket.id, "authorize")),
         Outcome::Done | Outcome::Waiting(_) => Ok(()),
     }
 }
@@ -225,7 +225,7 @@ async fn connect(table: Arc<HandlerTable>, socket: Arc<SocketState>, raw: Engine
         if let Outcome::Failed(error) = call(&table, handler, &mut context).await {
             let reply = Reply { raw: raw.clone(), ack: None };
             ignore_undelivered(deliver(&socket, &reply, "connect", Outcome::Failed(error)).await);
-            expel(&socket, &raw, "the channel did not let you in");
+            disconnect_unauthorized(&socket, &raw, "the channel did not let you in");
         }
     }
     socket.mailbox.connected();

@@ -45,21 +45,21 @@ pub(super) fn push_frame(to: &mut BytesMut, opcode: u8, mask: Option<[u8; 4]>, p
 }
 
 /// How much of a frame's beginning is looked at: a packet's type and namespace.
-pub(super) const BEGINNING: usize = 256;
+pub(super) const PREFIX_LENGTH: usize = 256;
 
 /// Where in the stream of a client's frames we are.
 #[derive(Debug)]
 pub(super) enum Frames {
     /// In a frame's head, of which these bytes have come.
-    Head([u8; 14], u8),
+    Header([u8; 14], u8),
     /// In its payload, of which so much is to come.
     Payload(u64),
     /// In the payload of a frame whose beginning is being collected.
-    Beginning(Box<Beginning>),
+    Prefix(Box<Prefix>),
 }
 
 #[derive(Debug)]
-pub(super) struct Beginning {
+pub(super) struct Prefix {
     left: u64,
     mask: [u8; 4],
     seen: Vec<u8>,
@@ -67,7 +67,7 @@ pub(super) struct Beginning {
 
 impl Default for Frames {
     fn default() -> Self {
-        Self::Head([0; 14], 0)
+        Self::Header([0; 14], 0)
     }
 }
 
@@ -79,11 +79,11 @@ impl Frames {
 
     /// Takes in what was read, and tells how many frames began in it. With `watch`, the beginning of each text message is
     /// handed over, unmasked.
-    pub(super) fn read(&mut self, mut bytes: &[u8], watch: bool, mut arriving: impl FnMut(&[u8])) -> usize {
+    pub(super) fn read(&mut self, mut bytes: &[u8], watch: bool, mut on_prefix: impl FnMut(&[u8])) -> usize {
         let mut begun = 0;
         while !bytes.is_empty() {
             match self {
-                Self::Head(head, have) => {
+                Self::Header(head, have) => {
                     head[usize::from(*have)] = bytes[0];
                     *have += 1;
                     bytes = &bytes[1..];
@@ -92,7 +92,7 @@ impl Frames {
                         let text = head[0] & 0x0f == 1;
                         *self = match (length, watch && text) {
                             (0, _) => Self::default(),
-                            (left, true) => Self::Beginning(Box::new(Beginning { left, mask, seen: Vec::new() })),
+                            (left, true) => Self::Prefix(Box::new(Prefix { left, mask, seen: Vec::new() })),
                             (left, false) => Self::Payload(left),
                         };
                     }
@@ -105,9 +105,9 @@ impl Frames {
                         *self = Self::default();
                     }
                 }
-                Self::Beginning(beginning) => {
+                Self::Prefix(beginning) => {
                     let wanted =
-                        usize::try_from(beginning.left).unwrap_or(usize::MAX).min(BEGINNING - beginning.seen.len());
+                        usize::try_from(beginning.left).unwrap_or(usize::MAX).min(PREFIX_LENGTH - beginning.seen.len());
                     let taken = wanted.min(bytes.len());
                     for byte in &bytes[..taken] {
                         let mask = beginning.mask[beginning.seen.len() % 4];
@@ -115,8 +115,8 @@ impl Frames {
                     }
                     beginning.left -= taken as u64;
                     bytes = &bytes[taken..];
-                    if beginning.left == 0 || beginning.seen.len() == BEGINNING {
-                        arriving(&beginning.seen);
+                    if beginning.left == 0 || beginning.seen.len() == PREFIX_LENGTH {
+                        on_prefix(&beginning.seen);
                         *self = match beginning.left {
                             0 => Self::default(),
                             left => Self::Payload(left),
@@ -182,7 +182,8 @@ mod tests {
                 begun += frames.read(chunk, true, |packet| seen.push(packet.to_vec()));
             }
             assert_eq!(begun, payloads.len(), "in chunks of {size}");
-            let expected: Vec<&[u8]> = vec![b"40/chat,", &long[..BEGINNING], &middling[..BEGINNING], b"42[\"a\"]"];
+            let expected: Vec<&[u8]> =
+                vec![b"40/chat,", &long[..PREFIX_LENGTH], &middling[..PREFIX_LENGTH], b"42[\"a\"]"];
             assert_eq!(seen, expected, "in chunks of {size}");
         }
     }

@@ -101,7 +101,7 @@ impl<H: SocketHooks> DisconnectHandler<Backplane, ()> for DisconnectHook<H> {
         let known = socket.client().and_then(|client| client.close_reason());
         self.hooks.disconnected(&socket, known.unwrap_or(reason.into()));
         if reason == socketioxide::socket::DisconnectReason::ServerNSDisconnect {
-            self.rejoin.hold(raw, defer);
+            self.rejoin.keep(raw, defer);
         } else {
             // At once, so that a client that leaves and joins again over the same connection is not ignored.
             defer(raw);

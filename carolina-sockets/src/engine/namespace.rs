@@ -17,8 +17,8 @@ use socketioxide_parser_common::CommonParser;
 
 use super::{
     payload::{Answer, Payload},
-    rejoin::LEFT,
-    socket::{ACK_TIMEOUT, EngineSocket, SendError, SocketId, unanswered},
+    rejoin::LEFT_ROOM,
+    socket::{ACK_TIMEOUT, EngineSocket, SendError, SocketId, ack_error},
 };
 use crate::{
     backplane::{Backplane, decode, encode},
@@ -26,29 +26,29 @@ use crate::{
 };
 
 /// A room that nobody is in.
-const NOBODY: &str = "\0nobody";
+const EMPTY_ROOM: &str = "\0nobody";
 
 /// Who of a namespace's clients is meant.
 ///
 /// Rooms add up: who is in one of those to send to and in none of those to leave out is meant, once. With no room to send
 /// to, everybody is.
 #[derive(Clone)]
-pub(crate) struct Audience(BroadcastOptions);
+pub(crate) struct Recipients(BroadcastOptions);
 
-impl Audience {
+impl Recipients {
     /// Everybody, on every node.
-    pub(crate) fn everybody() -> Self {
+    pub(crate) fn all() -> Self {
         Self::from(BroadcastOptions::default())
     }
 
     /// Everybody but one socket.
-    pub(crate) fn everybody_but(socket: SocketId) -> Self {
+    pub(crate) fn all_except(socket: SocketId) -> Self {
         Self::from(BroadcastOptions::new(socket))
     }
 
     fn from(mut options: BroadcastOptions) -> Self {
         options.add_flag(BroadcastFlags::Broadcast);
-        options.except.push(LEFT.into());
+        options.except.push(LEFT_ROOM.into());
         Self(options)
     }
 
@@ -56,17 +56,17 @@ impl Audience {
     pub(crate) fn add_rooms(&mut self, rooms: Vec<String>) {
         self.0.rooms.extend(rooms.into_iter().map(Into::into));
         if self.0.rooms.is_empty() {
-            self.0.rooms.push(NOBODY.into());
+            self.0.rooms.push(EMPTY_ROOM.into());
         }
     }
 
     /// Leaves out those in one of these rooms.
-    pub(crate) fn leave_out(&mut self, rooms: Vec<String>) {
+    pub(crate) fn exclude_rooms(&mut self, rooms: Vec<String>) {
         self.0.except.extend(rooms.into_iter().map(Into::into));
     }
 
     /// Only those connected to this node.
-    pub(crate) fn only_local(&mut self) {
+    pub(crate) fn local_only(&mut self) {
         self.0.add_flag(BroadcastFlags::Local);
     }
 
@@ -78,20 +78,20 @@ impl Audience {
 
 /// A value as packets carry it: what was once serialized need not be again.
 #[derive(Clone, Debug)]
-pub struct Written(Value);
+pub struct EncodedPayload(Value);
 
 /// Serializes an event into the text that other processes can send, and its attachments.
 ///
 /// # Errors
 ///
 /// [`Error::Serialize`] when `data` does not serialize.
-pub(crate) fn write_event(event: &str, data: &impl Serialize) -> Result<(String, Vec<String>)> {
+pub(crate) fn encode_event(event: &str, data: &impl Serialize) -> Result<(String, Vec<String>)> {
     let unfit = |reason: String| Error::Serialize { event: event.to_owned(), reason };
     let value = CommonParser.encode_value(&Payload(data), Some(event)).map_err(|error| unfit(error.to_string()))?;
     encode(&value).ok_or_else(|| unfit("it is not text".to_owned()))
 }
 
-impl Written {
+impl EncodedPayload {
     /// Serializes an acknowledgement.
     ///
     /// # Errors
@@ -124,11 +124,11 @@ impl EngineNamespace {
     ///
     /// [`Error::Serialize`] when `data` does not serialize, [`Error::Backplane`] when other nodes could not be told,
     /// [`Error::Closed`] when the service is gone.
-    pub(crate) async fn emit(&self, event: &str, data: &impl Serialize, audience: &Audience) -> Result<usize> {
+    pub(crate) async fn emit(&self, event: &str, data: &impl Serialize, recipients: &Recipients) -> Result<usize> {
         let packet = self.packet(event, data)?;
-        match self.backplane()?.broadcast(packet, audience.0.clone()).await {
+        match self.backplane()?.broadcast(packet, recipients.0.clone()).await {
             Ok(()) => Ok(0),
-            Err(BroadcastError::Socket(errors)) => Ok(missed(&errors)),
+            Err(BroadcastError::Socket(errors)) => Ok(count_full_buffers(&errors)),
             Err(error) => Err(Error::backplane(error.to_string())),
         }
     }
@@ -142,23 +142,23 @@ impl EngineNamespace {
         &self,
         event: &str,
         data: &impl Serialize,
-        audience: &Audience,
+        recipients: &Recipients,
     ) -> Result<Vec<Result<T>>> {
         let packet = self.packet(event, data)?;
-        let answers = self.backplane()?.broadcast_with_ack(packet, audience.0.clone(), Some(ACK_TIMEOUT)).await;
+        let answers = self.backplane()?.broadcast_with_ack(packet, recipients.0.clone(), Some(ACK_TIMEOUT)).await;
         let answers = answers.map_err(Error::backplane)?.map(|(_, answer)| match answer {
             Ok(mut value) => CommonParser
                 .decode_value(&mut value, false)
                 .map(|answer: Answer<T>| answer.0)
                 .map_err(|error| Error::Acknowledgement(format!("it does not read as asked: {error}"))),
-            Err(error) => Err(unanswered(&error)),
+            Err(error) => Err(ack_error(&error)),
         });
         Ok(answers.collect().await)
     }
 
     /// Sends an event that another process has written, to this node's clients. Returns how many of them missed it, and
     /// `None` when it is not an event.
-    pub(crate) fn emit_written(
+    pub(crate) fn emit_encoded(
         &self,
         payload: String,
         attachments: &[String],
@@ -167,11 +167,11 @@ impl EngineNamespace {
     ) -> Option<usize> {
         let value = decode(payload, attachments)?;
         let Ok(backplane) = self.backplane() else { return Some(0) };
-        let mut audience = Audience::everybody();
-        audience.0.rooms.extend(to.into_iter().map(Into::into));
-        audience.leave_out(except);
-        let sent = backplane.get_local().broadcast(Packet::event(self.path.clone(), value), audience.0);
-        Some(sent.err().map_or(0, |errors| missed(&errors)))
+        let mut recipients = Recipients::all();
+        recipients.0.rooms.extend(to.into_iter().map(Into::into));
+        recipients.exclude_rooms(except);
+        let sent = backplane.get_local().broadcast(Packet::event(self.path.clone(), value), recipients.0);
+        Some(sent.err().map_or(0, |errors| count_full_buffers(&errors)))
     }
 
     /// Acknowledges an event with a value that is written already, past socketioxide's own handle, which would serialize
@@ -184,7 +184,7 @@ impl EngineNamespace {
         &self,
         socket: &EngineSocket,
         ack: Option<i64>,
-        value: &Written,
+        value: &EncodedPayload,
     ) -> std::result::Result<(), SendError> {
         let (Some(ack), Ok(backplane)) = (ack, self.backplane()) else { return Ok(()) };
         let packet = Packet::ack(self.path.clone(), value.0.clone(), ack);
@@ -199,8 +199,8 @@ impl EngineNamespace {
     /// # Errors
     ///
     /// [`Error::Backplane`] when other nodes could not be asked.
-    pub(crate) async fn rooms(&self, audience: &Audience) -> Result<Vec<String>> {
-        let rooms = self.backplane()?.rooms(audience.0.clone()).await.map_err(Error::backplane)?;
+    pub(crate) async fn rooms(&self, recipients: &Recipients) -> Result<Vec<String>> {
+        let rooms = self.backplane()?.rooms(recipients.0.clone()).await.map_err(Error::backplane)?;
         Ok(rooms.into_iter().map(|room| room.into_owned()).collect())
     }
 
@@ -209,8 +209,8 @@ impl EngineNamespace {
     /// # Errors
     ///
     /// [`Error::Backplane`] when other nodes could not be told.
-    pub(crate) async fn join(&self, audience: &Audience, rooms: Vec<String>) -> Result {
-        self.backplane()?.add_sockets(audience.0.clone(), rooms).await.map_err(Error::backplane)
+    pub(crate) async fn join(&self, recipients: &Recipients, rooms: Vec<String>) -> Result {
+        self.backplane()?.add_sockets(recipients.0.clone(), rooms).await.map_err(Error::backplane)
     }
 
     /// Takes them out of rooms, on every node.
@@ -218,13 +218,13 @@ impl EngineNamespace {
     /// # Errors
     ///
     /// [`Error::Backplane`] when other nodes could not be told.
-    pub(crate) async fn leave(&self, audience: &Audience, rooms: Vec<String>) -> Result {
-        self.backplane()?.del_sockets(audience.0.clone(), rooms).await.map_err(Error::backplane)
+    pub(crate) async fn leave(&self, recipients: &Recipients, rooms: Vec<String>) -> Result {
+        self.backplane()?.del_sockets(recipients.0.clone(), rooms).await.map_err(Error::backplane)
     }
 
     /// This node's sockets among them.
-    pub(crate) fn local_sockets(&self, audience: &Audience) -> Vec<SocketId> {
-        self.backplane().map(|backplane| backplane.get_local().sockets(audience.0.clone())).unwrap_or_default()
+    pub(crate) fn local_sockets(&self, recipients: &Recipients) -> Vec<SocketId> {
+        self.backplane().map(|backplane| backplane.get_local().sockets(recipients.0.clone())).unwrap_or_default()
     }
 
     /// This node's sockets in a room.
@@ -239,8 +239,8 @@ impl EngineNamespace {
     /// # Errors
     ///
     /// [`Error::Backplane`] when other nodes could not be told.
-    pub(crate) async fn disconnect_others(&self, audience: &Audience) -> Result {
-        self.backplane()?.disconnect_others(audience.0.clone()).await.map_err(Error::backplane)
+    pub(crate) async fn disconnect_others(&self, recipients: &Recipients) -> Result {
+        self.backplane()?.disconnect_others(recipients.0.clone()).await.map_err(Error::backplane)
     }
 
     /// How many nodes there are, this one included.
@@ -261,6 +261,6 @@ impl EngineNamespace {
 }
 
 /// How many of those errors are full buffers: clients that are leaving miss nothing.
-fn missed(errors: &[SocketError]) -> usize {
+fn count_full_buffers(errors: &[SocketError]) -> usize {
     errors.iter().filter(|error| matches!(error, SocketError::InternalChannelFull)).count()
 }

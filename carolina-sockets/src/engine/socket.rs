@@ -82,7 +82,7 @@ impl EngineSocket {
         data: &D,
     ) -> Result<impl Future<Output = Result<T, Error>> + use<T, D>, SendError> {
         let answer = self.0.emit_with_ack::<_, Answer<T>>(event, &Payload(data))?;
-        Ok(async move { answer.await.map(|answer| answer.0).map_err(|error| unanswered(&error)) })
+        Ok(async move { answer.await.map(|answer| answer.0).map_err(|error| ack_error(&error)) })
     }
 
     /// Writes an event's acknowledgement. Without an id, none was asked for and nothing is written.
@@ -147,7 +147,7 @@ impl fmt::Debug for EngineSocket {
 }
 
 /// What became of an acknowledgement that did not come.
-pub(super) fn unanswered(error: &AckError) -> Error {
+pub(super) fn ack_error(error: &AckError) -> Error {
     match error {
         AckError::Timeout => Error::Acknowledgement(format!("none came within {ACK_TIMEOUT:?}")),
         error => Error::Acknowledgement(error.to_string()),

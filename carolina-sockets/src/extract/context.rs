@@ -3,7 +3,7 @@ use std::{fmt, sync::Arc};
 use serde::Serialize;
 
 use crate::{
-    core::{AckState, Answering, Outcome, Reply, SocketState},
+    core::{AckState, AnswerState, Outcome, Reply, SocketState},
     engine::{DisconnectReason, EngineSocket, EventPayload},
     error::EventError,
 };
@@ -13,7 +13,7 @@ pub struct EventContext {
     pub(crate) raw: EngineSocket,
     pub(crate) socket: Arc<SocketState>,
     pub(crate) trigger: Trigger,
-    answering: Answering,
+    answer_state: AnswerState,
 }
 
 /// What a handler runs for.
@@ -26,7 +26,7 @@ pub(crate) enum Trigger {
 
 impl EventContext {
     pub(crate) fn new(raw: EngineSocket, socket: Arc<SocketState>, trigger: Trigger) -> Self {
-        Self { raw, socket, trigger, answering: Answering::default() }
+        Self { raw, socket, trigger, answer_state: AnswerState::default() }
     }
 
     /// The event's name; in lifecycle handlers the word after `on`.
@@ -58,27 +58,27 @@ impl EventContext {
 
     /// Takes the acknowledgement, so that the handler answers by its own hand.
     pub(super) fn take_ack(&mut self) -> Arc<AckState> {
-        self.answering.take()
+        self.answer_state.take()
     }
 
     /// Acknowledges with what the handler returned.
     pub(crate) fn returned<T: Serialize + ?Sized>(&self, value: &T) -> Outcome {
-        self.answering.returned(&self.reply(), self.event(), value)
+        self.answer_state.returned(&self.reply(), self.event(), value)
     }
 
     /// Acknowledges for a handler that returned nothing.
     pub(crate) fn returned_nothing(&self) -> Outcome {
-        self.answering.returned_nothing(&self.reply())
+        self.answer_state.returned_nothing(&self.reply())
     }
 
     /// The acknowledgement, if the handler has returned and it is still held.
     pub(crate) fn kept_ack(&self) -> Option<Arc<AckState>> {
-        self.answering.kept()
+        self.answer_state.kept()
     }
 
     /// The part of an outcome that is still to be sent.
     pub(crate) fn claim(&self, outcome: Outcome) -> Option<Outcome> {
-        self.answering.claim(outcome, &self.socket.channel.path, self.event())
+        self.answer_state.claim(outcome, &self.socket.channel.path, self.event())
     }
 
     /// The error of an extractor that has nothing to read in this kind of handler.

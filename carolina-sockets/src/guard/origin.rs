@@ -34,12 +34,12 @@ impl Origins {
         };
         let origin = value.to_str().unwrap_or_default();
         let Some(named) = normalized(origin) else {
-            return Err(format!("a page of the origin `{}` may not connect", shown(origin)));
+            return Err(format!("a page of the origin `{}` may not connect", displayed(origin)));
         };
         if self.allowed.contains(&named) || own(headers, uri, behind_proxy).is_some_and(|own| same_host(&named, &own)) {
             return Ok(Some(value.clone()));
         }
-        Err(format!("a page of the origin `{}` may not connect; add it to `origins` if it should", shown(origin)))
+        Err(format!("a page of the origin `{}` may not connect; add it to `origins` if it should", displayed(origin)))
     }
 }
 
@@ -81,7 +81,7 @@ fn normalized(origin: &str) -> Option<String> {
     Some(format!("{scheme}://{authority}"))
 }
 
-fn shown(origin: &str) -> String {
+fn displayed(origin: &str) -> String {
     origin.chars().filter(|character| !character.is_control()).take(128).collect()
 }
 

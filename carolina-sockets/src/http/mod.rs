@@ -47,7 +47,7 @@ pub use tower_sessions::Session;
 use crate::{
     config::Config,
     guard,
-    identity::{CookieKeys, Cookies, LIFETIME_KEY, Presented, RequestScope, WatchedStore},
+    identity::{CookieKeys, Cookies, LIFETIME_KEY, NotifyingStore, Presented, RequestScope},
 };
 
 /// The session layer: gives handlers their [`Session`], and browsers the cookie that belongs to it.
@@ -65,7 +65,7 @@ use crate::{
 pub struct SessionLayer(Arc<Settings>);
 
 struct Settings {
-    store: Arc<WatchedStore>,
+    store: Arc<NotifyingStore>,
     keys: Arc<CookieKeys>,
     /// Whether cookies are `Secure`; where nothing is said, those are that were asked for by TLS.
     secure: Option<bool>,
@@ -73,7 +73,7 @@ struct Settings {
 }
 
 impl SessionLayer {
-    pub(crate) fn new(store: Arc<WatchedStore>, keys: Arc<CookieKeys>, config: &Config) -> Self {
+    pub(crate) fn new(store: Arc<NotifyingStore>, keys: Arc<CookieKeys>, config: &Config) -> Self {
         Self(Arc::new(Settings {
             store,
             keys,

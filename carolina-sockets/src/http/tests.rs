@@ -12,7 +12,7 @@ const TTL: i64 = 1000;
 
 struct App {
     app: SessionService<Router>,
-    store: Arc<WatchedStore>,
+    store: Arc<NotifyingStore>,
 }
 
 async fn log_in(session: Session) {
@@ -60,10 +60,10 @@ impl App {
 
     fn of(store: SharedStore, secrets: &[&str], secure: Option<bool>) -> Self {
         let ttl = std::time::Duration::from_secs(TTL as u64);
-        Self::over(Arc::new(WatchedStore::new(store, ttl)), secrets, secure)
+        Self::over(Arc::new(NotifyingStore::new(store, ttl)), secrets, secure)
     }
 
-    fn over(store: Arc<WatchedStore>, secrets: &[&str], secure: Option<bool>) -> Self {
+    fn over(store: Arc<NotifyingStore>, secrets: &[&str], secure: Option<bool>) -> Self {
         let secrets: Vec<String> = secrets.iter().map(|secret| (*secret).to_owned()).collect();
         let keys = Arc::new(CookieKeys::new("sid", &secrets));
         let mut config = Config::default();
@@ -169,7 +169,7 @@ async fn r11_a_session_in_use_is_prolonged_when_a_tenth_is_over() {
         Some(opened) => opened.id,
         None => panic!("the cookie does not open"),
     };
-    let set = async |store: &WatchedStore, seconds: i64| {
+    let set = async |store: &NotifyingStore, seconds: i64| {
         let record = store.load(&id).await.unwrap().unwrap();
         let ends = OffsetDateTime::now_utc() + Duration::seconds(seconds);
         // Past what dates records, as time does it.

@@ -6,9 +6,9 @@ use tower_sessions::session::Id;
 use super::Cookies;
 
 /// A sealed id in base64: 12 bytes of nonce, 22 of id, 16 of tag.
-const SEALED: usize = 68;
+const SEALED_BYTES: usize = 68;
 /// The longest value that is looked at: a sealed id of which every byte is percent-encoded, and some.
-const LONGEST: usize = 256;
+const MAX_VALUE_BYTES: usize = 256;
 
 /// Seals and opens session cookies, with the newest of `session.secret`'s keys and with any of them.
 ///
@@ -65,11 +65,13 @@ impl CookieKeys {
     /// The session behind a cookie's value, percent-encoded or not. `None` for whatever no key has sealed under this
     /// cookie's name; what is too long or has foreign characters costs no cryptography.
     pub(crate) fn open(&self, value: &str) -> Option<Opened> {
-        if value.len() > LONGEST || !value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/=%".contains(&byte)) {
+        if value.len() > MAX_VALUE_BYTES
+            || !value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/=%".contains(&byte))
+        {
             return None;
         }
         let sealed = Cookie::parse_encoded(format!("{}={value}", self.name)).ok()?;
-        if sealed.value().len() != SEALED {
+        if sealed.value().len() != SEALED_BYTES {
             return None;
         }
         let jar = CookieJar::new();
@@ -116,7 +118,7 @@ mod tests {
         let keys = keys("sid", &[NEW]);
         let id = Id::default();
         let sealed = keys.seal(id);
-        assert_eq!(sealed.len(), SEALED);
+        assert_eq!(sealed.len(), SEALED_BYTES);
         assert!(!sealed.contains(&id.to_string()));
         assert_eq!(id_of(&keys, &sealed), Some(id));
         let encoded: String = sealed.bytes().map(|byte| format!("%{byte:02X}")).collect();
@@ -156,10 +158,10 @@ mod tests {
             "x; Path=/",
             &forged,
             &sealed[1..],
-            &sealed[..SEALED - 4],
+            &sealed[..SEALED_BYTES - 4],
             &other_name,
             &plain,
-            &"A".repeat(SEALED),
+            &"A".repeat(SEALED_BYTES),
             &"A".repeat(1_000_000),
             &format!("{sealed}; Path=/"),
             &format!("{sealed}AAAA"),
@@ -168,7 +170,7 @@ mod tests {
             assert!(keys.open(value).is_none(), "{value:.80} was opened");
         }
         // Sealed with the right key, and still no id: 22 characters whose last cannot end 16 bytes.
-        assert_eq!(no_id.len(), SEALED);
+        assert_eq!(no_id.len(), SEALED_BYTES);
         assert!(keys.open(no_id).is_none());
     }
 

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
-use super::{CookieKeys, Handshake, Identify, Identity, SessionIdentify, SharedStore, WatchedStore};
+use super::{CookieKeys, Handshake, Identify, Identity, NotifyingStore, SessionIdentify, SharedStore};
 use crate::{
     config::Config,
     error::{EventError, Result},
@@ -29,10 +29,10 @@ impl Identities {
         let session = &config.session;
         let store = match store {
             Some(store) => store,
-            None => SharedStore::open(&session.store, stop).await?,
+            None => SharedStore::connect(&session.store, stop).await?,
         };
         let keys = Arc::new(CookieKeys::new(&session.cookie, &session.secret));
-        let store = Arc::new(WatchedStore::new(store, session.ttl));
+        let store = Arc::new(NotifyingStore::new(store, session.ttl));
         let sessions = SessionIdentify::new(store, keys.clone(), &session.user_key);
         Ok(Self { custom, sessions, keys, recheck: session.recheck })
     }

@@ -27,7 +27,7 @@ pub(crate) use identities::Identities;
 pub use jwt::{JwtBuilder, JwtIdentify, JwtKeys};
 pub(crate) use room::{mask_room, session_room, user_of_room, user_room};
 pub(crate) use session::SessionIdentify;
-pub(crate) use store::{Change, LIFETIME_KEY, RequestScope, SharedStore, Version, WatchedStore};
+pub(crate) use store::{Change, LIFETIME_KEY, NotifyingStore, RequestScope, SharedStore, Version};
 pub use user_key::UserKey;
 
 use crate::error::EventError;
@@ -47,11 +47,11 @@ pub struct Identity {
 }
 
 /// What the anonymous have: shared, as most connections may be theirs.
-static NOTHING: LazyLock<Arc<Map<String, Value>>> = LazyLock::new(Arc::default);
+static EMPTY_DATA: LazyLock<Arc<Map<String, Value>>> = LazyLock::new(Arc::default);
 
 impl Default for Identity {
     fn default() -> Self {
-        Self { session_id: None, user_id: None, data: NOTHING.clone(), expires_at: None }
+        Self { session_id: None, user_id: None, data: EMPTY_DATA.clone(), expires_at: None }
     }
 }
 

@@ -15,7 +15,7 @@ use tower_sessions::{
     session::{Id, Record},
 };
 
-use super::{CookieKeys, Cookies, Handshake, Identify, Identity, Presented, WatchedStore, store::LIFETIME_KEY};
+use super::{CookieKeys, Cookies, Handshake, Identify, Identity, NotifyingStore, Presented, store::LIFETIME_KEY};
 use crate::{
     error::EventError,
     telemetry::{Cause, metric, refused},
@@ -24,7 +24,7 @@ use crate::{
 /// Identifies clients by the session cookie, or by its value in `auth: { sessionId }` (rule R10).
 #[derive(Clone)]
 pub(crate) struct SessionIdentify {
-    store: Arc<WatchedStore>,
+    store: Arc<NotifyingStore>,
     keys: Arc<CookieKeys>,
     /// Where a session's data names its user: `session.user_key`.
     user_key: Arc<str>,
@@ -33,11 +33,11 @@ pub(crate) struct SessionIdentify {
 }
 
 impl SessionIdentify {
-    pub(crate) fn new(store: Arc<WatchedStore>, keys: Arc<CookieKeys>, user_key: &str) -> Self {
+    pub(crate) fn new(store: Arc<NotifyingStore>, keys: Arc<CookieKeys>, user_key: &str) -> Self {
         Self { store, keys, user_key: user_key.into(), warned: Arc::default() }
     }
 
-    pub(crate) fn store(&self) -> &Arc<WatchedStore> {
+    pub(crate) fn store(&self) -> &Arc<NotifyingStore> {
         &self.store
     }
 
@@ -159,14 +159,14 @@ mod tests {
 
     const SECRET: &str = "a secret that nobody has seen up to now!";
 
-    fn service() -> (SessionIdentify, Arc<WatchedStore>, Arc<CookieKeys>) {
+    fn service() -> (SessionIdentify, Arc<NotifyingStore>, Arc<CookieKeys>) {
         let store = SharedStore::new(tower_sessions::MemoryStore::default());
-        let store = Arc::new(WatchedStore::new(store, Duration::from_secs(100)));
+        let store = Arc::new(NotifyingStore::new(store, Duration::from_secs(100)));
         let keys = Arc::new(CookieKeys::new("sid", &[SECRET.to_owned()]));
         (SessionIdentify::new(store.clone(), keys.clone(), "user_id"), store, keys)
     }
 
-    async fn log_in(store: &Arc<WatchedStore>, user: Value) -> Id {
+    async fn log_in(store: &Arc<NotifyingStore>, user: Value) -> Id {
         let session = store.session(None);
         session.insert_value("user_id", user).await.unwrap();
         session.save().await.unwrap();

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use futures_core::future::BoxFuture;
 
 use crate::{
-    core::{ChannelCore, Identify, SocketState, end, for_client},
+    core::{ChannelCore, Identify, SocketState, end, to_client_error},
     dispatch::{HandlerTable, handle_event, start_connect},
     engine::{Auth, DisconnectReason, EngineSocket, EventPayload, NamespaceHooks, SocketHooks},
     error::{EventError, code},
@@ -66,7 +66,7 @@ impl ConnectHook {
         let handshake = Handshake::new(client.clone(), auth.clone());
         let seen = identities.generation();
         let identity = identities.identify(&handshake).await;
-        let identity = identity.map_err(|error| for_client(error, &self.core.path, raw.id(), "connect"))?;
+        let identity = identity.map_err(|error| to_client_error(error, &self.core.path, raw.id(), "connect"))?;
         let socket = Arc::new(SocketState::new(self.core.clone(), &raw, client, auth, identity));
         self.core.handlers().authorize(&socket, &raw).await?;
         socket.join_identity_rooms(&raw);

@@ -8,7 +8,7 @@ use crate::{
     registry::{
         MainChannel, Registry,
         row::{ChannelRow, HandlerRow, On},
-        sample::{A, B, channel, handler, needing, private},
+        test_rows::{A, B, channel, handler, needing, private},
     },
 };
 
@@ -129,11 +129,11 @@ fn mistakes_of_every_kind_are_told_together() {
         "channels.'/b' = { driver = 'B' }\nchannels.'/c' = { driver = 'C' }",
         &options,
         &[
-            "two channels are at `/a`: `A` (src/sample.rs:1) and `B` (src/sample.rs:2)",
-            "two handlers for #[on(any)]: `method` (src/sample.rs:20) and `method` (src/sample.rs:21)",
+            "two channels are at `/a`: `A` (src/test_rows.rs:1) and `B` (src/test_rows.rs:2)",
+            "two handlers for #[on(any)]: `method` (src/test_rows.rs:20) and `method` (src/test_rows.rs:21)",
             "there is no driver `C`",
             // Once, for two mounts.
-            "src/sample.rs:20: `B::method` takes `State<carolina_sockets::plan::tests::Database>`",
+            "src/test_rows.rs:20: `B::method` takes `State<carolina_sockets::plan::tests::Database>`",
         ],
     );
 }
@@ -193,7 +193,7 @@ fn a_programs_other_channels_do_not_hinder_those_picked_by_hand() {
         &registry,
         "channels.'/t' = { driver = 'Twin' }\nchannels.'/u' = { driver = 'Twin' }",
         &options,
-        &["two drivers are called `Twin`: src/sample.rs:2 and src/sample.rs:3", "two handlers for #[on(any)]"],
+        &["two drivers are called `Twin`: src/test_rows.rs:2 and src/test_rows.rs:3", "two handlers for #[on(any)]"],
     );
 }
 

@@ -1,17 +1,17 @@
-//! What the linker found: every driver with its handlers, sorted, and checked for clashes.
+//! What the linker found: every driver with its handlers, sorted, and checked for conflicts.
 
 mod channel;
-mod clash;
+mod conflict;
 pub(crate) mod row;
 #[cfg(test)]
-pub(crate) mod sample;
+pub(crate) mod test_rows;
 
 use std::{any::TypeId, collections::HashMap};
 
 use row::{ChannelRow, HandlerRow};
 
 pub use channel::{Channel, MainChannel, channel_type, erase};
-pub(crate) use clash::{clashes, handler_clashes, name_clash};
+pub(crate) use conflict::{conflicts, handler_conflicts, name_conflict};
 
 /// A driver and its handlers.
 #[derive(Clone, Debug)]
@@ -25,7 +25,7 @@ pub(crate) struct Driver {
 pub(crate) struct Registry {
     pub(crate) drivers: Vec<Driver>,
     /// Handlers whose struct is no channel.
-    pub(crate) strays: Vec<&'static HandlerRow>,
+    pub(crate) orphans: Vec<&'static HandlerRow>,
 }
 
 impl Registry {
@@ -45,16 +45,16 @@ impl Registry {
         for (position, driver) in drivers.iter().enumerate() {
             by_type.entry((driver.row.channel)()).or_insert(position);
         }
-        let mut strays = Vec::new();
+        let mut orphans = Vec::new();
         let mut handlers: Vec<&HandlerRow> = handlers.into_iter().collect();
         handlers.sort_by_key(|row| row.location);
         for row in handlers {
             match by_type.get(&(row.channel)()) {
                 Some(&position) => drivers[position].handlers.push(row),
-                None => strays.push(row),
+                None => orphans.push(row),
             }
         }
-        Self { drivers, strays }
+        Self { drivers, orphans }
     }
 
     /// The drivers of this name: one, unless names clash.
@@ -70,7 +70,7 @@ impl Registry {
 #[cfg(test)]
 mod tests {
     use super::{
-        sample::{A, B, channel, handler},
+        test_rows::{A, B, channel, handler},
         *,
     };
     use crate::registry::row::On;
@@ -83,7 +83,7 @@ mod tests {
             let registry = Registry::from_rows(channels, handlers);
             assert_eq!(registry.drivers.iter().map(|driver| driver.row.driver).collect::<Vec<_>>(), ["A", "B"]);
             assert_eq!(registry.drivers[0].handlers.iter().map(|row| row.location.line).collect::<Vec<_>>(), [3, 4]);
-            assert!(registry.drivers[1].handlers.is_empty() && registry.strays.is_empty());
+            assert!(registry.drivers[1].handlers.is_empty() && registry.orphans.is_empty());
         }
     }
 

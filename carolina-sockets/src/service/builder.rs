@@ -132,7 +132,7 @@ impl Builder {
         let (tasks, draining) = (TaskTracker::new(), Arc::new(AtomicBool::new(false)));
         let guard = Arc::new(Guard::new(&config));
         if !plan.sockets_on {
-            tell_off(&config);
+            log_disabled(&config);
         }
         let engine = plan.sockets_on.then(|| {
             Arc::new(Engine::new(&config, backplane, guard.clone(), tasks.clone(), stop.clone(), draining.clone()))
@@ -179,7 +179,7 @@ impl Builder {
             }
         });
         let sockets = Sockets::from(inner);
-        sockets.open_namespaces().await?;
+        sockets.register_namespaces().await?;
         if sockets.is_on() {
             control::listen(&sockets).await?;
             nodes::watch(&sockets);
@@ -190,7 +190,7 @@ impl Builder {
 }
 
 /// Says once why no client will be served (rule R4).
-fn tell_off(config: &Config) {
+fn log_disabled(config: &Config) {
     let reason = if config.use_sockets == Some(false) {
         "`use_sockets` is false"
     } else {
@@ -210,7 +210,7 @@ impl fmt::Debug for Builder {
 
 impl Sockets {
     /// Builds every channel, all of whose failures are told together, and then lets clients in.
-    async fn open_namespaces(&self) -> Result {
+    async fn register_namespaces(&self) -> Result {
         let inner = self.inner();
         let Some(engine) = &inner.engine else { return Ok(()) };
         let mut failures = Vec::new();
@@ -226,7 +226,7 @@ impl Sockets {
         for (path, namespace) in &inner.namespaces {
             let (core, table) = (namespace.core.clone(), namespace.table.clone());
             let hook = ConnectHook { core, table, sync: inner.session_sync.clone() };
-            namespace.core.set_namespace(engine.open_namespace(path, hook).await?);
+            namespace.core.set_namespace(engine.register_namespace(path, hook).await?);
         }
         Ok(())
     }

@@ -42,7 +42,7 @@ async fn handle_message(inner: &Inner, message: Message) {
             else {
                 return;
             };
-            match namespace.emit_written(payload, &attachments, to, except) {
+            match namespace.emit_encoded(payload, &attachments, to, except) {
                 Some(missed) => {
                     count_missed(&path, "an emit of another process", missed);
                 }

@@ -8,17 +8,17 @@ use super::Sockets;
 use crate::telemetry::metric;
 
 /// How often they are counted.
-const EVERY: Duration = Duration::from_secs(2);
+const COUNT_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Begins to count them, if there can be any.
 pub(super) fn watch(sockets: &Sockets) {
     let inner = sockets.inner();
     let namespace = inner.namespaces.values().find_map(|namespace| namespace.core.namespace().ok());
-    let Some(namespace) = namespace.filter(|_| inner.bus.has_others()) else { return };
+    let Some(namespace) = namespace.filter(|_| inner.bus.has_backplane()) else { return };
     let (namespace, stop) = (namespace.clone(), inner.stop.clone());
     // Not among the tracked tasks, which a shutdown waits for: this one goes on until then.
     tokio::spawn(async move {
-        let mut every = tokio::time::interval(EVERY);
+        let mut every = tokio::time::interval(COUNT_INTERVAL);
         every.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut before = None;
         while stop.run_until_cancelled(every.tick()).await.is_some() {

@@ -7,7 +7,7 @@ use super::Inner;
 use crate::{core::end, engine::DisconnectReason};
 
 /// How long the closing of connections may take, once handlers are done or have had their time.
-const GOODBYE: Duration = Duration::from_secs(2);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Ends a service in order: no more clients and events, then the handlers, then the connections.
 pub(super) async fn shutdown(sockets: &Arc<Inner>) {
@@ -31,7 +31,7 @@ pub(super) async fn shutdown(sockets: &Arc<Inner>) {
     let _ = tokio::time::timeout(left, sockets.tasks.wait()).await;
     if let Some(engine) = &sockets.engine {
         // A client that does not read its goodbye is not waited for; the process's end closes what is left.
-        let _ = tokio::time::timeout(GOODBYE, engine.close()).await;
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, engine.close()).await;
     }
     sockets.stop.cancel();
 }

@@ -13,7 +13,7 @@ use tower_sessions::session::Id;
 
 use crate::{
     backplane::{Bus, Message},
-    core::{ChannelCore, Services, SocketState, end, expel},
+    core::{ChannelCore, Services, SocketState, disconnect_unauthorized, end},
     engine::{DisconnectReason, EngineSocket, EventPayload, from_text},
     error::{Error, EventError, Result},
     identity::{Change, Handshake, Identity, Version, session_room},
@@ -37,7 +37,7 @@ impl SessionSync {
     /// Begins to watch the store's changes, and whatever changes without them, until the service ends.
     pub(crate) fn start(self: &Arc<Self>, stop: &CancellationToken) {
         let weak = Arc::downgrade(self);
-        self.services.identities.sessions().store().watch(Arc::new(move |change, version| {
+        self.services.identities.sessions().store().set_listener(Arc::new(move |change, version| {
             let this = weak.upgrade();
             Box::pin(async move {
                 if let Some(this) = this {
@@ -91,7 +91,7 @@ impl SessionSync {
             return;
         }
         let id = change.id();
-        let mut sockets = self.of_session(&id.to_string());
+        let mut sockets = self.session_sockets(&id.to_string());
         let mut target = None;
         let identity = match change {
             Change::Saved(record) => identities.sessions().identity(record),
@@ -100,14 +100,14 @@ impl SessionSync {
                 target = Some(to.id.to_string());
                 let (follow, others) = sockets.into_iter().partition(|socket| by == Some(socket.client.address()));
                 sockets = follow;
-                cut(&others);
+                reset_connections(&others);
                 identities.sessions().identity(to)
             }
         };
         if let Err(error) = self.update(&id, &sockets, identity, version).await {
             tracing::warn!(error = %error.internal_text(), "a session could not be read again; its sockets are brought up to date within session.recheck");
         }
-        if let Err(error) = self.tell_others_of_session(&id.to_string(), target).await {
+        if let Err(error) = self.publish_session_change(&id.to_string(), target).await {
             tracing::warn!(%error, "other nodes could not be told of a session's change; they notice within session.recheck");
         }
     }
@@ -115,16 +115,16 @@ impl SessionSync {
     /// Reads a session anew, on this node and on others.
     pub(crate) async fn refresh(&self, id: &str) -> Result {
         self.refresh_here(id, None).await?;
-        self.tell_others_of_session(id, None).await
+        self.publish_session_change(id, None).await
     }
 
     /// Reads a session anew and brings this node's sockets up to date. Those of a session that has moved to another id come
     /// back by themselves, with the cookie that their browser has then.
     pub(crate) async fn refresh_here(&self, id: &str, moved_to: Option<&str>) -> Result {
         let identities = &self.services.identities;
-        let sockets = self.of_session(id);
+        let sockets = self.session_sockets(id);
         let own = id.parse::<Id>().ok().filter(|_| !identities.is_custom());
-        identities.sessions().store().note_change(own.as_ref());
+        identities.sessions().store().record_change(own.as_ref());
         let Some(id) = own else {
             for socket in sockets {
                 if let Some(raw) = socket.raw() {
@@ -134,7 +134,7 @@ impl SessionSync {
             return Ok(());
         };
         if moved_to.is_some() {
-            cut(&sockets);
+            reset_connections(&sockets);
             return Ok(());
         }
         self.reload(&id, &sockets).await.map_err(|error| Error::store(error.internal_text()))
@@ -192,7 +192,7 @@ impl SessionSync {
     /// Takes a user's sockets off every channel, on this node and on others.
     pub(crate) async fn disconnect_user(&self, user: &str) -> Result<usize> {
         let count = self.disconnect_user_here(user);
-        self.bus.tell(Message::DisconnectUser { user: user.to_owned() }).await.map_err(Error::backplane)?;
+        self.bus.publish(Message::DisconnectUser { user: user.to_owned() }).await.map_err(Error::backplane)?;
         Ok(count)
     }
 
@@ -213,14 +213,14 @@ impl SessionSync {
     }
 
     /// This node's sockets of a session.
-    fn of_session(&self, id: &str) -> Vec<Arc<SocketState>> {
+    fn session_sockets(&self, id: &str) -> Vec<Arc<SocketState>> {
         self.channels.iter().flat_map(|channel| channel.in_room(&session_room(id))).collect()
     }
 
     /// Has other nodes read a session anew.
-    async fn tell_others_of_session(&self, id: &str, moved_to: Option<String>) -> Result {
+    async fn publish_session_change(&self, id: &str, moved_to: Option<String>) -> Result {
         let message = Message::Session { id: id.to_owned(), moved_to };
-        self.bus.tell(message).await.map_err(Error::backplane)
+        self.bus.publish(message).await.map_err(Error::backplane)
     }
 
     /// Brings sockets of a session up to what the store says of it now.
@@ -259,7 +259,7 @@ impl SessionSync {
                 }
             }
             for (socket, raw) in changed {
-                stay_or_leave(socket, &raw).await;
+                reauthorize(socket, &raw).await;
             }
             let now = sessions.store().version(id);
             if now == version {
@@ -288,7 +288,7 @@ async fn sweep_regularly(sync: Weak<SessionSync>, recheck: Duration, stop: Cance
 
 /// Makes sockets anonymous and cuts their connections. Their clients connect again by themselves, and are identified by the
 /// cookie they have then: a client that has the old cookie alone stays anonymous.
-fn cut(sockets: &[Arc<SocketState>]) {
+fn reset_connections(sockets: &[Arc<SocketState>]) {
     for socket in sockets {
         if let Some(raw) = socket.raw() {
             socket.set_identity(&raw, Identity::anonymous());
@@ -300,7 +300,7 @@ fn cut(sockets: &[Arc<SocketState>]) {
 /// Gives a socket its identity. If it may no longer be on its channel by that, it leaves.
 async fn apply_identity(socket: &Arc<SocketState>, raw: &EngineSocket, identity: Identity) {
     if change(socket, raw, identity) {
-        stay_or_leave(socket, raw).await;
+        reauthorize(socket, raw).await;
     }
 }
 
@@ -312,13 +312,13 @@ fn change(socket: &SocketState, raw: &EngineSocket, identity: Identity) -> bool 
 }
 
 /// Asks the channel whether a socket may stay.
-async fn stay_or_leave(socket: &Arc<SocketState>, raw: &EngineSocket) {
+async fn reauthorize(socket: &Arc<SocketState>, raw: &EngineSocket) {
     let handlers = socket.channel.handlers();
     if !handlers.is_guarded() || socket.mailbox.is_closed() {
         return;
     }
     if let Err(error) = handlers.authorize(socket, raw).await {
         tracing::debug!(channel = %socket.channel.path, socket = %socket.id, code = error.code(), "left the channel: it may no longer be there");
-        expel(socket, raw, "you may no longer be on this channel");
+        disconnect_unauthorized(socket, raw, "you may no longer be on this channel");
     }
 }

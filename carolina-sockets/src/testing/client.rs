@@ -29,7 +29,7 @@ use crate::{
 /// How long a client waits for what it expects.
 const DEADLINE: Duration = Duration::from_secs(5);
 /// How long nothing must come for [`Client::expect_none`].
-const QUIET: Duration = Duration::from_millis(100);
+const QUIET_TIME: Duration = Duration::from_millis(100);
 
 /// What a test client brings to its handshake.
 #[derive(Clone)]
@@ -285,7 +285,7 @@ impl Client {
     ///
     /// [`ClientError::Unexpected`] when it came.
     pub async fn expect_none(&mut self, event: &str) -> Result<(), ClientError> {
-        let until = Instant::now() + QUIET;
+        let until = Instant::now() + QUIET_TIME;
         loop {
             if self.events.iter().any(|(name, ..)| name == event) {
                 return Err(ClientError::Unexpected(format!("`{event}` came")));
@@ -340,7 +340,7 @@ impl Client {
             return Err(ClientError::Disconnected);
         }
         match tokio::time::timeout_at(until, self.incoming.recv()).await {
-            Err(_) => Err(ClientError::Timeout(format!("{what}; kept are {:?}", self.kept()))),
+            Err(_) => Err(ClientError::Timeout(format!("{what}; kept are {:?}", self.pending_events()))),
             Ok(Some(Incoming::Event(data, ack))) => {
                 let name = CommonParser.read_event(&data).unwrap_or_default().to_owned();
                 self.events.push_back((name, data, ack));
@@ -360,7 +360,7 @@ impl Client {
         }
     }
 
-    fn kept(&self) -> Vec<&str> {
+    fn pending_events(&self) -> Vec<&str> {
         self.events.iter().map(|(name, ..)| name.as_str()).collect()
     }
 }

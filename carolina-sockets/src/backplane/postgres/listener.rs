@@ -4,19 +4,19 @@ use socketioxide_postgres::drivers::Notification;
 use sqlx::{PgPool, postgres::PgListener};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{MAGIC, PostgresError, RETRY};
+use super::{MAGIC, PostgresError, RETRY_DELAY};
 use crate::{
-    backplane::lost,
+    backplane::record_lost,
     telemetry::{Cause, refused},
 };
 
 /// One notification.
-pub(crate) struct Note {
+pub(crate) struct PgNotification {
     pub(super) channel: String,
     pub(super) payload: String,
 }
 
-impl Notification for Note {
+impl Notification for PgNotification {
     fn channel(&self) -> &str {
         &self.channel
     }
@@ -34,7 +34,7 @@ pub(super) struct Listener(mpsc::Sender<Subscribe>);
 /// A request to be sent what is notified on channels.
 struct Subscribe {
     channels: Vec<String>,
-    to: mpsc::Sender<Note>,
+    to: mpsc::Sender<PgNotification>,
     done: oneshot::Sender<Result<(), sqlx::Error>>,
 }
 
@@ -48,7 +48,11 @@ impl Listener {
     }
 
     /// Has what is notified on channels handed on, until its receiver is dropped.
-    pub(super) async fn listen(&self, channels: &[&str], to: mpsc::Sender<Note>) -> Result<(), PostgresError> {
+    pub(super) async fn listen(
+        &self,
+        channels: &[&str],
+        to: mpsc::Sender<PgNotification>,
+    ) -> Result<(), PostgresError> {
         let ended = || PostgresError("the connection that listens has ended".to_owned());
         let (done, answer) = oneshot::channel();
         let channels = channels.iter().map(|&channel| channel.to_owned()).collect();
@@ -72,13 +76,17 @@ async fn listen(mut listener: PgListener, mut requests: mpsc::Receiver<Subscribe
             received = listener.recv() => received,
         };
         match received {
-            Ok(note) => hand_on(&mut handlers, note.channel(), note.payload()),
-            Err(_) => tokio::time::sleep(RETRY).await,
+            Ok(note) => forward(&mut handlers, note.channel(), note.payload()),
+            Err(_) => tokio::time::sleep(RETRY_DELAY).await,
         }
     }
 }
 
-async fn subscribe(listener: &mut PgListener, handlers: &mut HashMap<String, mpsc::Sender<Note>>, request: Subscribe) {
+async fn subscribe(
+    listener: &mut PgListener,
+    handlers: &mut HashMap<String, mpsc::Sender<PgNotification>>,
+    request: Subscribe,
+) {
     let Subscribe { channels, to, done } = request;
     let listens = listener.listen_all(channels.iter().map(String::as_str)).await;
     if listens.is_ok() {
@@ -88,15 +96,15 @@ async fn subscribe(listener: &mut PgListener, handlers: &mut HashMap<String, mps
     let _ = done.send(listens);
 }
 
-fn hand_on(handlers: &mut HashMap<String, mpsc::Sender<Note>>, channel: &str, payload: &str) {
+fn forward(handlers: &mut HashMap<String, mpsc::Sender<PgNotification>>, channel: &str, payload: &str) {
     let Some(payload) = payload.strip_prefix(MAGIC) else {
         return refused(Cause::Backplane, &format!("a message on `{channel}` that comes from no node"));
     };
     let Some(to) = handlers.get(channel) else { return };
-    let note = Note { channel: channel.to_owned(), payload: payload.to_owned() };
+    let note = PgNotification { channel: channel.to_owned(), payload: payload.to_owned() };
     match to.try_send(note) {
         Ok(()) => {}
-        Err(mpsc::error::TrySendError::Full(_)) => lost(&"messages of other nodes came too fast"),
+        Err(mpsc::error::TrySendError::Full(_)) => record_lost(&"messages of other nodes came too fast"),
         Err(mpsc::error::TrySendError::Closed(_)) => {
             handlers.remove(channel);
         }

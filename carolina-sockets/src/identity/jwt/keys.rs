@@ -10,7 +10,7 @@ use jsonwebtoken::{
 use crate::error::{Error, Result};
 
 /// RFC 7518 asks for as many bytes as HS256 gives out; a shorter secret can be found by trying.
-const SHORTEST_SECRET: usize = 32;
+const MIN_SECRET_BYTES: usize = 32;
 
 /// The keys that [`JwtIdentify`](super::JwtIdentify) checks tokens with.
 ///
@@ -50,7 +50,7 @@ impl JwtKeys {
     /// [`Error::Config`] when it has less than 32 bytes.
     pub fn hmac<'a>(self, id: impl Into<Option<&'a str>>, secret: impl AsRef<[u8]>) -> Result<Self> {
         let (id, secret) = (id.into(), secret.as_ref());
-        if secret.len() < SHORTEST_SECRET {
+        if secret.len() < MIN_SECRET_BYTES {
             return Err(short(id, secret.len()));
         }
         Ok(self.with(id, DecodingKey::from_secret(secret)))
@@ -112,7 +112,7 @@ impl JwtKeys {
             let id = jwk.common.key_id.as_deref();
             let key = DecodingKey::from_jwk(jwk).map_err(|error| unusable(id, "a usable key", &error))?;
             if let (AlgorithmParameters::OctetKey(_), Ok(secret)) = (&jwk.algorithm, key.try_get_as_bytes())
-                && secret.len() < SHORTEST_SECRET
+                && secret.len() < MIN_SECRET_BYTES
             {
                 return Err(short(id, secret.len()));
             }
@@ -171,7 +171,7 @@ fn usable(jwk: &Jwk) -> Option<Option<Algorithm>> {
 }
 
 fn short(id: Option<&str>, bytes: usize) -> Error {
-    fault(format!("the secret{} has {bytes} bytes, at least {SHORTEST_SECRET} are needed", named(id)))
+    fault(format!("the secret{} has {bytes} bytes, at least {MIN_SECRET_BYTES} are needed", named(id)))
 }
 
 fn unusable(id: Option<&str>, wanted: &str, error: &jsonwebtoken::errors::Error) -> Error {

@@ -25,9 +25,9 @@ use crate::{
 };
 
 /// Longer tokens are refused unread.
-const LONGEST: usize = 16 * 1024;
+const MAX_TOKEN_BYTES: usize = 16 * 1024;
 /// Clocks that differ by more than this are wrong.
-const MOST_LEEWAY: Duration = Duration::from_secs(3600);
+const MAX_LEEWAY: Duration = Duration::from_secs(3600);
 
 /// Identifies clients by a JSON Web Token, from `auth: { token }` or from the header `Authorization: Bearer …` (rule
 /// R13).
@@ -105,8 +105,8 @@ impl JwtBuilder {
     /// [`Error::Config`] with every fault: no key, too much leeway, an empty issuer, audience or claim.
     pub fn build(mut self) -> Result<JwtIdentify> {
         let mut faults = Vec::new();
-        if self.leeway > MOST_LEEWAY {
-            faults.push(format!("JWT: a leeway of {:?} is more than {MOST_LEEWAY:?}", self.leeway));
+        if self.leeway > MAX_LEEWAY {
+            faults.push(format!("JWT: a leeway of {:?} is more than {MAX_LEEWAY:?}", self.leeway));
         }
         if self.issuers.iter().chain(&self.audiences).chain([&self.user_claim]).any(String::is_empty) {
             faults.push("JWT: an issuer, audience or claim is empty".to_owned());
@@ -162,7 +162,7 @@ impl JwtIdentify {
     }
 
     fn check(&self, token: &str) -> Result<Identity, Refusal> {
-        if token.len() > LONGEST {
+        if token.len() > MAX_TOKEN_BYTES {
             return Err(Refusal::Malformed);
         }
         let header = decode_header(token).map_err(|_| Refusal::Malformed)?;

@@ -1,8 +1,9 @@
 //! Where sessions are kept, and who is told when one changes.
 
+mod connect;
 mod lifetime;
 mod memory;
-mod open;
+mod notifying;
 #[cfg(feature = "redis")]
 mod redis;
 mod scope;
@@ -10,7 +11,6 @@ mod scope;
 mod server_tests;
 #[cfg(test)]
 mod tests;
-mod watched;
 
 use std::{fmt, net::IpAddr, sync::Arc};
 
@@ -20,8 +20,8 @@ use tower_sessions::{
 };
 
 pub(crate) use lifetime::{LIFETIME_KEY, Lifetime};
+pub(crate) use notifying::{NotifyingStore, Version};
 pub(crate) use scope::RequestScope;
-pub(crate) use watched::{Version, WatchedStore};
 
 /// A session store of whatever kind: the one that `session.store` names, or the application's own.
 #[derive(Clone)]

@@ -9,7 +9,7 @@ use std::{
 use time::OffsetDateTime;
 use tower_sessions::{Expiry, session::Id};
 
-use super::{Change, Version, WatchedStore};
+use super::{Change, NotifyingStore, Version};
 
 tokio::task_local! {
     static REQUEST: Arc<RequestScope>;
@@ -17,7 +17,7 @@ tokio::task_local! {
 
 /// One HTTP request. When it is over, what it ended and did not replace has ended.
 pub(crate) struct RequestScope {
-    store: Arc<WatchedStore>,
+    store: Arc<NotifyingStore>,
     /// Where the request came from, if known.
     from: Option<IpAddr>,
     seen: Mutex<Seen>,
@@ -38,7 +38,7 @@ pub(crate) struct Loaded {
 }
 
 impl RequestScope {
-    pub(super) fn new(store: Arc<WatchedStore>, from: Option<IpAddr>) -> Arc<Self> {
+    pub(super) fn new(store: Arc<NotifyingStore>, from: Option<IpAddr>) -> Arc<Self> {
         Arc::new(Self { store, from, seen: Mutex::default() })
     }
 
@@ -47,7 +47,7 @@ impl RequestScope {
         let output = REQUEST.scope(self.clone(), request).await;
         let ended = std::mem::take(&mut self.seen().ended);
         for (id, version) in ended {
-            self.store.tell(Change::Ended(id), version).await;
+            self.store.notify(Change::Ended(id), version).await;
         }
         output
     }
@@ -58,7 +58,7 @@ impl RequestScope {
     }
 
     /// The scope around the running code, if it is one of this store: another service's layer may lie between.
-    pub(super) fn current(store: &WatchedStore) -> Option<Arc<Self>> {
+    pub(super) fn current(store: &NotifyingStore) -> Option<Arc<Self>> {
         REQUEST.try_with(Arc::clone).ok().filter(|scope| std::ptr::eq(&*scope.store, store))
     }
 
@@ -66,12 +66,12 @@ impl RequestScope {
         self.from
     }
 
-    pub(super) fn note_loaded(&self, loaded: Loaded) {
+    pub(super) fn record_loaded(&self, loaded: Loaded) {
         self.seen().loaded = Some(loaded);
     }
 
     /// A session was deleted; another may yet take its place.
-    pub(super) fn note_ended(&self, id: Id, version: Version) {
+    pub(super) fn record_ended(&self, id: Id, version: Version) {
         let mut seen = self.seen();
         seen.ended.retain(|(known, _)| *known != id);
         seen.ended.push((id, version));
@@ -96,7 +96,7 @@ impl Drop for RequestScope {
             let store = self.store.clone();
             runtime.spawn(async move {
                 for (id, version) in ended {
-                    store.tell(Change::Ended(id), version).await;
+                    store.notify(Change::Ended(id), version).await;
                 }
             });
         }

@@ -15,7 +15,7 @@ use tower_sessions::{
     session::{Id, Record},
 };
 
-use super::{SharedStore, WatchedStore};
+use super::{NotifyingStore, SharedStore};
 
 /// A folder that goes away with the test.
 struct Folder(PathBuf);
@@ -39,8 +39,8 @@ impl Drop for Folder {
 async fn keeps_sessions(url: &str) {
     let stop = CancellationToken::new();
     let open = async || {
-        let store = SharedStore::open(url, &stop).await.unwrap_or_else(|error| panic!("{error}"));
-        Arc::new(WatchedStore::new(store, Duration::from_secs(1000)))
+        let store = SharedStore::connect(url, &stop).await.unwrap_or_else(|error| panic!("{error}"));
+        Arc::new(NotifyingStore::new(store, Duration::from_secs(1000)))
     };
     let store = open().await;
     let session = store.session(None);
@@ -94,7 +94,7 @@ async fn r13_sqlite_keeps_sessions() {
     let folder = Folder::new();
     keeps_sessions(&format!("sqlite://{}", folder.0.join("sessions.db").display())).await;
     let missing = folder.0.join("missing/sessions.db");
-    let error = SharedStore::open(&format!("sqlite://{}", missing.display()), &CancellationToken::new()).await;
+    let error = SharedStore::connect(&format!("sqlite://{}", missing.display()), &CancellationToken::new()).await;
     let error = error.unwrap_err().to_string();
     assert!(error.contains("missing/sessions.db`") && error.contains("unable to open"), "{error}");
 }
@@ -132,7 +132,7 @@ mod servers {
         let deadline = Instant::now() + Duration::from_secs(30);
         loop {
             let stop = CancellationToken::new();
-            match SharedStore::open(url, &stop).await {
+            match SharedStore::connect(url, &stop).await {
                 Ok(_) => return,
                 Err(error) if Instant::now() > deadline => panic!("the server does not come up: {error}"),
                 Err(_) => {
@@ -147,7 +147,7 @@ mod servers {
     /// A server that is not there, or refuses, is told at once, by a line without the password.
     async fn is_refused(url: &str, because: &str) {
         let began = Instant::now();
-        let error = SharedStore::open(url, &CancellationToken::new()).await.unwrap_err().to_string();
+        let error = SharedStore::connect(url, &CancellationToken::new()).await.unwrap_err().to_string();
         assert!(error.contains("***") && !error.contains("sesame"), "{error}");
         assert!(error.to_lowercase().contains(because) && !error.contains('\n'), "{error}");
         assert!(began.elapsed() < Duration::from_secs(15), "{error}");
@@ -203,7 +203,7 @@ mod servers {
         wait_for(&mut server, &url).await;
         // Nodes that come up together all make the table.
         let stop = CancellationToken::new();
-        let nodes = (0..8).map(|_| SharedStore::open(&url, &stop));
+        let nodes = (0..8).map(|_| SharedStore::connect(&url, &stop));
         assert!(futures_util::future::join_all(nodes).await.iter().all(Result::is_ok));
         keeps_sessions(&url).await;
         is_refused(&format!("postgres://ada:not-sesame@127.0.0.1:{port}/postgres"), "password").await;

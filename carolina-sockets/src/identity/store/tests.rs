@@ -17,11 +17,11 @@ use super::{memory::MemoryStore, *};
 
 const TTL: Duration = Duration::from_secs(1000);
 
-fn watched(store: impl SessionStore) -> (Arc<WatchedStore>, Arc<Mutex<Vec<Change>>>) {
-    let store = Arc::new(WatchedStore::new(SharedStore::new(store), TTL));
+fn watched(store: impl SessionStore) -> (Arc<NotifyingStore>, Arc<Mutex<Vec<Change>>>) {
+    let store = Arc::new(NotifyingStore::new(SharedStore::new(store), TTL));
     let told = Arc::new(Mutex::new(Vec::new()));
     let log = told.clone();
-    store.watch(Arc::new(move |change, _| {
+    store.set_listener(Arc::new(move |change, _| {
         log.lock().unwrap().push(change);
         Box::pin(std::future::ready(()))
     }));

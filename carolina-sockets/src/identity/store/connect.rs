@@ -26,9 +26,9 @@ impl SharedStore {
     ///
     /// [`Error::Store`] with the URL, its password hidden: one that names no store, or one that is not compiled in, or
     /// cannot be opened or reached.
-    pub(crate) async fn open(url: &str, stop: &CancellationToken) -> Result<Self> {
+    pub(crate) async fn connect(url: &str, stop: &CancellationToken) -> Result<Self> {
         match url.split_once("://").map_or(url, |(scheme, _)| scheme) {
-            "memory" => Ok(swept(MemoryStore::default(), stop)),
+            "memory" => Ok(with_sweep(MemoryStore::default(), stop)),
             "sqlite" => sqlite(url, stop).await,
             "postgres" | "postgresql" => postgres(url, stop).await,
             "redis" | "rediss" => redis(url).await,
@@ -73,7 +73,7 @@ async fn sqlite(url: &str, stop: &CancellationToken) -> Result<SharedStore> {
     let pool = SqlitePoolOptions::new().acquire_timeout(CONNECT).connect_with(options).await;
     let store = SqliteStore::new(pool.map_err(|error| failed(url, error))?);
     store.migrate().await.map_err(|error| failed(url, error))?;
-    Ok(swept(store, stop))
+    Ok(with_sweep(store, stop))
 }
 
 #[cfg(feature = "postgres")]
@@ -105,11 +105,11 @@ async fn postgres(url: &str, stop: &CancellationToken) -> Result<SharedStore> {
             Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
         }
     }
-    Ok(swept(store, stop))
+    Ok(with_sweep(store, stop))
 }
 
 /// A store whose expired sessions are deleted from time to time, until the service stops.
-fn swept(store: impl ExpiredDeletion, stop: &CancellationToken) -> SharedStore {
+fn with_sweep(store: impl ExpiredDeletion, stop: &CancellationToken) -> SharedStore {
     let store = Arc::new(store);
     let (swept, stop) = (store.clone(), stop.clone());
     tokio::spawn(async move {
@@ -141,15 +141,16 @@ mod tests {
     #[tokio::test]
     async fn r15_a_store_that_does_not_exist_is_refused_with_those_that_do() {
         let stop = CancellationToken::new();
-        let error = SharedStore::open("mongodb://ada:secret@host", &stop).await.unwrap_err().to_string();
+        let error = SharedStore::connect("mongodb://ada:secret@host", &stop).await.unwrap_err().to_string();
         assert!(error.contains("mongodb://ada:***@host") && error.contains("sqlite://"), "{error}");
-        assert!(SharedStore::open("memory", &stop).await.is_ok());
+        assert!(SharedStore::connect("memory", &stop).await.is_ok());
     }
 
     #[cfg(not(feature = "sqlite"))]
     #[tokio::test]
     async fn r15_a_store_that_is_not_compiled_in_names_its_feature() {
-        let error = SharedStore::open("sqlite://sessions.db", &CancellationToken::new()).await.unwrap_err().to_string();
+        let error =
+            SharedStore::connect("sqlite://sessions.db", &CancellationToken::new()).await.unwrap_err().to_string();
         assert!(error.contains("the feature `sqlite`"), "{error}");
     }
 }

@@ -21,51 +21,51 @@ use futures_core::future::BoxFuture;
 
 /// Whoever acts on what happens to sessions. The operation that caused it waits for the end of the future, so that an
 /// HTTP answer is not sent before sockets have followed.
-pub(crate) type Watcher = Arc<dyn Fn(Change, Version) -> BoxFuture<'static, ()> + Send + Sync>;
+pub(crate) type ChangeListener = Arc<dyn Fn(Change, Version) -> BoxFuture<'static, ()> + Send + Sync>;
 
-/// Counts what happens to a session: of two changes, the later one has the greater version. Sessions that share a turn
+/// Counts what happens to a session: of two changes, the later one has the greater version. Sessions that share a shard
 /// share versions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Version(u64);
 
-const TURNS: usize = 64;
+const SHARDS: usize = 64;
 
 /// The service's session store: tells what happens to sessions, keeps a log-out from being undone, and keeps session
 /// ids out of errors.
 ///
 /// What is done to one session through it is done one after the other. A session that has ended is not saved again:
 /// a request that was under way during a log-out would otherwise bring it back.
-pub(crate) struct WatchedStore {
+pub(crate) struct NotifyingStore {
     store: SharedStore,
     lifetime: Lifetime,
-    watcher: OnceLock<Watcher>,
-    turns: [Turn; TURNS],
+    listener: OnceLock<ChangeListener>,
+    shards: [Shard; SHARDS],
     /// Counts the changes of all sessions.
     generation: AtomicU64,
 }
 
 /// Where one session's operations wait for each other; some sessions share one.
 #[derive(Default)]
-struct Turn {
+struct Shard {
     lock: Mutex<()>,
     version: AtomicU64,
 }
 
-impl WatchedStore {
+impl NotifyingStore {
     /// Watches a store. `ttl` is for how long a session lives that nobody uses.
     pub(crate) fn new(store: SharedStore, ttl: std::time::Duration) -> Self {
         Self {
             store,
             lifetime: Lifetime::new(ttl),
-            watcher: OnceLock::new(),
-            turns: std::array::from_fn(|_| Turn::default()),
+            listener: OnceLock::new(),
+            shards: std::array::from_fn(|_| Shard::default()),
             generation: AtomicU64::new(0),
         }
     }
 
-    /// From here on, changes are told to the watcher. The first one stays.
-    pub(crate) fn watch(&self, watcher: Watcher) {
-        let _ = self.watcher.set(watcher);
+    /// From here on, changes are told to the listener. The first one stays.
+    pub(crate) fn set_listener(&self, listener: ChangeListener) {
+        let _ = self.listener.set(listener);
     }
 
     pub(crate) fn lifetime(&self) -> Lifetime {
@@ -84,7 +84,7 @@ impl WatchedStore {
 
     /// The version of a session's last change, to be taken before the session is read.
     pub(crate) fn version(&self, id: &Id) -> Version {
-        Version(self.turn(id).version.load(Ordering::SeqCst))
+        Version(self.shard(id).version.load(Ordering::SeqCst))
     }
 
     /// How many changes there have been, to be taken before sessions are read.
@@ -93,10 +93,10 @@ impl WatchedStore {
     }
 
     /// Counts a change that came past this store: to a session of its own, or to one it does not know.
-    pub(crate) fn note_change(&self, id: Option<&Id>) {
+    pub(crate) fn record_change(&self, id: Option<&Id>) {
         self.generation.fetch_add(1, Ordering::SeqCst);
         if let Some(id) = id {
-            self.turn(id).version.fetch_add(1, Ordering::SeqCst);
+            self.shard(id).version.fetch_add(1, Ordering::SeqCst);
         }
     }
 
@@ -107,19 +107,19 @@ impl WatchedStore {
     ///
     /// Those of the store.
     pub(crate) async fn prolong(&self, id: &Id) -> Result<Option<OffsetDateTime>> {
-        let turn = self.turn(id);
-        let guard = turn.lock.lock().await;
+        let shard = self.shard(id);
+        let guard = shard.lock.lock().await;
         let Some(mut record) = self.read(id).await? else { return Ok(None) };
         record.expiry_date = self.lifetime.end(self.lifetime.of(&record));
         let ends = record.expiry_date;
-        self.write(turn, guard, record).await?;
+        self.write(shard, guard, record).await?;
         Ok(Some(ends))
     }
 
-    /// Tells the watcher. No turn may be held: it may well read or change sessions itself.
-    pub(super) async fn tell(&self, change: Change, version: Version) {
-        if let Some(watcher) = self.watcher.get() {
-            watcher(change, version).await;
+    /// Tells the listener. No shard may be held: it may well read or change sessions itself.
+    pub(super) async fn notify(&self, change: Change, version: Version) {
+        if let Some(listener) = self.listener.get() {
+            listener(change, version).await;
         }
     }
 
@@ -130,27 +130,27 @@ impl WatchedStore {
     }
 
     async fn read(&self, id: &Id) -> Result<Option<Record>> {
-        let record = self.store.0.load(id).await.map_err(|error| masked(error, id))?;
+        let record = self.store.0.load(id).await.map_err(|error| mask_session_id(error, id))?;
         // Not every store looks at the date, or as closely.
         Ok(record.filter(|record| record.expiry_date > OffsetDateTime::now_utc()))
     }
 
-    async fn write(&self, turn: &Turn, guard: MutexGuard<'_, ()>, record: Record) -> Result<()> {
-        self.store.0.save(&record).await.map_err(|error| masked(error, &record.id))?;
-        let version = self.changed(turn);
+    async fn write(&self, shard: &Shard, guard: MutexGuard<'_, ()>, record: Record) -> Result<()> {
+        self.store.0.save(&record).await.map_err(|error| mask_session_id(error, &record.id))?;
+        let version = self.next_version(shard);
         drop(guard);
-        self.tell(Change::Saved(record), version).await;
+        self.notify(Change::Saved(record), version).await;
         Ok(())
     }
 
-    fn turn(&self, id: &Id) -> &Turn {
+    fn shard(&self, id: &Id) -> &Shard {
         // Ids are random, so any of their bits spread them.
-        &self.turns[(id.0.unsigned_abs() % TURNS as u128) as usize]
+        &self.shards[(id.0.unsigned_abs() % SHARDS as u128) as usize]
     }
 
-    fn changed(&self, turn: &Turn) -> Version {
+    fn next_version(&self, shard: &Shard) -> Version {
         self.generation.fetch_add(1, Ordering::SeqCst);
-        Version(turn.version.fetch_add(1, Ordering::SeqCst) + 1)
+        Version(shard.version.fetch_add(1, Ordering::SeqCst) + 1)
     }
 
     /// Dates a record: `Session` dates them all by `session.ttl`, but one with a lifetime of its own keeps that.
@@ -163,19 +163,19 @@ impl WatchedStore {
 }
 
 #[async_trait]
-impl SessionStore for WatchedStore {
+impl SessionStore for NotifyingStore {
     async fn create(&self, record: &mut Record) -> Result<()> {
         self.date(record);
         let id = record.id;
-        self.store.0.create(record).await.map_err(|error| masked(error, &id))?;
-        let version = self.changed(self.turn(&record.id));
+        self.store.0.create(record).await.map_err(|error| mask_session_id(error, &id))?;
+        let version = self.next_version(self.shard(&record.id));
         let scope = RequestScope::current(self);
         match scope.as_ref().and_then(|scope| scope.replaced()) {
             Some((from, version)) => {
                 let by = scope.and_then(|scope| scope.from());
-                self.tell(Change::Moved { from, to: record.clone(), by }, version).await;
+                self.notify(Change::Moved { from, to: record.clone(), by }, version).await;
             }
-            None => self.tell(Change::Saved(record.clone()), version).await,
+            None => self.notify(Change::Saved(record.clone()), version).await,
         }
         Ok(())
     }
@@ -183,45 +183,45 @@ impl SessionStore for WatchedStore {
     async fn save(&self, record: &Record) -> Result<()> {
         let mut record = record.clone();
         self.date(&mut record);
-        let turn = self.turn(&record.id);
-        let guard = turn.lock.lock().await;
+        let shard = self.shard(&record.id);
+        let guard = shard.lock.lock().await;
         if self.read(&record.id).await?.is_none() {
             tracing::debug!("a session that has ended meanwhile was not saved");
             return Ok(());
         }
-        self.write(turn, guard, record).await
+        self.write(shard, guard, record).await
     }
 
     async fn load(&self, id: &Id) -> Result<Option<Record>> {
         let record = self.read(id).await?;
         if let (Some(record), Some(scope)) = (&record, RequestScope::current(self)) {
-            scope.note_loaded(Loaded { id: *id, expiry: self.lifetime.of(record), ends: record.expiry_date });
+            scope.record_loaded(Loaded { id: *id, expiry: self.lifetime.of(record), ends: record.expiry_date });
         }
         Ok(record)
     }
 
     async fn delete(&self, id: &Id) -> Result<()> {
-        let turn = self.turn(id);
-        let guard = turn.lock.lock().await;
-        self.store.0.delete(id).await.map_err(|error| masked(error, id))?;
-        let version = self.changed(turn);
+        let shard = self.shard(id);
+        let guard = shard.lock.lock().await;
+        self.store.0.delete(id).await.map_err(|error| mask_session_id(error, id))?;
+        let version = self.next_version(shard);
         drop(guard);
         match RequestScope::current(self) {
-            Some(scope) => scope.note_ended(*id, version),
-            None => self.tell(Change::Ended(*id), version).await,
+            Some(scope) => scope.record_ended(*id, version),
+            None => self.notify(Change::Ended(*id), version).await,
         }
         Ok(())
     }
 }
 
-impl fmt::Debug for WatchedStore {
+impl fmt::Debug for NotifyingStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WatchedStore").field("lifetime", &self.lifetime).finish_non_exhaustive()
+        f.debug_struct("NotifyingStore").field("lifetime", &self.lifetime).finish_non_exhaustive()
     }
 }
 
 /// A store's error without the session's id, which many a store would tell.
-fn masked(error: Error, id: &Id) -> Error {
+fn mask_session_id(error: Error, id: &Id) -> Error {
     let mask = |text: String| text.replace(&id.to_string(), "***").replace(&id.0.to_string(), "***");
     match error {
         Error::Encode(text) => Error::Encode(mask(text)),

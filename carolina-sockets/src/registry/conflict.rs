@@ -8,14 +8,14 @@ use super::{
 };
 
 /// Every clash there is.
-pub(crate) fn clashes(registry: &Registry) -> Vec<String> {
+pub(crate) fn conflicts(registry: &Registry) -> Vec<String> {
     let mut found = Vec::new();
     drivers(registry, &mut found);
     paths(registry, &mut found);
     for driver in &registry.drivers {
-        found.extend(handler_clashes(driver));
+        found.extend(handler_conflicts(driver));
     }
-    for stray in &registry.strays {
+    for stray in &registry.orphans {
         found.push(format!(
             "{}: `{}::{}` is a handler, but its struct is no channel: write `#[channel]` above `struct {}`",
             stray.location, stray.driver, stray.method, stray.driver
@@ -28,13 +28,13 @@ fn drivers(registry: &Registry, found: &mut Vec<String>) {
     let mut by_name: BTreeMap<&str, &ChannelRow> = BTreeMap::new();
     for driver in &registry.drivers {
         if let Some(first) = by_name.insert(driver.row.driver, driver.row) {
-            found.push(name_clash(first, driver.row));
+            found.push(name_conflict(first, driver.row));
         }
     }
 }
 
 /// Tells two drivers of one name.
-pub(crate) fn name_clash(first: &ChannelRow, second: &ChannelRow) -> String {
+pub(crate) fn name_conflict(first: &ChannelRow, second: &ChannelRow) -> String {
     let told = format!("two drivers are called `{}`: {} and {}", first.driver, first.location, second.location);
     let built_in = |row: &ChannelRow| (row.channel)() == channel_type::<MainChannel>();
     match built_in(first) || built_in(second) {
@@ -60,7 +60,7 @@ fn paths(registry: &Registry, found: &mut Vec<String>) {
 }
 
 /// Tells every two handlers of a driver that are for the same.
-pub(crate) fn handler_clashes(driver: &Driver) -> Vec<String> {
+pub(crate) fn handler_conflicts(driver: &Driver) -> Vec<String> {
     let mut found = Vec::new();
     let mut seen: BTreeMap<String, &HandlerRow> = BTreeMap::new();
     for row in &driver.handlers {
@@ -80,13 +80,13 @@ pub(crate) fn handler_clashes(driver: &Driver) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::registry::row::On;
-    use crate::registry::sample::{A, B, channel, handler};
+    use crate::registry::test_rows::{A, B, channel, handler};
 
     fn told(registry: Registry, expected: &[(&str, u32, u32)]) {
-        let found = clashes(&registry);
+        let found = conflicts(&registry);
         assert_eq!(found.len(), expected.len(), "{found:#?}");
         for (what, first, second) in expected {
-            let places = [first, second].map(|line| format!("src/sample.rs:{line}"));
+            let places = [first, second].map(|line| format!("src/test_rows.rs:{line}"));
             let tells = |text: &&String| text.contains(what) && places.iter().all(|place| text.contains(place));
             assert!(found.iter().any(|text| tells(&text)), "{what}: {found:#?}");
         }
@@ -143,8 +143,8 @@ mod tests {
         let linked = Registry::linked();
         let built_in = linked.by_name("MainChannel").next().unwrap().row;
         for (first, second) in [(own, built_in), (built_in, own)] {
-            let told = name_clash(first, second);
-            assert!(told.contains("rename yours") && told.contains("src/sample.rs:1"), "{told}");
+            let told = name_conflict(first, second);
+            assert!(told.contains("rename yours") && told.contains("src/test_rows.rs:1"), "{told}");
             assert!(told.contains("channel.rs:"), "{told}");
         }
     }

@@ -19,7 +19,7 @@ pub(crate) fn channel<C: 'static>(driver: &'static str, path: Option<&'static st
         private: false,
         channel: TypeId::of::<C>,
         default: || None,
-        location: Location::new("src/sample.rs", line, 1),
+        location: Location::new("src/test_rows.rs", line, 1),
     }))
 }
 
@@ -27,7 +27,7 @@ pub(crate) fn channel<C: 'static>(driver: &'static str, path: Option<&'static st
 pub(crate) fn private<C: 'static>(driver: &'static str, path: Option<&'static str>, line: u32) -> &'static ChannelRow {
     let row = ChannelRow {
         private: true,
-        location: Location::new("src/sample.rs", line, 1),
+        location: Location::new("src/test_rows.rs", line, 1),
         ..*channel::<C>(driver, path, line)
     };
     Box::leak(Box::new(row))
@@ -53,7 +53,7 @@ pub(crate) fn needing<C: 'static>(
         options: Options::default(),
         needs,
         call: Call::Event(uncalled),
-        location: Location::new("src/sample.rs", line, 1),
+        location: Location::new("src/test_rows.rs", line, 1),
     }))
 }
 
