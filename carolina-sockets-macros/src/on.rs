@@ -52,9 +52,10 @@ pub(crate) fn outside_channel(arguments: TokenStream, item: TokenStream) -> Toke
         return TokenStream::new();
     }
     let error = "`#[on]` works inside an impl block under `#[channel]`; write `#[channel]` above the `impl`";
-    let error = match arguments.is_empty() {
-        true => syn::Error::new(proc_macro2::Span::call_site(), error),
-        false => syn::Error::new_spanned(arguments, error),
+    let error = if arguments.is_empty() {
+        syn::Error::new(proc_macro2::Span::call_site(), error)
+    } else {
+        syn::Error::new_spanned(arguments, error)
     };
     let error = error.to_compile_error();
     quote!(#item #error)

@@ -70,11 +70,10 @@ impl Plan {
         }
         making.handlers();
         let PlanBuilder { mounts, problems, .. } = making;
-        match problems.is_empty() {
-            true => {
-                Ok(Self { sockets_on, mounts: if sockets_on { mounts.into_values().collect() } else { Vec::new() } })
-            }
-            false => Err(Error::Startup(problems)),
+        if problems.is_empty() {
+            Ok(Self { sockets_on, mounts: if sockets_on { mounts.into_values().collect() } else { Vec::new() } })
+        } else {
+            Err(Error::Startup(problems))
         }
     }
 }

@@ -231,8 +231,5 @@ pub(super) fn head(item: &Item) -> TokenStream {
         Item::Static(item) => item.static_token.to_token_stream(),
         other => other.to_token_stream(),
     };
-    match keyword.is_empty() {
-        true => TokenTree::from(Ident::new("item", Span::call_site())).into(),
-        false => keyword,
-    }
+    if keyword.is_empty() { TokenTree::from(Ident::new("item", Span::call_site())).into() } else { keyword }
 }

@@ -20,9 +20,10 @@ pub(super) fn rate(text: &str) -> Result<(u32, Duration), String> {
         return Err("a rate of 0 would let no event in".to_owned());
     }
     let per = per.trim();
-    let per = match per.starts_with(|first: char| first.is_ascii_digit()) {
-        true => duration(per)?,
-        false => duration(&format!("1{per}")).map_err(|_| format!("`{per}` is no unit of time"))?,
+    let per = if per.starts_with(|first: char| first.is_ascii_digit()) {
+        duration(per)?
+    } else {
+        duration(&format!("1{per}")).map_err(|_| format!("`{per}` is no unit of time"))?
     };
     Ok((number, per))
 }

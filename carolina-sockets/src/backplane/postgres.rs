@@ -122,10 +122,7 @@ impl Postgres {
     }
 
     fn ensure_available(&self) -> Result<(), PostgresError> {
-        match self.up.load(Ordering::Acquire) {
-            true => Ok(()),
-            false => Err(PostgresError("PostgreSQL is away".to_owned())),
-        }
+        if self.up.load(Ordering::Acquire) { Ok(()) } else { Err(PostgresError("PostgreSQL is away".to_owned())) }
     }
 }
 
@@ -171,9 +168,10 @@ fn set_available(up: &AtomicBool, is: bool) {
         return;
     }
     metric::backplane_up(is);
-    match is {
-        true => tracing::info!("the backplane is back: emits reach other nodes again"),
-        false => tracing::warn!("the backplane is away: emits reach this node's clients alone"),
+    if is {
+        tracing::info!("the backplane is back: emits reach other nodes again")
+    } else {
+        tracing::warn!("the backplane is away: emits reach this node's clients alone")
     }
 }
 

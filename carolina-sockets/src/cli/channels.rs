@@ -18,10 +18,7 @@ pub(super) fn list(config: &Config, json: bool) -> Result<String> {
         // The application's state is given when it serves; here it is not asked for.
         &PlanOptions { discover: true, mounts: &[], has_state: &|_| true },
     )?;
-    match json {
-        true => Ok(as_json(&plan)),
-        false => Ok(as_table(&plan, std::io::stdout().is_terminal())),
-    }
+    if json { Ok(as_json(&plan)) } else { Ok(as_table(&plan, std::io::stdout().is_terminal())) }
 }
 
 fn as_json(plan: &Plan) -> String {

@@ -73,9 +73,10 @@ pub(super) fn write_new(file: &Path, text: &str) -> Result {
 }
 
 fn source(name: &str, path: &str, private: bool) -> String {
-    let template = match private {
-        true => include_str!("templates/private_channel.rs.txt"),
-        false => include_str!("templates/channel.rs.txt"),
+    let template = if private {
+        include_str!("templates/private_channel.rs.txt")
+    } else {
+        include_str!("templates/channel.rs.txt")
     };
     template.replace("{{name}}", name).replace("{{path}}", path)
 }

@@ -96,11 +96,12 @@ pub(super) fn check_package(name: &str) -> Result {
     if PACKAGES.contains(&name) {
         return Err(usage_error(format!("`{name}` is a package that the application uses; choose another name")));
     }
-    match sound && !KEYWORDS.contains(&name) {
-        true => Ok(()),
-        false => Err(usage_error(format!(
+    if sound && !KEYWORDS.contains(&name) {
+        Ok(())
+    } else {
+        Err(usage_error(format!(
             "`{name}` cannot name a package: it is made of letters, digits, `-` and `_`, begins with a letter, and is no word of Rust"
-        ))),
+        )))
     }
 }
 
@@ -126,10 +127,7 @@ pub(super) fn split(name: &str, separator: char) -> String {
 fn camel(name: &str) -> String {
     let words = name.split(|character: char| !character.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
     let spelled: String = words.map(|word| word[..1].to_uppercase() + &word[1..]).collect();
-    match spelled.starts_with(|first: char| first.is_ascii_alphabetic()) {
-        true => spelled,
-        false => String::new(),
-    }
+    if spelled.starts_with(|first: char| first.is_ascii_alphabetic()) { spelled } else { String::new() }
 }
 
 #[cfg(test)]

@@ -164,9 +164,10 @@ fn origin(text: &str) -> Result<(), String> {
         return problem("; a port is a number up to 65535".to_owned());
     }
     // A browser names no path, not even `/`, so such an origin would never be met.
-    match text.len() == scheme.len() + "://".len() + authority.as_str().len() {
-        true => Ok(()),
-        false => problem(format!(", without a path: write \"{scheme}://{authority}\"")),
+    if text.len() == scheme.len() + "://".len() + authority.as_str().len() {
+        Ok(())
+    } else {
+        problem(format!(", without a path: write \"{scheme}://{authority}\""))
     }
 }
 

@@ -241,10 +241,7 @@ impl Config {
         let told =
             |fault: check::Fault| format!("{}: {}: {}", fault.place.unwrap_or(Place::Code), fault.key, fault.problem);
         let problems: Vec<String> = check::faults(self).into_iter().map(told).collect();
-        match problems.is_empty() {
-            true => Ok(()),
-            false => Err(Error::Config(problems)),
-        }
+        if problems.is_empty() { Ok(()) } else { Err(Error::Config(problems)) }
     }
 }
 

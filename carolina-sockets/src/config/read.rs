@@ -50,10 +50,7 @@ impl Reader {
         self.problems.sort_by(|(one, _), (other, _)| one.cmp(other));
         let told = self.problems.into_iter().map(|(place, problem)| format!("{place}: {problem}"));
         let problems: Vec<String> = unread.iter().cloned().chain(told).collect();
-        match problems.is_empty() {
-            true => Ok(self.config),
-            false => Err(Error::Config(problems)),
-        }
+        if problems.is_empty() { Ok(self.config) } else { Err(Error::Config(problems)) }
     }
 
     fn problem(&mut self, place: Place, key: &str, problem: &str) {

@@ -13,10 +13,7 @@ impl fmt::Display for Table<'_> {
         }
         let rows: Vec<[String; 3]> = std::iter::once(["channel", "driver", "events"].map(str::to_owned))
             .chain(self.0.iter().map(|mount| {
-                let path = match mount.private {
-                    true => format!("{} (private)", mount.path),
-                    false => mount.path.clone(),
-                };
+                let path = if mount.private { format!("{} (private)", mount.path) } else { mount.path.clone() };
                 [path, mount.driver.to_owned(), events(&mount.handlers)]
             }))
             .collect();
@@ -37,8 +34,5 @@ fn events(handlers: &[&'static HandlerRow]) -> String {
             _ => {}
         }
     }
-    match names.is_empty() {
-        true => "-".to_owned(),
-        false => names.join(", "),
-    }
+    if names.is_empty() { "-".to_owned() } else { names.join(", ") }
 }

@@ -37,11 +37,12 @@ fn drivers(registry: &Registry, found: &mut Vec<String>) {
 pub(crate) fn name_conflict(first: &ChannelRow, second: &ChannelRow) -> String {
     let told = format!("two drivers are called `{}`: {} and {}", first.driver, first.location, second.location);
     let built_in = |row: &ChannelRow| (row.channel)() == channel_type::<MainChannel>();
-    match built_in(first) || built_in(second) {
-        true => format!(
+    if built_in(first) || built_in(second) {
+        format!(
             "{told}; that name is the built-in driver's, so rename yours; to serve `/` with it, write `#[channel(\"/\")]`"
-        ),
-        false => format!("{told}; rename one, as the configuration finds drivers by their names"),
+        )
+    } else {
+        format!("{told}; rename one, as the configuration finds drivers by their names")
     }
 }
 

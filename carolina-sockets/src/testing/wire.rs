@@ -127,10 +127,7 @@ fn refused(text: &str, channels: &Channels) {
     struct Refused {
         message: String,
     }
-    let (path, body) = match text.starts_with('/') {
-        true => text.split_once(',').unwrap_or((text, "{}")),
-        false => ("/", text),
-    };
+    let (path, body) = if text.starts_with('/') { text.split_once(',').unwrap_or((text, "{}")) } else { ("/", text) };
     let message = serde_json::from_str(body).map_or_else(|_| body.to_owned(), |refused: Refused| refused.message);
     let channels = channels.lock().expect("no panic happens under this lock");
     if let Some(to) = channels.get(path) {

@@ -29,12 +29,11 @@ pub(super) fn read<T: DeserializeOwned>(
     let node = |value| Node { value, attachments };
     let arguments = packet.iter().skip(1).map(node);
     let missing = std::iter::repeat_n(node(&Json::Null), if pad { usize::MAX } else { 0 });
-    let read = match all {
-        true => {
-            let sequence = SeqDeserializer::<_, Error>::new(arguments.chain(missing));
-            serde_path_to_error::deserialize(SeqAccessDeserializer::new(sequence))
-        }
-        false => serde_path_to_error::deserialize(packet.get(1).map_or(node(&Json::Null), node)),
+    let read = if all {
+        let sequence = SeqDeserializer::<_, Error>::new(arguments.chain(missing));
+        serde_path_to_error::deserialize(SeqAccessDeserializer::new(sequence))
+    } else {
+        serde_path_to_error::deserialize(packet.get(1).map_or(node(&Json::Null), node))
     };
     read.map_err(|error| (error.path().to_string(), error.inner().to_string()))
 }

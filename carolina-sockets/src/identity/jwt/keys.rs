@@ -121,12 +121,13 @@ impl JwtKeys {
                 key.algorithms.retain(|algorithm| *algorithm == only);
             }
         }
-        match self.0.len() > before && self.0.iter().all(|key| !key.algorithms.is_empty()) {
-            true => Ok(self),
-            false => Err(fault(format!(
+        if self.0.len() > before && self.0.iter().all(|key| !key.algorithms.is_empty()) {
+            Ok(self)
+        } else {
+            Err(fault(format!(
                 "none of the {} keys in the set is one for signatures that is known here",
                 set.keys.len()
-            ))),
+            )))
         }
     }
 
