@@ -1,11 +1,11 @@
-# carolina-sockets. `make help` lists what there is.
+# carolina-sockets. `make help` lists the targets.
 
 CARGO ?= cargo
 NODE_FOLDERS := examples/quickstart tests/e2e carolina-sockets/frontend examples/chat/web examples/chat/e2e
 
 .PHONY: help run test rust-test frontend-test chat-test chat node-packages bench-programs bench bench-quick bench-micro bench-compile check fmt clippy doc
 
-help: ## what there is
+help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
 run: ## start the quickstart
@@ -41,15 +41,15 @@ bench-programs: tests/bench/node/node_modules
 bench: bench-programs ## measure against raw socketioxide, Node and a bare WebSocket server: about 25 minutes, two idle cores
 	$(BENCH)
 
-bench-quick: bench-programs ## the short form, under 3 minutes
+bench-quick: bench-programs ## the short benchmark, under 3 minutes
 	$(BENCH) --quick
 
-bench-micro: ## one event and one start: time, then instructions
+bench-micro: ## time and instruction count of one event and one start-up
 	$(CARGO) bench --package carolina-bench-micro
 	$(CARGO) build --release --package carolina-bench-micro
 	$(CARGO) run --release --quiet --package carolina-bench-micro --bin bench-count
 
-bench-compile: ## how long the quickstart compiles, against the same program on raw socketioxide
+bench-compile: ## compile time of the quickstart and of the same program on raw socketioxide
 	bash tests/bench/compile/measure.sh
 
 check: fmt clippy doc ## formatting, lints and documentation

@@ -1,9 +1,9 @@
-/** What a channel, or the way to it, failed with. */
+/** The error of a request or of joining a channel. */
 export class ChannelError extends Error {
   override readonly name = "ChannelError";
   /** For programs: one of the server's codes, or `timeout`, `disconnected`, `unreachable`, `unknown_channel`, `invalid_path`, `already_configured`. */
   readonly code: string;
-  /** What the server says beyond code and message. */
+  /** The server's further details. */
   readonly details: unknown;
 
   constructor(code: string, message: string, details?: unknown) {
@@ -12,13 +12,13 @@ export class ChannelError extends Error {
     this.details = details;
   }
 
-  /** The error in an acknowledgement's body `{ error: { code, message, details? } }`; `undefined` where there is none. */
+  /** The error in an acknowledgement's body `{ error: { code, message, details? } }`; `undefined` if there is none. */
   static inAnswer(answer: unknown): ChannelError | undefined {
     if (typeof answer !== "object" || answer === null || !("error" in answer)) return undefined;
     return ChannelError.ofBody(answer.error);
   }
 
-  /** The error in a body `{ code, message, details? }`; `undefined` where there is none. */
+  /** The error in a body `{ code, message, details? }`; `undefined` if there is none. */
   static ofBody(body: unknown): ChannelError | undefined {
     if (typeof body !== "object" || body === null) return undefined;
     const { code, message, details } = body as { code?: unknown; message?: unknown; details?: unknown };
@@ -26,7 +26,7 @@ export class ChannelError extends Error {
     return new ChannelError(code, typeof message === "string" ? message : code, details);
   }
 
-  /** What a `connect_error` says: the server's code, alone or as `code: message`; or that the server cannot be reached. */
+  /** The error in a `connect_error`: the server's code, alone or as `code: message`; or that the server cannot be reached. */
   static ofConnectError(error: Error, refused: boolean): ChannelError {
     if (!refused) return new ChannelError("unreachable", `the server cannot be reached: ${error.message}`);
     if (error.message === "Invalid namespace") return new ChannelError("unknown_channel", "the server has no such channel");

@@ -1,4 +1,4 @@
-/** Reads the session's id, as the cookie has it, where a script can. The default cookie is HttpOnly and travels by itself. */
+/** Reads the session cookie's value, if a script can. The default cookie is HttpOnly, and the browser sends it by itself. */
 export class SessionService {
   /** The cookie's name: the server's `session.cookie`. */
   cookieName: string;
@@ -7,7 +7,7 @@ export class SessionService {
     this.cookieName = cookieName;
   }
 
-  /** The cookie's value; `undefined` where there is none, or none that a script may read. */
+  /** The cookie's value; `undefined` if there is none, or a script cannot read it. */
   get(): string | undefined {
     const cookies = typeof document === "undefined" ? "" : document.cookie;
     for (const cookie of cookies.split(";")) {

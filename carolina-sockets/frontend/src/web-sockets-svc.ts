@@ -24,17 +24,17 @@ type Answer<F> = F extends (...data: infer All) => void
     : unknown
   : never;
 
-/** How a service connects; all of it has defaults. */
+/** How a service connects. Every option has a default. */
 export interface ServiceOptions {
   /** The server. Default: the page's own. */
   url?: string;
   /** How long a request waits for its answer, in milliseconds. Default 10000. */
   timeout?: number;
-  /** What the `connect` handlers of the server read by `handshake.auth()`, for every channel. */
+  /** The payload that the server reads with `handshake.auth()`, for every channel. */
   auth?: Record<string, unknown> | ((send: (data: object) => void) => void);
-  /** Where the session's id is read. Default: the cookie `carolina.sid`. */
+  /** Reads the session's value. Default: the cookie `carolina.sid`. */
   session?: SessionService;
-  /** What socket.io-client's `Manager` takes besides. */
+  /** Further options of socket.io-client's `Manager`. */
   manager?: Partial<ManagerOptions>;
 }
 
@@ -44,7 +44,7 @@ interface Channel<Listen extends EventsMap, Emit extends EventsMap> {
 }
 
 /**
- * Channels over one shared connection. A page has one: {@link WebSocketsSvc}. Make others for other servers, and for tests.
+ * Channels over one shared connection. A page uses {@link WebSocketsSvc}; create others for other servers and for tests.
  *
  * `Listen` and `Emit` type the events, as socket.io's `ServerToClientEvents` and `ClientToServerEvents` do.
  */
@@ -57,7 +57,7 @@ export class WebSocketsService<Listen extends EventsMap = EventsMap, Emit extend
     this.#options = options;
   }
 
-  /** Sets how to connect. It has to come before the first channel. */
+  /** Sets the connection options. Has to be called before the first channel. */
   configure(options: ServiceOptions): void {
     if (this.#manager) throw new ChannelError("already_connected", "`configure` comes before the first channel");
     this.#options = { ...this.#options, ...options };
@@ -79,7 +79,7 @@ export class WebSocketsService<Listen extends EventsMap = EventsMap, Emit extend
     return channel.socket;
   }
 
-  /** The channel's socket: the same one ever after, from anywhere. */
+  /** The channel's socket, always the same one. */
   connect(path = "/"): Socket<Listen, Emit> {
     return this.#channel(path).socket;
   }
@@ -96,7 +96,7 @@ export class WebSocketsService<Listen extends EventsMap = EventsMap, Emit extend
     return new Promise((resolve, reject) => {
       const { socket } = this.#channel(path);
       const refused = (error: Error): void => {
-        // While the socket is active, the connection is tried again; the request waits for it.
+        // While the socket is active, it reconnects; the request waits for that.
         if (!socket.active) settle(() => reject(ChannelError.ofConnectError(error, true)));
       };
       let settled = false;
@@ -120,7 +120,7 @@ export class WebSocketsService<Listen extends EventsMap = EventsMap, Emit extend
     });
   }
 
-  /** Hears of events that failed without having asked for an acknowledgement. Returns a function that ends it. */
+  /** Handles failures of events that were sent without an acknowledgement. Returns a function that removes the handler. */
   onException(path: string, handler: (error: ChannelError, event: string) => void): () => void {
     const socket = this.connect(path) as unknown as Socket;
     const heard = (body: unknown): void => {
@@ -131,7 +131,7 @@ export class WebSocketsService<Listen extends EventsMap = EventsMap, Emit extend
     return () => void socket.off("exception", heard);
   }
 
-  /** Hears why a channel could not be joined, or why the server cannot be reached. Returns a function that ends it. */
+  /** Handles errors when a channel cannot be joined or the server cannot be reached. Returns a function that removes the handler. */
   onRefused(path: string, handler: (error: ChannelError) => void): () => void {
     const socket = this.connect(path) as unknown as Socket;
     const heard = (error: Error): void => handler(ChannelError.ofConnectError(error, !socket.active));
@@ -139,14 +139,14 @@ export class WebSocketsService<Listen extends EventsMap = EventsMap, Emit extend
     return () => void socket.off("connect_error", heard);
   }
 
-  /** Connects all channels anew, with the cookies the page has now: after a log-in that did not load the page again. */
+  /** Reconnects all channels with the page's current cookies, after a log-in without a page load. */
   reconnect(): void {
     const sockets = [...this.#channels.values()].map((channel) => channel.socket);
     for (const socket of sockets) socket.disconnect();
     for (const socket of sockets) socket.connect();
   }
 
-  /** Ends the connection and forgets all channels. */
+  /** Closes the connection and removes all channels. */
   disconnect(): void {
     for (const { socket } of this.#channels.values()) socket.disconnect();
     this.#channels.clear();
@@ -157,11 +157,11 @@ export class WebSocketsService<Listen extends EventsMap = EventsMap, Emit extend
     const known = this.#channels.get(path);
     if (known) return known;
     if (!path.startsWith("/") || /[\s,?#]/.test(path)) {
-      throw new ChannelError("invalid_path", `\`${path}\` is no channel's path: it begins with \`/\`, as \`/chat\``);
+      throw new ChannelError("invalid_path", `\`${path}\` is not a channel's path: it begins with \`/\`, as \`/chat\``);
     }
     const { url, auth, manager, session = SessionSvc } = this.#options;
     this.#manager ??= url === undefined ? new Manager(manager) : new Manager(url, manager);
-    // The session goes with every handshake, so that it is known before the first event; events that wait for the
+    // The session is sent with every handshake, so that it is known before the first event; events that wait for the
     // connection are sent before any `connect` handler runs.
     const withSession = (send: (data: object) => void): void => {
       const id = session.get();

@@ -1,4 +1,4 @@
-//! What the channels share: what was said, who moderates, who was removed.
+//! State shared by the channels: recent messages, moderators and banned users.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -8,7 +8,7 @@ use std::{
 
 use serde::Serialize;
 
-/// How much of a room's talk is kept for those who come later.
+/// How many messages of a room are kept.
 const KEPT: usize = 50;
 
 /// A message, in a room or to one user.
@@ -16,16 +16,16 @@ const KEPT: usize = 50;
 pub(crate) struct Message {
     /// The room, or the user it is for.
     pub to: String,
-    /// Who wrote it.
+    /// The sender.
     pub from: String,
-    /// What was written.
+    /// The text.
     pub text: String,
     /// When, in milliseconds since 1970.
     pub at: u64,
 }
 
 impl Message {
-    /// A message of this moment.
+    /// A message with the current time.
     pub(crate) fn new(to: &str, from: &str, text: &str) -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let at = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
@@ -33,7 +33,7 @@ impl Message {
     }
 }
 
-/// The house. Cheap to clone.
+/// The shared state. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct House(Arc<Inner>);
 
@@ -58,17 +58,17 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl House {
-    /// Whether a user moderates.
+    /// Whether a user is a moderator.
     pub(crate) fn is_moderator(&self, user: &str) -> bool {
         self.0.moderators.contains(user)
     }
 
-    /// Whether a user was removed.
+    /// Whether a user is banned.
     pub(crate) fn is_removed(&self, user: &str) -> bool {
         lock(&self.0.removed).contains(user)
     }
 
-    /// Removes a user, or lets them in again.
+    /// Bans or unbans a user.
     pub(crate) fn set_removed(&self, user: &str, removed: bool) {
         match removed {
             true => lock(&self.0.removed).insert(user.to_owned()),
@@ -76,14 +76,14 @@ impl House {
         };
     }
 
-    /// Everybody who was removed.
+    /// All banned users.
     pub(crate) fn removed(&self) -> Vec<String> {
         let mut users: Vec<String> = lock(&self.0.removed).iter().cloned().collect();
         users.sort();
         users
     }
 
-    /// Keeps what was said in a room.
+    /// Stores a message of a room.
     pub(crate) fn keep(&self, message: Message) {
         let mut said = lock(&self.0.said);
         let room = said.entry(message.to.clone()).or_default();
@@ -93,7 +93,7 @@ impl House {
         }
     }
 
-    /// What was said in a room lately.
+    /// The recent messages of a room.
     pub(crate) fn said(&self, room: &str) -> Vec<Message> {
         lock(&self.0.said).get(room).map(|room| room.iter().cloned().collect()).unwrap_or_default()
     }

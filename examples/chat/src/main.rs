@@ -29,13 +29,13 @@ fn failed(error: impl std::fmt::Display) -> (StatusCode, String) {
     (StatusCode::INTERNAL_SERVER_ERROR, format!("that did not work: {error}"))
 }
 
-/// Logs in whoever gives a name. A real application asks for more.
+/// Logs in under any name. A real application checks credentials.
 async fn login(session: Session, Form(login): Form<Login>) -> Answer<Redirect> {
     let name = login.name.trim();
     if name.is_empty() || name.chars().count() > 24 || name.chars().any(char::is_control) {
         return Ok(Redirect::to("/?refused"));
     }
-    // Whoever knew the session before the log-in does not know it after.
+    // A new id, so that a session id planted before the log-in is useless (session fixation).
     session.cycle_id().await.map_err(failed)?;
     session.insert("user_id", name).await.map_err(failed)?;
     Ok(Redirect::to("/"))
@@ -47,7 +47,7 @@ async fn logout(session: Session) -> Answer<Redirect> {
     Ok(Redirect::to("/"))
 }
 
-/// Who the page belongs to.
+/// The logged-in user.
 async fn me(State(house): State<House>, session: Session) -> Answer<Json<Value>> {
     let user: Option<String> = session.get("user_id").await.map_err(failed)?;
     let moderator = user.as_deref().is_some_and(|user| house.is_moderator(user));

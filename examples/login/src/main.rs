@@ -9,7 +9,7 @@ use axum::{
 };
 use carolina_sockets::{http::Session, prelude::*};
 
-/// For those who are logged in. Nothing more has to be said: `private` lets in only sockets with a user.
+/// For logged-in users: `private` admits only sockets with a user.
 #[channel("/account", private)]
 #[derive(Default)]
 struct Account;
@@ -47,13 +47,13 @@ async fn page(session: Session) -> Answer<Html<String>> {
     Ok(Html(body))
 }
 
-/// Logs in whoever gives a name. A real application asks for more.
+/// Logs in under any name. A real application checks credentials.
 async fn login(session: Session, Form(login): Form<Login>) -> Answer<Redirect> {
     let name = login.name.trim();
     if name.is_empty() {
         return Err((StatusCode::BAD_REQUEST, "a name, please".to_owned()));
     }
-    // Whoever knew the session before the log-in does not know it after.
+    // A new id, so that a session id planted before the log-in is useless (session fixation).
     session.cycle_id().await.map_err(failed)?;
     session.insert("user_id", name).await.map_err(failed)?;
     Ok(Redirect::to("/"))
@@ -65,7 +65,7 @@ async fn logout(session: Session) -> Answer<Redirect> {
     Ok(Redirect::to("/"))
 }
 
-/// Tells all tabs of whoever asks.
+/// Notifies all tabs of the current user.
 async fn notify(sockets: Sockets, session: Session, Query(notice): Query<Notice>) -> Answer<()> {
     let user: Option<String> = session.get("user_id").await.map_err(failed)?;
     let user = user.ok_or((StatusCode::UNAUTHORIZED, "log in first".to_owned()))?;

@@ -21,7 +21,7 @@ struct Welcome {
 
 #[channel]
 impl MyCustomChannel {
-    /// Answers with the number of the check-in, and tells everybody on the channel.
+    /// Answers with the number of the check-in, and notifies everyone on the channel.
     #[on("checkin")]
     async fn checkin(&self, socket: Socket, Data(checkin): Data<Checkin>) -> Result<Welcome, EventError> {
         if checkin.desk.is_empty() {

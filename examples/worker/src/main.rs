@@ -1,7 +1,6 @@
-//! A worker: it serves no sockets, does something that takes a while, and tells a user when it is done, on whatever node
-//! and however many tabs they are.
+//! A worker: it serves no sockets, runs a long job, and notifies a user when it is done, in all tabs and on any node.
 //!
-//! `cargo run -p worker -- USER [URL]`; without the URL of the backplane, `CAROLINA_BACKPLANE__URL` is taken.
+//! `cargo run -p worker -- USER [URL]`; without a URL, the backplane is `CAROLINA_BACKPLANE__URL`.
 
 use std::process::ExitCode;
 

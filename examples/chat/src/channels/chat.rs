@@ -4,7 +4,7 @@ use carolina_sockets::prelude::*;
 
 use crate::house::{House, Message};
 
-/// The rooms there are. A room's clients are in the Socket.IO room `room.{name}`.
+/// The available rooms. A room's clients are in the Socket.IO room `room.{name}`.
 const ROOMS: [&str; 3] = ["lobby", "rust", "random"];
 
 /// Clients of `/chat`.
@@ -49,11 +49,11 @@ impl Chat {
 
     #[on(disconnect)]
     async fn disconnect(&self, socket: Socket) {
-        // The last of a user's tabs may have gone.
+        // This may have been the user's last tab.
         let _ = tell_who_is_online(&socket).await;
     }
 
-    /// Goes into a room, out of the one before, and returns what was said there lately.
+    /// Joins a room, leaves the previous one, and returns the room's recent messages.
     #[on("join")]
     fn join(&self, socket: Socket, Data(room): Data<String>) -> Result<Joined, EventError> {
         if !ROOMS.contains(&room.as_str()) {
@@ -82,7 +82,7 @@ impl Chat {
         Ok(())
     }
 
-    /// Reaches all tabs of one user, and all of the writer's own.
+    /// Sends a message to all tabs of one user and of the sender.
     #[on("direct", rate = "10/s")]
     async fn direct(&self, socket: Socket, user: User, Data(direct): Data<Direct>) -> Result<(), EventError> {
         let channel = socket.channel_handle();
@@ -98,7 +98,7 @@ impl Chat {
     }
 }
 
-/// Tells everybody who is online, each user once, and the public channel how many.
+/// Sends the list of online users to everyone, and their number to the public channel.
 async fn tell_who_is_online(socket: &Socket) -> Result<(), EventError> {
     let channel = socket.channel_handle();
     let users = channel.online_users().await?;

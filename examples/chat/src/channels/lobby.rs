@@ -1,4 +1,4 @@
-//! `/`: for everybody, logged in or not: how many people are chatting.
+//! `/`: for all visitors, logged in or not: how many users are chatting.
 
 use carolina_sockets::prelude::*;
 
@@ -17,7 +17,7 @@ impl Lobby {
     }
 }
 
-/// Tells everybody how many people are chatting.
+/// Sends the number of chatting users to everyone.
 pub(crate) async fn tell_count(count: usize) {
     if let Ok(lobby) = carolina_sockets::try_sockets().and_then(|sockets| sockets.of::<Lobby>()) {
         let _ = lobby.emit("people", count).await;

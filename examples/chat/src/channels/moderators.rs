@@ -1,4 +1,4 @@
-//! `/moderators`: for those who may remove others.
+//! `/moderators`: for moderators, who may ban users.
 
 use carolina_sockets::prelude::*;
 
@@ -29,7 +29,7 @@ impl Moderators {
         Ok(())
     }
 
-    /// Takes a user off every channel, and does not let them in again.
+    /// Disconnects a user from every channel and bans them.
     #[on("remove")]
     async fn remove(&self, socket: Socket, sockets: Sockets, Data(user): Data<String>) -> Result<(), EventError> {
         if self.house.is_moderator(&user) {
