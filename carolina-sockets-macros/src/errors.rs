@@ -4,8 +4,7 @@ use proc_macro2::TokenStream;
 use quote::ToTokens;
 use syn::Ident;
 
-/// The errors found so far. Looked at, or the compilation goes wrong silently: so it panics when it is dropped
-/// unseen.
+/// The errors found so far. Dropping it without reporting them panics, as the errors would be lost.
 #[derive(Debug, Default)]
 pub(crate) struct Errors {
     found: Vec<syn::Error>,
@@ -18,17 +17,17 @@ impl Errors {
         self.found.push(syn::Error::new_spanned(tokens, message));
     }
 
-    /// Adds what the parser has found.
+    /// Adds a parser error.
     pub(crate) fn push(&mut self, error: syn::Error) {
         self.found.push(error);
     }
 
-    /// An option or a word that has been given before.
+    /// Reports an option or a word that is given twice.
     pub(crate) fn duplicate(&mut self, name: &Ident) {
         self.at(name, format!("`{name}` is given twice; once is enough"));
     }
 
-    /// A name that is none of `known`. Where none of them is like it either, `otherwise` tells what there is.
+    /// Reports a name that is not in `known`: with the nearest known name, or else with `otherwise`.
     pub(crate) fn unknown(&mut self, name: &Ident, known: &[&str], otherwise: &str) {
         self.at(
             name,
@@ -39,12 +38,12 @@ impl Errors {
         );
     }
 
-    /// How many there are by now.
+    /// The number of errors so far.
     pub(crate) fn count(&self) -> usize {
         self.found.len()
     }
 
-    /// The errors as the compiler is told of them; nothing when there are none.
+    /// The errors as `compile_error!` tokens; empty if there are none.
     pub(crate) fn into_tokens(mut self) -> TokenStream {
         self.seen = true;
         self.found.iter().map(syn::Error::to_compile_error).collect()
@@ -65,7 +64,7 @@ impl Drop for Errors {
     }
 }
 
-/// The name among `known` that is most like `name`, if any is like it at all.
+/// The name in `known` nearest to `name`, if any is near enough.
 pub(crate) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     let rated = known.iter().map(|known| (strsim::damerau_levenshtein(name, known), *known));
     rated.filter(|(distance, known)| *distance <= 1 + known.len() / 4).min().map(|(_, known)| known)

@@ -39,7 +39,7 @@ use proc_macro::TokenStream;
 /// in place, and so are its sound handlers; no other error follows from the ones that are told.
 ///
 /// - On an item that is neither a struct nor an impl block, on an `impl Trait for`; a path or an option above an impl block.
-/// - A generic channel. It is found at link time, when nobody has chosen the type; wrap the one that is meant.
+/// - A generic channel. It is found at link time, before a type is chosen; wrap the one that is meant.
 /// - An unknown option, one that is given twice, a path that Socket.IO could not carry.
 /// - An impl block of a struct that is no channel itself.
 /// - Two handlers for one event, two for one word, such as `connect`. Handlers under `#[cfg]`, and those of different
@@ -79,7 +79,7 @@ pub fn channel(arguments: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// - Outside an impl block under `#[channel]`, above anything but a method, two of them above one method.
 /// - An unknown word or option, an event's name without quotes, an option given twice or where it means nothing, a
-///   value that is no duration or rate.
+///   value that is not a duration or rate.
 /// - An event named twice, without a name, or by one that Socket.IO (`connect`, `disconnecting`, …) or the library
 ///   (`session_id`, `exception`) keeps; a name with `"`, `\` or a control character in it.
 /// - `&mut self` and `self`; `unsafe`, `extern` and generic methods; an argument that is `impl Trait`, a reference, or

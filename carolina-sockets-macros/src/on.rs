@@ -16,7 +16,7 @@ use syn::{
 
 use crate::errors::{Errors, nearest};
 
-/// What a handler is for, as it is written.
+/// What a handler is for, as written in the attribute.
 #[derive(Debug)]
 pub(crate) enum Target {
     Events(Vec<LitStr>),
@@ -27,7 +27,7 @@ pub(crate) enum Target {
     Init,
 }
 
-/// The arguments of `#[on(…)]`, read.
+/// The parsed arguments of `#[on(…)]`.
 #[derive(Debug)]
 pub(crate) struct On {
     pub(crate) target: Target,
@@ -39,14 +39,14 @@ pub(crate) struct On {
 const WORDS: [&str; 5] = ["any", "authorize", "connect", "disconnect", "init"];
 const OPTIONS: [&str; 3] = ["concurrent", "timeout", "rate"];
 
-/// Names that Socket.IO clients keep for themselves.
+/// Event names that Socket.IO clients reserve.
 const RESERVED: [&str; 6] =
     ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"];
 
-/// By this argument `#[channel]` calls `#[on]`, for nothing but to use it.
+/// The argument with which `#[channel]` emits `#[on]`, only to make its import count as used.
 pub(crate) const USED: &str = "__carolina_used";
 
-/// `#[on]` where no `#[channel]` block has taken it away.
+/// `#[on]` outside a `#[channel]` block.
 pub(crate) fn outside_channel(arguments: TokenStream, item: TokenStream) -> TokenStream {
     if arguments.to_string() == USED {
         return TokenStream::new();
@@ -61,7 +61,7 @@ pub(crate) fn outside_channel(arguments: TokenStream, item: TokenStream) -> Toke
     quote!(#item #error)
 }
 
-/// What was found, piece by piece.
+/// What has been parsed so far.
 #[derive(Default)]
 struct Found {
     events: Vec<LitStr>,
@@ -69,19 +69,19 @@ struct Found {
     concurrent: Option<Ident>,
     timeout: Option<(Ident, Option<Duration>)>,
     rate: Option<(Ident, Option<(u32, Duration)>)>,
-    /// What it is for has been told wrongly, so it is not missing.
+    /// The target was given but is invalid, so it is not reported as missing.
     target_invalid: bool,
 }
 
-/// Reads an `#[on(…)]`. All that is wrong with it goes to `errors`; what is sound comes back all the same, so that
-/// the handler's other mistakes can be told with it. Without a result nobody can know what the handler is for.
+/// Parses an `#[on(…)]`. All errors go to `errors`; the valid parts are returned, so that the handler's other mistakes
+/// can be reported too. `None` if it does not say what the handler is for.
 pub(crate) fn parse(attribute: &Attribute, meta: &Meta, errors: &mut Errors) -> Option<On> {
     let arguments = match meta {
         Meta::Path(_) => TokenStream::new(),
         Meta::List(list) => list.tokens.clone(),
         Meta::NameValue(value) => {
             let value = value.value.to_token_stream();
-            errors.at(&value, format!("the event stands in parentheses: `#[on({value})]`"));
+            errors.at(&value, format!("the event has to be in parentheses: `#[on({value})]`"));
             return None;
         }
     };
@@ -133,7 +133,7 @@ fn take_event(event: LitStr, found: &mut Found, errors: &mut Errors) {
     found.events.push(event);
 }
 
-/// Why no handler can be for an event of this name.
+/// Why this name cannot be an event's; `None` if it can.
 fn invalid_name(name: &str) -> Option<String> {
     let bad = name.chars().find(|character| character.is_control() || matches!(character, '"' | '\\'));
     if let Some(bad) = bad {
@@ -145,16 +145,17 @@ fn invalid_name(name: &str) -> Option<String> {
     Some(match name {
         "" => "an event needs a name".to_owned(),
         "session_id" => {
-            "`session_id` is the library's own event, by which a client says who it is; choose another name".to_owned()
+            "`session_id` is the library's own event, by which a client presents its session; choose another name"
+                .to_owned()
         }
         "exception" => {
-            "`exception` is the library's own event, by which a client hears of a failure; choose another name"
+            "`exception` is the library's own event, which reports a failure to a client; choose another name"
                 .to_owned()
         }
         name if RESERVED.contains(&name) && WORDS.contains(&name) => format!(
-            "Socket.IO keeps the name `{name}` for itself; for that moment of the socket's life write `#[on({name})]`, without quotes"
+            "Socket.IO reserves the name `{name}`; for that lifecycle handler write `#[on({name})]`, without quotes"
         ),
-        name if RESERVED.contains(&name) => format!("Socket.IO keeps the name `{name}` for itself; choose another"),
+        name if RESERVED.contains(&name) => format!("Socket.IO reserves the name `{name}`; choose another"),
         _ => return None,
     })
 }
@@ -183,10 +184,10 @@ fn take_word(word: Ident, found: &mut Found, errors: &mut Errors) {
                 &word,
                 match nearest(unknown, &known) {
                     Some(near) => format!(
-                        "unknown word `{unknown}`; did you mean `{near}`? An event's name stands in quotes: `#[on(\"{unknown}\")]`"
+                        "unknown word `{unknown}`; did you mean `{near}`? An event's name has to be in quotes: `#[on(\"{unknown}\")]`"
                     ),
                     None => format!(
-                        "an event's name stands in quotes: `#[on(\"{unknown}\")]`; without quotes there are {}",
+                        "an event's name has to be in quotes: `#[on(\"{unknown}\")]`; without quotes there are {}",
                         list(&known)
                     ),
                 },
@@ -231,7 +232,7 @@ fn take_option(name: Ident, value: Option<&Lit>, found: &mut Found, errors: &mut
     }
 }
 
-/// The value of an option: a string that means something.
+/// Parses the value of an option, which is a string.
 fn read<T>(
     option: &Ident,
     value: Option<&Lit>,
@@ -288,7 +289,7 @@ fn assemble(mut found: Found, attribute: &Attribute, errors: &mut Errors) -> Opt
     })
 }
 
-/// Options that mean nothing to a lifecycle word.
+/// Rejects options that do not apply to a lifecycle word.
 fn check_options(word: &Ident, target: &Target, found: &Found, errors: &mut Errors) {
     if matches!(target, Target::Any) {
         return;

@@ -1,10 +1,10 @@
-//! The only place that names paths outside the expansion. They are absolute, so that no name of the caller's, not even
-//! `std` or `Result`, can stand in for them.
+//! The paths that expansions refer to, all in this file. They are absolute, so that no name of the caller's, not even
+//! `std` or `Result`, can shadow them.
 
 use proc_macro2::{Span, TokenStream};
 use quote::quote_spanned;
 
-/// A name in `carolina_sockets::private`, reported at `span` should it not fit.
+/// A name in `carolina_sockets::private`, with the span for errors about it.
 pub(crate) fn private(span: Span, name: &str) -> TokenStream {
     let name = proc_macro2::Ident::new(name, span);
     quote_spanned!(span=> ::carolina_sockets::private::#name)
@@ -16,8 +16,8 @@ pub(crate) fn core(path: &str) -> TokenStream {
     quote::quote!(::core #(:: #segments)*)
 }
 
-/// Where `span` stands. It is taken from the span, since `file!()` and `line!()` would give the place of the outermost
-/// macro that the span comes from.
+/// The source location of `span`. It is taken from the span, since `file!()` and `line!()` would give the location of
+/// the outermost macro invocation.
 pub(crate) fn location(span: Span) -> TokenStream {
     let location = private(Span::call_site(), "Location");
     let (file, line, column) = position(span);

@@ -1,14 +1,14 @@
 //! The nearest known name, for messages about unknown ones.
 
-/// The name among `known` that is most like `name`, if any is like it at all.
+/// The name in `known` nearest to `name`, if any is near enough.
 pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = name.to_lowercase();
     let rated = known.into_iter().map(|known| (strsim::damerau_levenshtein(&lower, &known.to_lowercase()), known));
-    // One wrong letter in three is a slip; more is another word.
+    // Up to one wrong letter in three counts as a typing error.
     rated.filter(|(distance, known)| distance * 3 <= known.chars().count().max(3)).min().map(|(_, known)| known)
 }
 
-/// The same as a half-sentence: "; did you mean `mailbox`?", or nothing.
+/// A suggestion to append to a message: "; did you mean `mailbox`?", or nothing.
 pub(crate) fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     nearest(name, known).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default()
 }

@@ -1,4 +1,5 @@
-//! From what is linked and what is configured to what is mounted; or every mistake at once (rules R1 to R4).
+//! Decides from the linked channels and the configuration what is mounted; reports every mistake at once (rules R1 to
+//! R4).
 
 mod table;
 #[cfg(test)]
@@ -39,19 +40,19 @@ pub(crate) struct MountPlan {
     pub(crate) handlers: Vec<&'static HandlerRow>,
 }
 
-/// What the builder knows beside registry and configuration.
+/// What the builder adds to registry and configuration.
 pub(crate) struct PlanOptions<'a> {
     /// Whether declared channels are mounted.
     pub(crate) discover: bool,
-    /// Channels picked by hand: type, name and path.
+    /// Explicitly mounted channels: type, name and path.
     pub(crate) mounts: &'a [(TypeId, &'static str, String)],
-    /// Whether the application provided this state.
+    /// Whether the application has provided this state.
     pub(crate) has_state: &'a dyn Fn(TypeId) -> bool,
 }
 
 impl Plan {
-    /// Declared paths first; those that the program mounts by hand replace them; the configuration has the last word,
-    /// since it is whoever runs the service that decides what is open and to whom.
+    /// Declared paths come first; explicit mounts replace them; the configuration overrides both, since the operator
+    /// decides what is mounted and who may join.
     pub(crate) fn make(registry: &Registry, config: &Config, options: &PlanOptions<'_>) -> Result<Self> {
         let mut making = PlanBuilder { registry, options, mounts: BTreeMap::new(), problems: Vec::new() };
         if options.discover {
@@ -78,7 +79,7 @@ impl Plan {
     }
 }
 
-/// A plan in the making.
+/// Collects mounts and problems.
 struct PlanBuilder<'a> {
     registry: &'a Registry,
     options: &'a PlanOptions<'a>,
@@ -107,7 +108,7 @@ impl PlanBuilder<'_> {
         }
     }
 
-    /// Channels picked by hand.
+    /// Explicitly mounted channels.
     fn mount_explicit(&mut self) {
         let (registry, options) = (self.registry, self.options);
         let mut picked: BTreeMap<&str, &str> = BTreeMap::new();
@@ -179,7 +180,7 @@ impl PlanBuilder<'_> {
         }
     }
 
-    /// What the mounted handlers lack (rule R1).
+    /// Checks that the mounted handlers have the state they need (rule R1).
     fn handlers(&mut self) {
         let registry = self.registry;
         let mounted: Vec<TypeId> = self.mounts.values().map(|mount| (mount.row.channel)()).collect();
@@ -192,7 +193,7 @@ impl PlanBuilder<'_> {
                 for (of, name) in needs.states {
                     if !(self.options.has_state)(of) && told.insert((row.location, name)) {
                         self.problems.push(format!(
-                            "{}: `{}::{}` takes `State<{name}>`, which nobody provided: call `.state(…)` with a value of that type",
+                            "{}: `{}::{}` takes `State<{name}>`, which was not provided: call `.state(…)` with a value of that type",
                             row.location, row.driver, row.method
                         ));
                     }
@@ -201,7 +202,7 @@ impl PlanBuilder<'_> {
         }
     }
 
-    /// For what may have been found among all rows already, or be found at several paths.
+    /// Adds a problem unless it was already found, among all rows or at another path.
     fn problem_once(&mut self, problem: String) {
         if !self.problems.contains(&problem) {
             self.problems.push(problem);

@@ -1,6 +1,6 @@
-//! What a file of channels needs: `use carolina_sockets::prelude::*;`.
+//! What a file with channels needs: `use carolina_sockets::prelude::*;`.
 //!
-//! Beside the library's own names it brings `serde`'s `Serialize` and `Deserialize`, `Bytes`, and the atomic types with
+//! Besides the library's own names it has `serde`'s `Serialize` and `Deserialize`, `Bytes`, and the atomic types with
 //! `Relaxed`, which a channel's `&self` often needs.
 
 pub use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};

@@ -1,4 +1,4 @@
-//! [`Socket`]: what a handler holds of the client it talks to.
+//! [`Socket`]: a handler's handle of its client.
 
 use std::{fmt, future::Future, sync::Arc};
 
@@ -13,12 +13,12 @@ use crate::{
     identity::Identity,
 };
 
-/// One client on one channel. Cheap to clone; it may be kept, and used, beyond the handler.
+/// One client on one channel. Cheap to clone; it may be kept and used after the handler has returned.
 #[derive(Clone)]
 pub struct Socket {
     state: Arc<SocketState>,
     raw: EngineSocket,
-    /// The rooms it was in, once it has left them.
+    /// In `#[on(disconnect)]`: the rooms that it was in.
     rooms: Option<Arc<[String]>>,
 }
 
@@ -42,23 +42,22 @@ impl Socket {
         &self.state.channel.path
     }
 
-    /// The key of the user behind the socket, if there is one at this moment (rule R11).
+    /// The key of the socket's current user, if there is one (rule R11).
     pub fn user_id(&self) -> Option<String> {
         self.state.identity().user_id().map(str::to_owned)
     }
 
-    /// The id of the session behind the socket, if there is one at this moment. Do not log it: whoever knows it can
-    /// address that session.
+    /// The id of the socket's current session, if there is one. Do not log it: it can be used to address that session.
     pub fn session_id(&self) -> Option<String> {
         self.state.identity().session_id().map(str::to_owned)
     }
 
-    /// Who the socket belongs to at this moment.
+    /// The socket's current identity.
     pub fn identity(&self) -> Identity {
         self.state.identity()
     }
 
-    /// How the client talks to the server at this moment.
+    /// The client's current transport.
     pub fn transport(&self) -> Transport {
         self.state.client.transport()
     }
@@ -69,12 +68,12 @@ impl Socket {
     }
 
     /// Sends an event to this client. A tuple, an array or `Args(vec)` becomes several arguments. If the client's
-    /// buffer is full, this waits for room up to `limits.send_timeout`; then the socket is closed, with a line in the
-    /// log (rule R9).
+    /// buffer is full, this waits for room up to `limits.send_timeout`; then the socket is closed, which is logged
+    /// (rule R9).
     ///
     /// # Errors
     ///
-    /// [`Error::Closed`] when the socket has left, [`Error::SlowReader`] when it was closed over this event,
+    /// [`Error::Closed`] when the socket has left, [`Error::SlowReader`] when it was closed because of this event,
     /// [`Error::Serialize`] when `data` does not serialize.
     pub async fn emit(&self, event: &str, data: impl Serialize) -> Result {
         if self.state.mailbox.is_closed() {
@@ -83,12 +82,13 @@ impl Socket {
         self.state.emit(&self.raw, event, &data).await
     }
 
-    /// Sends an event and waits for the client's acknowledgement, for 5 seconds. `T` is its first argument, a tuple
-    /// several.
+    /// Sends an event and waits up to 5 seconds for the client's acknowledgement. `T` is its first argument; a tuple
+    /// takes several.
     ///
     /// # Errors
     ///
-    /// As [`emit`](Self::emit), and [`Error::Acknowledgement`] when none came in time or it does not read as `T`.
+    /// As [`emit`](Self::emit), and [`Error::Acknowledgement`] when none arrived in time or it does not deserialize
+    /// into `T`.
     pub async fn emit_with_ack<T: DeserializeOwned>(&self, event: &str, data: impl Serialize) -> Result<T> {
         if self.state.mailbox.is_closed() {
             return Err(Error::Closed);
@@ -105,13 +105,13 @@ impl Socket {
         }
     }
 
-    /// Puts the socket into one room or several. `false` when it has left the channel, in which case it joins none.
+    /// Adds the socket to one room or several. `false` if it has left the channel, in which case it joins none.
     pub fn join(&self, rooms: impl Rooms) -> bool {
         let rooms = rooms.into_rooms();
         self.state.mailbox.if_open(|| self.raw.join(rooms))
     }
 
-    /// Takes the socket out of one room or several.
+    /// Removes the socket from one room or several.
     pub fn leave(&self, rooms: impl Rooms) {
         self.raw.leave(rooms.into_rooms());
     }
@@ -126,27 +126,28 @@ impl Socket {
         rooms
     }
 
-    /// Everybody on the channel but this socket.
+    /// Selects all clients on the channel except this socket.
     pub fn broadcast(&self) -> Broadcast {
         Broadcast::from_socket(ChannelHandle::new(self.state.channel.clone()), self.id())
     }
 
-    /// Everybody in these rooms but this socket.
+    /// Selects all clients in these rooms except this socket.
     pub fn to(&self, rooms: impl Rooms) -> Broadcast {
         self.broadcast().to(rooms)
     }
 
-    /// Everybody on the channel who is in none of these rooms, but not this socket.
+    /// Selects all clients on the channel that are in none of these rooms, except this socket.
     pub fn except(&self, rooms: impl Rooms) -> Broadcast {
         self.broadcast().except(rooms)
     }
 
-    /// Takes the client off the channel. It takes no further event at once; the future, which need not be awaited,
-    /// ends when the client has been told.
+    /// Disconnects the client from the channel. Further events are dropped at once; the future, which need not be
+    /// awaited, resolves when the disconnect packet has been sent.
     ///
     /// # Errors
     ///
-    /// [`Error::SlowReader`] when the client's buffer had no room for the goodbye, so that its connection was cut.
+    /// [`Error::SlowReader`] when the client's buffer had no room for the disconnect packet, so that its connection was
+    /// closed.
     pub fn disconnect(&self) -> impl Future<Output = Result> + Send + use<> {
         end(&self.state, &self.raw, DisconnectReason::ServerDisconnect);
         let alive = self.state.client.is_alive();

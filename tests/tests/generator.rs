@@ -107,13 +107,17 @@ async fn wrong_command_lines_are_told_what_is_wrong() {
     std::fs::create_dir_all(folder.join("there")).unwrap();
     std::fs::write(folder.join("Cargo.toml"), "").unwrap();
     for (arguments, code, expected) in [
-        (vec!["generate", "channel", "my-channel"], 1, "`my-channel` is no Rust identifier; did you mean `MyChannel`?"),
-        (vec!["generate", "channel", "struct"], 1, "keeps for itself"),
+        (
+            vec!["generate", "channel", "my-channel"],
+            1,
+            "`my-channel` is not a Rust identifier; did you mean `MyChannel`?",
+        ),
+        (vec!["generate", "channel", "struct"], 1, "Rust keyword"),
         (vec!["generate", "channel", "A", "--path", "a"], 1, "begins with `/`, as `/a`"),
         (vec!["generate", "channel", "A", "--path", "/a b"], 1, "it has no ` ` in it"),
         (vec!["generate", "chanel", "A"], 2, "channel"),
         (vec!["generate", "channel"], 2, "<NAME>"),
-        (vec!["new", "there"], 1, "`there` is there already"),
+        (vec!["new", "there"], 1, "`there` already exists"),
         (vec!["new", "7up"], 1, "cannot name a package"),
         (vec!["new", "x", "--library", "/nowhere"], 1, "cannot find the library at `/nowhere`"),
         (vec!["new", "x", "--library", "there"], 1, "is not the folder of carolina-sockets"),
@@ -127,7 +131,7 @@ async fn wrong_command_lines_are_told_what_is_wrong() {
     assert!(first.status.success(), "{}", text(&first));
     assert!(text(&first).contains("automod::dir!(\"src/channels\")"), "nothing takes it in: {}", text(&first));
     let second = run(program::path("carolina"), &["generate", "channel", "TwiceChannel"], &folder).await;
-    assert!(!second.status.success() && text(&second).contains("is there already"), "{}", text(&second));
+    assert!(!second.status.success() && text(&second).contains("already exists"), "{}", text(&second));
     assert!(!folder.join("x").exists());
     std::fs::remove_dir_all(&folder).unwrap();
 }

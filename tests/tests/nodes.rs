@@ -273,7 +273,7 @@ async fn r17_nodes_tell_who_comes_and_goes() {
         let told = |what: &str| a.log().contains(what) && b.log().contains(what);
         until("all are counted", || told("nodes=3")).await;
         c.kill();
-        until("the others notice", || told("a node has gone: there were 3 nodes=2")).await;
+        until("the others notice", || told("a node has left: there were 3 nodes=2")).await;
     }
 }
 

@@ -1,17 +1,17 @@
-//! Finds `#[on]` and `#[cfg]` among an item's attributes, also where `#[cfg_attr]` brings them.
+//! Finds `#[on]` and `#[cfg]` among an item's attributes, including those inside `#[cfg_attr]`.
 
 use proc_macro2::{Punct, Spacing, TokenStream, TokenTree};
 use quote::quote;
 use syn::{Attribute, Meta, Token, parse::Parser, parse_quote, punctuated::Punctuated};
 
-/// An `#[on]` that was taken out.
+/// An `#[on]` attribute that was removed from its item.
 pub(super) struct TakenOn {
     pub(super) attribute: Attribute,
-    /// The predicates of the `#[cfg_attr]`s that it stood in, as `#[cfg]`s.
+    /// The predicates of the enclosing `#[cfg_attr]`s, as `#[cfg]`s.
     pub(super) conditions: Vec<Attribute>,
 }
 
-/// Takes every `#[on]` out of the attributes.
+/// Removes every `#[on]` from the attributes and returns them.
 pub(super) fn take_on_attributes(attributes: &mut Vec<Attribute>) -> Vec<TakenOn> {
     let mut taken = Vec::new();
     let kept = std::mem::take(attributes).into_iter().filter_map(|attribute| {
@@ -22,7 +22,7 @@ pub(super) fn take_on_attributes(attributes: &mut Vec<Attribute>) -> Vec<TakenOn
     taken
 }
 
-/// What is left of `meta`.
+/// `meta` without its `#[on]`s; `None` if nothing remains.
 fn without_on_attributes(
     whole: &Attribute,
     meta: Meta,
@@ -45,7 +45,7 @@ fn without_on_attributes(
     }
 }
 
-/// `#[cfg]`, and of every `#[cfg_attr]` the part that brings one.
+/// The `#[cfg]`s, including those inside `#[cfg_attr]`.
 pub(super) fn cfgs(attributes: &[Attribute]) -> Vec<Attribute> {
     let with = |attribute: &Attribute| Some(Attribute { meta: cfg_of(&attribute.meta)?, ..attribute.clone() });
     attributes.iter().filter_map(with).collect()
@@ -60,7 +60,7 @@ fn cfg_of(meta: &Meta) -> Option<Meta> {
     (!cfgs.is_empty()).then(|| parse_quote!(cfg_attr(#predicate, #(#cfgs),*)))
 }
 
-/// The predicate of a `cfg_attr(…)`, and what it brings. What cannot be read is the compiler's to complain of.
+/// The predicate of a `cfg_attr(…)` and its attributes. Malformed ones are left for the compiler to report.
 fn conditional(meta: &Meta) -> Option<(TokenStream, Vec<Meta>)> {
     let list = meta.require_list().ok().filter(|list| list.path.is_ident("cfg_attr"))?;
     let is_comma = |token: &TokenTree| matches!(token, TokenTree::Punct(punct) if punct.as_char() == ',');
@@ -70,7 +70,7 @@ fn conditional(meta: &Meta) -> Option<(TokenStream, Vec<Meta>)> {
     Some((predicate, inner.into_iter().collect()))
 }
 
-/// The tokens of a type with `'_` for the lifetimes that only its method knows.
+/// The tokens of a type, with the method's own lifetimes replaced by `'_`.
 pub(super) fn without_lifetimes(tokens: TokenStream, known: &[String]) -> TokenStream {
     let mut tokens = tokens.into_iter().peekable();
     let mut result = TokenStream::new();

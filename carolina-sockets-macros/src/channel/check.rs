@@ -1,4 +1,4 @@
-//! The rules that a block of handlers keeps. A trespass against any of them is a compile error where it stands.
+//! The rules for a block of handlers. Each violation is a compile error at the offending token.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use syn::{FnArg, GenericArgument, GenericParam, PathArguments, Type};
 use super::model::{Block, Handler, Receiver};
 use crate::{errors::Errors, on::Target};
 
-/// Checks every handler. One that breaks a rule is no longer sound.
+/// Checks every handler. One that breaks a rule is marked as not sound.
 pub(super) fn block(block: &mut Block, errors: &mut Errors) {
     for handler in &mut block.handlers {
         let before = errors.count();
@@ -39,7 +39,7 @@ fn receiver(handler: &Handler, errors: &mut Errors) {
     }
 }
 
-/// What no handler can be.
+/// Rejects function qualifiers and parameters that no handler may have.
 fn signature(handler: &Handler, errors: &mut Errors) {
     let signature = &handler.signature;
     if let syn::Safety::Unsafe(token) = &signature.safety {
@@ -50,7 +50,7 @@ fn signature(handler: &Handler, errors: &mut Errors) {
     }
     for parameter in &signature.generics.params {
         if !matches!(parameter, GenericParam::Lifetime(_)) {
-            errors.at(parameter, "a handler cannot be generic: nobody would choose the type; write the one you mean");
+            errors.at(parameter, "a handler cannot be generic: its type would be unknown; write the one you mean");
         }
     }
     for input in &signature.inputs {
@@ -61,7 +61,7 @@ fn signature(handler: &Handler, errors: &mut Errors) {
     }
 }
 
-/// Types that no extractor can have, and extractors that have nothing to read at this moment.
+/// Rejects argument types that cannot be extractors, and extractors that have nothing to read in this kind of handler.
 fn arguments(handler: &Handler, errors: &mut Errors) {
     for argument in handler.arguments() {
         if has_impl(argument.to_token_stream()) {
@@ -104,8 +104,8 @@ fn output(handler: &Handler, errors: &mut Errors) {
     }
 }
 
-/// One handler per event, one of each lifecycle word. Handlers under `#[cfg]` may exclude each other, so they are left
-/// to the check at start-up.
+/// One handler per event and per lifecycle word. Handlers under `#[cfg]` may exclude each other, so they are checked at
+/// start-up instead.
 fn duplicates(handlers: &mut [Handler], errors: &mut Errors) {
     let mut events = HashMap::new();
     let mut words = HashMap::new();
@@ -156,8 +156,7 @@ pub(super) fn strip_groups(of: &Type) -> &Type {
     }
 }
 
-/// The name of a type that is written as one of the library's: by its name alone, or by a path that begins with the
-/// library's name.
+/// The name of a type that looks like one of the library's: a bare name, or a path that begins with the library's name.
 fn library_name(of: &Type) -> Option<String> {
     let Type::Path(path) = strip_groups(of) else { return None };
     let segments = &path.path.segments;
@@ -173,7 +172,7 @@ fn has_impl(tokens: TokenStream) -> bool {
     })
 }
 
-/// The parts of a `Result<T, E>` that is written with both.
+/// `T` and `E` of a `Result<T, E>` written with both.
 pub(super) fn result_parts(of: &Type) -> Option<(&Type, &Type)> {
     let Type::Path(path) = strip_groups(of) else { return None };
     let last = path.path.segments.last().filter(|segment| segment.ident == "Result")?;

@@ -1,7 +1,7 @@
-//! From the checked model to rows of the link-time registry.
+//! Turns the checked model into rows of the link-time registry.
 //!
-//! Everything stands inside `const _`, next to the item it belongs to, so that it is found wherever the item is. What a
-//! handler takes and returns is checked by bounds whose span is that of the argument or return type.
+//! Everything is emitted inside `const _`, next to the item it belongs to, so that names resolve as they do for the
+//! item. What a handler takes and returns is checked by bounds that carry the span of the argument or return type.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
@@ -21,17 +21,18 @@ fn p(name: &str) -> TokenStream {
     private(Span::call_site(), name)
 }
 
-/// A name inside the expansion. No constant of the caller's may be called the same, or it would be taken for a pattern.
+/// A name inside the expansion. It is prefixed, because a constant of the caller's with the same name would turn the
+/// binding into a pattern.
 fn local(name: &str) -> Ident {
     local_at(Span::call_site(), name)
 }
 
-/// The same where something may be wrong with what it names, so that the compiler tells it there.
+/// As [`local`], with a span, so that compile errors about the value point there.
 fn local_at(place: Span, name: &str) -> Ident {
     format_ident!("__carolina_{name}", span = place)
 }
 
-/// Before an item that stands for one of the user's: the lints that are the user's item's, not its.
+/// Suppresses lints on a generated item: they are reported on the user's own item.
 fn allow_lints() -> TokenStream {
     quote! {
         #[allow(
@@ -80,14 +81,14 @@ pub(super) fn driver(driver: &Driver) -> TokenStream {
     }
 }
 
-/// The rows of an impl block. A handler that is refused has none; the sound ones keep theirs, so that the compiler goes
-/// on with them.
+/// The rows of an impl block. A rejected handler has no row; the others keep theirs, so that the compiler checks them
+/// too.
 pub(super) fn block(block: &Block) -> TokenStream {
     let rows = block.handlers.iter().enumerate().filter_map(|(number, handler)| {
         let on = handler.on.as_ref().filter(|_| block.sound && handler.sound)?;
         Some(Row { block, handler, on, number }.expand())
     });
-    // `#[on]` is taken away before the compiler resolves it; this counts its import as used.
+    // `#[on]` is removed before the compiler resolves it; this makes its import count as used.
     let used = block.handlers.first().map(|handler| {
         let (attribute, used) = (handler.attribute.path(), Ident::new(crate::on::USED, Span::call_site()));
         quote!(#[#attribute(#used)] const _: () = ();)
@@ -95,12 +96,12 @@ pub(super) fn block(block: &Block) -> TokenStream {
     rows.chain(used).collect()
 }
 
-/// A handler on its way to its row.
+/// A handler whose row is being generated.
 struct Row<'a> {
     block: &'a Block,
     handler: &'a Handler,
     on: &'a On,
-    /// Of the handlers of its block.
+    /// The handler's index in its block.
     number: usize,
 }
 
@@ -120,7 +121,7 @@ impl Row<'_> {
         };
         let needs = self.needs(&needs_name);
         let location = location(self.handler.attribute.pound_token.span());
-        // The type is named where it stands, so that an error about it is shown there.
+        // The type keeps its span, so that an error about it is shown at the `impl`.
         let place = channel.span();
         let channel_type = private(place, "channel_type");
         let channel_type = quote_spanned!(place=> #channel_type::<#channel>);
@@ -183,7 +184,7 @@ impl Row<'_> {
         quote!(#options { concurrent: #concurrent, timeout: #timeout, rate: #rate })
     }
 
-    /// The function that extracts the arguments, calls the method and settles what it returns.
+    /// The function that extracts the arguments, calls the method and converts its result into an outcome.
     fn run(&self, name: &Ident) -> TokenStream {
         let (any, event_context, future, outcome, downcast) =
             (p("AnyChannel"), p("EventContext"), p("EventFuture"), p("Outcome"), p("downcast"));
@@ -193,7 +194,7 @@ impl Row<'_> {
             |_: Span, argument: &TokenStream| quote!((&#probe::<#argument>::new()).argument().read(#context).await);
         let refuse = |error: &Ident| quote!(#outcome::Failed(#error));
         let body = self.body(&quote!(#downcast::<Self>(#channel)), read, refuse, &self.convert_result(&context));
-        // The bound has the span of the argument, so that a type that is no extractor is reported there.
+        // The bound has the span of the argument, so that a type that is not an extractor is reported there.
         let checks = self.arguments().into_iter().map(|(place, argument)| {
             let assert = private(place, "assert_extractor");
             quote_spanned!(place=> #assert::<#argument>();)
@@ -231,7 +232,8 @@ impl Row<'_> {
         }
     }
 
-    /// What both have in common: `read` reads an argument into a result, `refuse` tells that one could not be read.
+    /// The common part of both: `read` reads an argument into a result, `refuse` handles an argument that could not be
+    /// read.
     fn body(
         &self,
         channel: &TokenStream,
@@ -256,7 +258,7 @@ impl Row<'_> {
         let channel = matches!(self.handler.receiver(), Receiver::Shared).then(|| quote!(#channel,));
         let wait = signature.asyncness.map(|_| quote!(.await));
         let fallible = self.fallible();
-        // A future that cannot move between threads is the method's, so it is reported there.
+        // Has the method's span, so that a future that is not `Send` is reported there.
         let place = method.span();
         let boxed = private(place, "boxed");
         let body = quote! {{
@@ -268,7 +270,7 @@ impl Row<'_> {
         quote_spanned!(place=> #boxed(async move #body))
     }
 
-    /// The arguments' types, each with its place.
+    /// The arguments' types, each with its span.
     fn arguments(&self) -> Vec<(Span, TokenStream)> {
         let lifetimes: Vec<String> =
             self.handler.signature.generics.lifetimes().map(|known| known.lifetime.ident.to_string()).collect();
@@ -276,12 +278,12 @@ impl Row<'_> {
         types.map(|of| (of.span(), without_lifetimes(of.to_token_stream(), &lifetimes))).collect()
     }
 
-    /// The return type, where it is a `Result<T, E>` that may be one.
+    /// The return type, if it is a `Result<T, E>` and this handler may return one.
     fn result(&self) -> Option<(&Type, &Type)> {
         self.handler.output().and_then(result_parts).filter(|_| !matches!(self.on.target, Target::Disconnect))
     }
 
-    /// Turns a written `E` into the library's error, for a message that stands at `E` when it cannot be.
+    /// Converts `E` into the library's error, so that a compile error points at `E` if it is not convertible.
     fn fallible(&self) -> Option<TokenStream> {
         let (_, error) = self.result()?;
         let place = error.span();
@@ -314,7 +316,7 @@ impl Row<'_> {
         }
     }
 
-    /// The function that tells what start-up has to provide.
+    /// The function that declares what start-up has to provide.
     fn needs(&self, name: &Ident) -> TokenStream {
         let (needs, all) = (local("needs"), p("Needs"));
         let is_init = matches!(self.on.target, Target::Init);

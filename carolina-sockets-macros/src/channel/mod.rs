@@ -1,5 +1,5 @@
-//! `#[channel]`: tokens are parsed into a model, the model is checked, and what is sound is expanded. The user's item is
-//! emitted in any case, so that one mistake does not make a second wave of errors.
+//! `#[channel]`: tokens are parsed into a model, the model is checked, and the valid parts are expanded. The user's
+//! item is always emitted, so that one mistake does not cause follow-up errors.
 
 mod attributes;
 mod check;
@@ -34,7 +34,7 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
             (quote!(#item), Some(expand::block(&block)))
         }
         item => {
-            errors.at(parse::head(&item), "`#[channel]` stands above a struct, and above its impl blocks");
+            errors.at(parse::head(&item), "`#[channel]` belongs above a struct, and above its impl blocks");
             (quote!(#item), None)
         }
     };
@@ -71,7 +71,7 @@ mod tests {
             fn helper(&mut self) {}
         }"#;
         assert_eq!(messages("", block), "");
-        // A type of the user's own that happens to be called like one of the library's.
+        // A user's type with the same name as one of the library's.
         assert_eq!(messages("", "impl A { #[on(connect)] fn a(&self, data: mine::Data<u8>) {} }"), "");
     }
 
@@ -84,15 +84,15 @@ mod tests {
             ("privat", "struct A;", "did you mean `private`?"),
             ("private, private", "struct A;", "given twice"),
             ("7", "struct A;", "is a string"),
-            ("/a", "struct A;", "stands in quotes"),
+            ("/a", "struct A;", "has to be in quotes"),
             ("a", "struct A;", "write `\\\"/a\\\"`"),
-            ("path = \"/a\"", "struct A;", "stands by itself"),
+            ("path = \"/a\"", "struct A;", "is written without a name"),
             ("private = true", "struct A;", "takes no value"),
             ("\"/a\" private", "struct A;", "expected `,`"),
             ("", "struct A<T>(T);", "cannot be generic"),
-            ("", "enum A { B }", "stands above a struct"),
-            ("", "fn a() {}", "stands above a struct"),
-            ("\"/a\"", "impl A {}", "the path stands above the struct"),
+            ("", "enum A { B }", "belongs above a struct"),
+            ("", "fn a() {}", "belongs above a struct"),
+            ("\"/a\"", "impl A {}", "the path belongs above the struct"),
             ("", "impl<T> A<T> {}", "cannot be generic"),
             ("", "impl A<'_> {}", "generic over a lifetime"),
             ("", "impl A<u8> {}", "cannot be generic"),
@@ -151,7 +151,7 @@ mod tests {
     fn every_mistake_of_a_handler_is_told() {
         let block = r#"impl A { #[on("", rate = "20")] unsafe fn a(&mut self, a: impl Copy) -> ! {} }"#;
         let found = messages("", block);
-        for expected in ["needs a name", "no rate", "`unsafe`", "Mutex", "`impl Trait`", "a handler ends"] {
+        for expected in ["needs a name", "not a rate", "`unsafe`", "Mutex", "`impl Trait`", "a handler ends"] {
             assert!(found.contains(expected), "{expected}: {found}");
         }
     }

@@ -1,4 +1,4 @@
-//! What the attributes say, in types.
+//! The attributes as typed values.
 
 use proc_macro2::Span;
 use quote::ToTokens;
@@ -13,32 +13,32 @@ pub(super) struct Driver {
     pub(super) private: bool,
     /// `#[cfg]`s of the struct.
     pub(super) cfgs: Vec<Attribute>,
-    /// Whether nothing was wrong enough to leave the struct without its row.
+    /// Whether the struct gets a row: no error makes one impossible.
     pub(super) sound: bool,
 }
 
 /// An impl block under `#[channel]`.
 pub(super) struct Block {
-    /// The type it is for.
+    /// The type of the `impl`.
     pub(super) channel: Type,
     /// The driver's name.
     pub(super) driver: String,
     /// `#[cfg]`s of the block.
     pub(super) cfgs: Vec<Attribute>,
     pub(super) handlers: Vec<Handler>,
-    /// Whether nothing was wrong with the block itself; its handlers may be wrong each for itself.
+    /// Whether the block itself has no errors; each handler has a flag of its own.
     pub(super) sound: bool,
 }
 
 /// A method under `#[on]`.
 pub(super) struct Handler {
     pub(super) attribute: Attribute,
-    /// `None` where the attribute does not tell what the handler is for.
+    /// `None` if the attribute does not say what the handler is for.
     pub(super) on: Option<On>,
-    /// `#[cfg]`s of the method, to be put on its row too.
+    /// `#[cfg]`s of the method, repeated on its row.
     pub(super) cfgs: Vec<Attribute>,
     pub(super) signature: Signature,
-    /// Whether nothing was wrong with it, so that it gets a row.
+    /// Whether it has no errors and gets a row.
     pub(super) sound: bool,
 }
 
@@ -50,7 +50,7 @@ pub(super) enum Receiver {
     Shared,
     /// `&mut self`.
     Exclusive,
-    /// `self`, and whatever else there is.
+    /// `self`, or any other receiver.
     Other,
 }
 
@@ -77,7 +77,7 @@ impl Handler {
         })
     }
 
-    /// The return type, where one is written.
+    /// The return type, if one is written.
     pub(super) fn output(&self) -> Option<&Type> {
         match &self.signature.output {
             ReturnType::Default => None,
@@ -85,7 +85,7 @@ impl Handler {
         }
     }
 
-    /// Where the return type stands, or the name where there is none.
+    /// The span of the return type, or of the name if there is none.
     pub(super) fn output_place(&self) -> Span {
         self.output().map_or_else(|| self.signature.ident.span(), Spanned::span)
     }

@@ -1,4 +1,4 @@
-//! From tokens to the model. What is wrong with the grammar is found here; what is wrong with the meaning, in `check`.
+//! Parses tokens into the model. Syntax errors are found here, semantic errors in `check`.
 
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::ToTokens;
@@ -55,7 +55,7 @@ impl Arguments {
                 let slash: Token![/] = input.parse()?;
                 return Err(syn::Error::new_spanned(
                     slash,
-                    "a channel's path stands in quotes: `#[channel(\"/path\")]`",
+                    "a channel's path has to be in quotes: `#[channel(\"/path\")]`",
                 ));
             } else {
                 let word: Ident = syn::ext::IdentExt::parse_any(input)?;
@@ -87,7 +87,7 @@ impl Arguments {
             ("private", Some(_)) => errors.at(word, "`private` takes no value"),
             ("path", Some(Lit::Str(path))) => {
                 let text = path.to_token_stream();
-                errors.at(word, format!("the path stands by itself: `#[channel({text})]`"));
+                errors.at(word, format!("the path is written without a name: `#[channel({text})]`"));
                 self.path = Some(path);
             }
             (text, None) if nearest(text, &["private"]).is_none() => {
@@ -128,14 +128,14 @@ fn refuse_lifetime(place: impl ToTokens, errors: &mut Errors) {
 fn refuse_generic(place: impl ToTokens, errors: &mut Errors) {
     errors.at(
         place,
-        "a channel cannot be generic: it is found at link time, when nobody has chosen the type; wrap the one you mean, as in `struct Orders(Generic<Order>);`",
+        "a channel cannot be generic: it is found at link time, before a type is chosen; wrap the one you mean, as in `struct Orders(Generic<Order>);`",
     );
 }
 
-/// An impl block. The `#[on]` attributes are taken out of it.
+/// An impl block. Its `#[on]` attributes are removed.
 pub(super) fn block(arguments: &TokenStream, item: &mut ItemImpl, errors: &mut Errors) -> Block {
     if !arguments.is_empty() {
-        errors.at(arguments, "above an impl block `#[channel]` stands alone; the path stands above the struct");
+        errors.at(arguments, "above an impl block `#[channel]` takes no arguments; the path belongs above the struct");
     }
     let before = errors.count();
     if let Some((path, _)) = &item.trait_ {
@@ -156,7 +156,7 @@ pub(super) fn block(arguments: &TokenStream, item: &mut ItemImpl, errors: &mut E
     }
 }
 
-/// `impl Custom<'_>` and `impl Custom<u8>`, which only a generic channel could have.
+/// Rejects `impl Custom<'_>` and `impl Custom<u8>`, which require a generic channel.
 fn refuse_arguments(channel: &Type, errors: &mut Errors) {
     let Type::Path(path) = super::check::strip_groups(channel) else { return };
     let Some(PathArguments::AngleBracketed(list)) = path.path.segments.last().map(|last| &last.arguments) else {
@@ -179,7 +179,8 @@ fn driver_name(channel: &Type) -> String {
     }
 }
 
-/// What an item of the block is a handler for. Several conditions may each bring an `#[on]` of their own.
+/// The handlers that an item of the block declares: one for each `#[on]`, as several `#[cfg_attr]`s may each contain
+/// one.
 fn handlers(item: &mut ImplItem, errors: &mut Errors) -> Vec<Handler> {
     let attributes = match item {
         ImplItem::Fn(method) => &mut method.attrs,
@@ -191,7 +192,7 @@ fn handlers(item: &mut ImplItem, errors: &mut Errors) -> Vec<Handler> {
     let ons = take_on_attributes(attributes);
     let ImplItem::Fn(method) = item else {
         for TakenOn { attribute, .. } in &ons {
-            errors.at(attribute, "`#[on]` stands above a method");
+            errors.at(attribute, "`#[on]` belongs above a method");
         }
         return Vec::new();
     };
@@ -218,7 +219,7 @@ fn arguments_text(attribute: &syn::Attribute) -> String {
     attribute.meta.require_list().map(|list| list.tokens.to_string()).unwrap_or_default()
 }
 
-/// The beginning of an item, to be underlined.
+/// The first tokens of an item, to be underlined.
 pub(super) fn head(item: &Item) -> TokenStream {
     let keyword = match item {
         Item::Enum(item) => item.enum_token.to_token_stream(),

@@ -33,8 +33,8 @@ fn mistakes_are_told_with_the_right_spelling() {
         ("\"a\", \"a\"", "named twice"),
         ("\"connect\"", "`#[on(connect)]`, without quotes"),
         ("\"session_id\"", "the library's own event"),
-        ("\"exception\"", "hears of a failure"),
-        ("\"newListener\"", "keeps the name"),
+        ("\"exception\"", "reports a failure"),
+        ("\"newListener\"", "reserves the name"),
         ("\"a\\\\b\"", "has to escape it"),
         ("\"\"", "needs a name"),
         ("7", "is a string"),
@@ -52,12 +52,12 @@ fn mistakes_are_told_with_the_right_spelling() {
         ("connect = true", "takes no value"),
         ("connect, connect", "given twice"),
         ("\"a\", timeout = 5", "is a string"),
-        ("\"a\", timeout = \"soon\"", "`soon` is no duration"),
-        ("\"a\", timeout = \"0s\"", "no time at all"),
+        ("\"a\", timeout = \"soon\"", "`soon` is not a duration"),
+        ("\"a\", timeout = \"0s\"", "longer than zero"),
         ("\"a\", rate = \"20\"", "it has no `/`"),
         ("\"a\", rate = \"0/s\"", "let no event in"),
-        ("\"a\", rate = \"x/s\"", "no number of events"),
-        ("\"a\", rate = \"2/fortnight\"", "no unit of time"),
+        ("\"a\", rate = \"x/s\"", "not a number of events"),
+        ("\"a\", rate = \"2/fortnight\"", "not a unit of time"),
         ("\"a\", timeot = \"1s\"", "did you mean `timeout`?"),
         ("\"a\", concurrent = \"yes\"", "takes no value"),
     ] {
@@ -76,7 +76,7 @@ fn an_equals_sign_is_no_parenthesis() {
     let attribute: Attribute = syn::parse_quote!(#[on = "event"]);
     let mut errors = Errors::default();
     assert!(parse(&attribute, &attribute.meta, &mut errors).is_none());
-    assert_eq!(errors.into_messages(), ["the event stands in parentheses: `#[on(\"event\")]`"]);
+    assert_eq!(errors.into_messages(), ["the event has to be in parentheses: `#[on(\"event\")]`"]);
 }
 
 #[test]

@@ -5,17 +5,17 @@ use std::time::Duration;
 /// `5s`, `500ms`, `1m 30s`.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
-        Ok(Duration::ZERO) => Err(format!("`{text}` is no time at all")),
+        Ok(Duration::ZERO) => Err(format!("`{text}` is too short: it has to be longer than zero")),
         Ok(duration) => Ok(duration),
-        Err(error) => Err(format!("`{text}` is no duration ({error})")),
+        Err(error) => Err(format!("`{text}` is not a duration ({error})")),
     }
 }
 
 /// `20/s`, `100/m`, `5/500ms`.
 pub(super) fn rate(text: &str) -> Result<(u32, Duration), String> {
-    let (count, per) = text.split_once('/').ok_or_else(|| format!("`{text}` is no rate: it has no `/`"))?;
+    let (count, per) = text.split_once('/').ok_or_else(|| format!("`{text}` is not a rate: it has no `/`"))?;
     let count = count.trim();
-    let number = count.parse::<u32>().map_err(|_| format!("`{count}` is no number of events"))?;
+    let number = count.parse::<u32>().map_err(|_| format!("`{count}` is not a number of events"))?;
     if number == 0 {
         return Err("a rate of 0 would let no event in".to_owned());
     }
@@ -23,7 +23,7 @@ pub(super) fn rate(text: &str) -> Result<(u32, Duration), String> {
     let per = if per.starts_with(|first: char| first.is_ascii_digit()) {
         duration(per)?
     } else {
-        duration(&format!("1{per}")).map_err(|_| format!("`{per}` is no unit of time"))?
+        duration(&format!("1{per}")).map_err(|_| format!("`{per}` is not a unit of time"))?
     };
     Ok((number, per))
 }

@@ -15,17 +15,17 @@ use crate::telemetry::{Cause, refused};
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Message {
-    /// A session is to be read anew; if it goes on under another id, that one.
+    /// Read a session again; `moved_to` is its new id if it was renewed.
     Session { id: String, moved_to: Option<String> },
-    /// A user's sockets are to be taken off every channel.
+    /// Disconnect a user's sockets from every channel.
     DisconnectUser { user: String },
-    /// An event is to be sent to this node's clients.
+    /// Send an event to this node's clients.
     Emit { path: String, to: Vec<String>, except: Vec<String>, payload: String, attachments: Vec<String> },
 }
 
 #[derive(Serialize, Deserialize)]
 struct Envelope {
-    /// The node it comes from, which has done its part.
+    /// The sending node, which ignores its own messages.
     from: u64,
     message: Message,
 }
@@ -57,7 +57,7 @@ impl Bus {
         self.link.publish(text).await
     }
 
-    /// The messages of other nodes. Anything else is dropped, with a line in the log once per second at most.
+    /// The messages of other nodes. Anything else is dropped and logged, at most once per second.
     pub(crate) async fn listen(&self) -> Result<BoxStream<'static, Message>, BackplaneError> {
         let node = self.node;
         let messages = self.link.listen().await?.filter_map(move |text| async move {
@@ -83,7 +83,7 @@ pub(crate) fn encode(value: &Value) -> Option<(String, Vec<String>)> {
     Some((text.to_string(), attachments))
 }
 
-/// The payload that [`encode`] has made.
+/// Decodes the payload made by [`encode`].
 pub(crate) fn decode(payload: String, attachments: &[String]) -> Option<Value> {
     let decoded: Result<std::collections::VecDeque<Bytes>, _> =
         attachments.iter().map(|text| STANDARD.decode(text).map(Bytes::from)).collect();

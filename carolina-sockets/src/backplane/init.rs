@@ -9,7 +9,7 @@ use socketioxide_core::adapter::Spawnable;
 
 use super::BackplaneError;
 
-/// A namespace's backplane on its way to being ready.
+/// The future that waits until a namespace's backplane is ready.
 pub(crate) struct Initializing(Option<BoxFuture<'static, Result<(), BackplaneError>>>);
 
 impl Initializing {

@@ -30,7 +30,7 @@ pub(crate) async fn connect(url: &str, prefix: &str) -> Result<Link> {
         "postgres" | "postgresql" => postgres(url, prefix).await,
         "redis-cluster" | "rediss-cluster" | "redis-sentinel" | "rediss-sentinel" => Err(failed(
             url,
-            "a cluster's nodes do not tell each other how many subscribers a channel has, which acknowledgements across nodes are counted by; use a single Redis, redis://… or rediss://…",
+            "a cluster does not report the total number of subscribers of a channel, which is needed to count acknowledgements across nodes; use a single Redis, redis://… or rediss://…",
         )),
         _ => Err(failed(url, "there are redis://…, rediss://… and postgres://…")),
     }
@@ -66,7 +66,7 @@ fn failed(url: &str, reason: impl std::fmt::Display) -> Error {
 }
 
 impl Link {
-    /// Whether there are other nodes to be told.
+    /// Whether there is a backplane.
     pub(super) fn is_some(&self) -> bool {
         !matches!(self, Self::None)
     }
@@ -83,7 +83,7 @@ impl Link {
         }
     }
 
-    /// What is sent on the control channel. The stream goes on over outages.
+    /// The messages of the control channel. The stream continues after outages.
     pub(super) async fn listen(&self) -> std::result::Result<BoxStream<'static, String>, BackplaneError> {
         match self {
             Self::None => Ok(Box::pin(futures_util::stream::empty())),

@@ -1,8 +1,8 @@
-//! Carries emits to the sockets they are for, on this node and on others.
+//! Delivers emits to their sockets, on this node and on others.
 //!
 //! [`Backplane`] is the one adapter type of the service, so that `socketioxide::SocketIo<Backplane>` is the only
-//! instantiation there is and user code never names an adapter (rule R16). A backplane that is away costs what was
-//! meant for other nodes and nothing else: this node's own clients are served in any case (rule R17).
+//! instantiation and user code never names an adapter (rule R16). While a backplane is unavailable, only messages for
+//! other nodes are lost: this node's own clients are always served (rule R17).
 
 mod bus;
 mod init;
@@ -43,13 +43,13 @@ pub(crate) use link::{Link, connect};
 /// socketioxide's socket, on our adapter.
 pub(crate) type RawSocket = socketioxide::socket::Socket<Backplane>;
 
-/// One namespace's adapter to its sockets.
+/// One namespace's adapter.
 pub(crate) struct Backplane {
     adapter: AdapterKind,
     directory: Arc<Directory>,
 }
 
-/// How far it reaches.
+/// The adapter in use.
 enum AdapterKind {
     /// This process alone.
     Local(CoreLocalAdapter<SocketEmitter>),
@@ -59,7 +59,7 @@ enum AdapterKind {
     Postgres(Arc<postgres::Adapter>),
 }
 
-/// Does something with the adapter to other nodes, if there is one.
+/// Runs `$act` with the adapter that reaches other nodes, or `$otherwise` with the local one.
 macro_rules! with_remote {
     ($self:expr, $adapter:ident => $act:expr, else $local:ident => $otherwise:expr) => {
         match &$self.adapter {
@@ -72,20 +72,20 @@ macro_rules! with_remote {
     };
 }
 
-/// The namespaces' backplanes by path, for what socketioxide's own handles cannot send.
+/// The namespaces' backplanes by path, for packets that socketioxide's own handles cannot send.
 #[derive(Default)]
 pub(crate) struct Directory {
     by_path: Mutex<HashMap<String, Weak<Backplane>>>,
 }
 
-/// What every namespace's [`Backplane`] is made from.
+/// Shared by every namespace's [`Backplane`].
 pub(crate) struct BackplaneState {
     directory: Arc<Directory>,
     link: Link,
 }
 
 impl BackplaneState {
-    /// Connects to the backplane that the configuration names; without one, this process is alone.
+    /// Connects to the backplane that the configuration names; without one, there is only this process.
     pub(crate) async fn connect(config: &Config) -> Result<Self> {
         let link = match &config.backplane.url {
             None => Link::None,
@@ -98,7 +98,7 @@ impl BackplaneState {
         self.directory.clone()
     }
 
-    /// The adapter of messages between nodes.
+    /// The control messages between nodes.
     pub(crate) fn bus(&self) -> Bus {
         Bus::new(self.link.clone())
     }
@@ -110,7 +110,7 @@ impl Directory {
     }
 }
 
-/// Why the backplane could not do what it was asked for.
+/// Why a backplane operation failed.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct BackplaneError(#[source] Box<dyn std::error::Error + Send + Sync>);
@@ -128,18 +128,18 @@ impl From<BackplaneError> for AdapterError {
     }
 }
 
-/// Counts and logs what other nodes did not receive.
+/// Counts and logs a message that other nodes did not receive.
 #[allow(dead_code, reason = "a process that is alone loses nothing")]
 fn record_lost(reason: &dyn std::fmt::Display) {
     metric::backplane_lost(1);
     undelivered(Cause::Lost, &format!("other nodes miss an emit: {reason}"));
 }
 
-/// The acknowledgements of a broadcast, whichever adapter they come.
+/// The acknowledgements of a broadcast, from any adapter.
 pub(crate) type Answers = Pin<Box<dyn FusedStream<Item = (Sid, std::result::Result<Value, AckError>)> + Send>>;
 
 impl Backplane {
-    /// Takes sockets of other nodes off the channel; this node's have left.
+    /// Disconnects sockets of other nodes; this node's have already been disconnected.
     pub(crate) async fn disconnect_others(&self, options: BroadcastOptions) -> std::result::Result<(), BackplaneError> {
         with_remote!(self, adapter => {
             adapter.disconnect_socket(options).await.map_err(|error| BackplaneError::new(error.to_string()))
@@ -196,7 +196,7 @@ impl CoreAdapter<SocketEmitter> for Backplane {
     async fn broadcast(&self, packet: Packet, opts: BroadcastOptions) -> std::result::Result<(), BroadcastError> {
         with_remote!(self, adapter => {
             match adapter.broadcast(packet.clone(), opts.clone()).await {
-                // What failed is the adapter to the others; this node's own clients are served all the same.
+                // Only the delivery to other nodes failed; this node's own clients are still served.
                 Err(BroadcastError::Adapter(error)) => {
                     record_lost(&error);
                     adapter.get_local().broadcast(packet, opts).map_err(BroadcastError::from)

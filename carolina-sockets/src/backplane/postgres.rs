@@ -1,5 +1,5 @@
-//! PostgreSQL between the nodes: `socketioxide-postgres`, on a driver of our own: over the same client library as the
-//! session store, and without a wait for a server that is away.
+//! PostgreSQL as the backplane: `socketioxide-postgres` with our own driver, which uses the same client library as the
+//! session store and never waits for an unavailable server.
 
 use std::{
     fmt,
@@ -25,19 +25,19 @@ mod listener;
 
 use listener::{Listener, PgNotification};
 
-/// What ours begin with; whatever else is notified on our channels is dropped.
+/// The prefix of our messages; other notifications on our channels are dropped.
 const MAGIC: &str = "carolina1:";
 /// Connections to the server, of which one listens.
 const POOL_SIZE: u32 = 8;
-/// Notifications that may wait to be sent.
+/// How many notifications may wait to be sent.
 const QUEUE_CAPACITY: usize = 16_384;
-/// PostgreSQL's names have 63 bytes at most, and `_backplane` follows.
+/// PostgreSQL names have at most 63 bytes, and `_backplane` is appended.
 const MAX_PREFIX: usize = 48;
 /// How long a statement may take.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long a lost connection is left alone before it is tried again.
+/// The delay before a lost connection is retried.
 const RETRY_DELAY: Duration = Duration::from_millis(300);
-/// The longest text that PostgreSQL notifies of is 8000 bytes; longer ones go by a table.
+/// PostgreSQL limits a notification to 8000 bytes; longer messages go through a table.
 const MAX_NOTIFICATION: usize = 7_500;
 
 /// A namespace's adapter.
@@ -71,7 +71,7 @@ impl Postgres {
             || !prefix.bytes().all(|byte| matches!(byte, b'-' | b'_') || byte.is_ascii_alphanumeric())
         {
             return Err(format!(
-                "the prefix `{prefix}` names a table and channels there: at most {MAX_PREFIX} letters, digits, `-` and `_`, please"
+                "the prefix `{prefix}` names a table and channels there: at most {MAX_PREFIX} letters, digits, `-` and `_`"
             ));
         }
         let options = PgPoolOptions::new().max_connections(POOL_SIZE).acquire_timeout(CONNECT);
@@ -88,7 +88,8 @@ impl Postgres {
         format!("{}-control", self.prefix)
     }
 
-    /// A message to all nodes. Unlike an emit it is waited for: whoever sends it may be about to end.
+    /// A message to all nodes. Unlike an emit, it is sent before this returns: the sending process may be about to
+    /// exit.
     pub(super) async fn publish_control(&self, text: String) -> Result<(), BackplaneError> {
         let failed = |error: PostgresError| BackplaneError::new(error);
         let text = match text.len() {
@@ -126,7 +127,7 @@ impl Postgres {
     }
 }
 
-/// Sends what is queued, in order. While the server is away nothing is kept.
+/// Sends queued notifications in order. While the server is unavailable they are dropped.
 async fn send(pool: PgPool, mut queued: mpsc::Receiver<(String, String)>, up: Arc<AtomicBool>) {
     let mut probe = tokio::time::interval(RETRY_DELAY);
     probe.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -138,7 +139,7 @@ async fn send(pool: PgPool, mut queued: mpsc::Receiver<(String, String)>, up: Ar
                     record_lost(&"PostgreSQL is away");
                     continue;
                 }
-                // What has come meanwhile goes along, in one statement.
+                // Everything queued meanwhile is sent in the same statement.
                 let (mut channels, mut texts) = (vec![channel], vec![text]);
                 while let (true, Ok((channel, text))) = (channels.len() < 256, queued.try_recv()) {
                     channels.push(channel);
@@ -175,7 +176,7 @@ fn set_available(up: &AtomicBool, is: bool) {
     }
 }
 
-/// Why PostgreSQL could not do what it was asked for.
+/// A PostgreSQL operation that failed.
 #[derive(Debug)]
 pub(crate) struct PostgresError(String);
 
@@ -193,7 +194,7 @@ impl From<sqlx::Error> for PostgresError {
     }
 }
 
-/// Waits for a statement, for as long as one may take.
+/// Runs a statement with a timeout.
 async fn with_timeout<T>(statement: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, PostgresError> {
     match tokio::time::timeout(COMMAND_TIMEOUT, statement).await {
         Ok(done) => Ok(done?),
@@ -208,7 +209,7 @@ impl Driver for Postgres {
 
     async fn init(&self, table: &str) -> Result<(), PostgresError> {
         let mut transaction = self.pool.begin().await?;
-        // Nodes that come up at once would trip over each other: `IF NOT EXISTS` is no lock.
+        // `IF NOT EXISTS` takes no lock, so nodes that start at the same time would conflict.
         sqlx::query("SELECT pg_advisory_xact_lock(hashtext($1))").bind(table).execute(&mut *transaction).await?;
         let statement = format!(
             "CREATE TABLE IF NOT EXISTS \"{table}\" (id BIGSERIAL UNIQUE, created_at TIMESTAMPTZ DEFAULT now(), payload BYTEA)"

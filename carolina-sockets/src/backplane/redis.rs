@@ -87,7 +87,8 @@ impl Redis {
         format!("{}-control", self.prefix)
     }
 
-    /// A message to all nodes. Unlike an emit it is waited for: whoever sends it may be about to end.
+    /// A message to all nodes. Unlike an emit, it is sent before this returns: the sending process may be about to
+    /// exit.
     pub(super) async fn publish_control(&self, text: String) -> Result<(), BackplaneError> {
         if !self.publisher.is_connected() {
             return Err(BackplaneError::new("Redis is away"));

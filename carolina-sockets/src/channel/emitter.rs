@@ -1,4 +1,4 @@
-//! Emitting from a process that serves no sockets.
+//! Emitting from a process that has no sockets of its own.
 
 use serde::Serialize;
 
@@ -10,7 +10,7 @@ use crate::{
     identity::{UserKey, session_room, user_room},
 };
 
-/// Emits to the clients of all nodes from a process that serves none: a worker, a cron job.
+/// Emits to the clients of all nodes from a process that serves none, such as a worker or a cron job.
 ///
 /// ```no_run
 /// # async fn job() -> carolina_sockets::Result {
@@ -31,8 +31,8 @@ impl Emitter {
     ///
     /// # Errors
     ///
-    /// [`Error::Backplane`] with the URL, its password hidden, when the server cannot be reached, does not let us in, or
-    /// its feature is not enabled.
+    /// [`Error::Backplane`] with the URL, its password hidden, when the server cannot be reached, rejects the
+    /// credentials, or its feature is not enabled.
     pub async fn connect(url: &str) -> Result<Self> {
         Self::connect_with_prefix(url, "carolina").await
     }
@@ -51,21 +51,21 @@ impl Emitter {
         EmitterChannel { bus: self.bus.clone(), path: path.into(), to: Vec::new(), except: Vec::new(), nobody: false }
     }
 
-    /// Takes a user off every channel, on every node.
+    /// Disconnects a user from every channel, on every node.
     ///
     /// # Errors
     ///
-    /// [`Error::Backplane`] when the nodes could not be told.
+    /// [`Error::Backplane`] when the nodes could not be notified.
     pub async fn disconnect_user(&self, user: impl UserKey) -> Result {
         let user = user.user_key().into_owned();
         self.publish(Message::DisconnectUser { user }).await
     }
 
-    /// Has every node read a session anew.
+    /// Makes every node read a session again.
     ///
     /// # Errors
     ///
-    /// [`Error::Backplane`] when the nodes could not be told.
+    /// [`Error::Backplane`] when the nodes could not be notified.
     pub async fn refresh_session(&self, id: impl Into<String>) -> Result {
         self.publish(Message::Session { id: id.into(), moved_to: None }).await
     }
@@ -81,7 +81,7 @@ impl std::fmt::Debug for Emitter {
     }
 }
 
-/// A channel on every node, or a choice of its clients.
+/// A channel on every node, or a selection of its clients.
 #[derive(Clone)]
 #[must_use = "a channel does nothing until something is emitted to it"]
 pub struct EmitterChannel {
@@ -93,25 +93,25 @@ pub struct EmitterChannel {
 }
 
 impl EmitterChannel {
-    /// Those in one of these rooms; no room at all is nobody.
+    /// Selects the clients in at least one of these rooms; an empty list selects none.
     pub fn to(mut self, rooms: impl Rooms) -> Self {
         self.to.extend(rooms.into_rooms());
         self.nobody = self.to.is_empty();
         self
     }
 
-    /// Leaves out those in one of these rooms.
+    /// Excludes the clients in any of these rooms.
     pub fn except(mut self, rooms: impl Rooms) -> Self {
         self.except.extend(rooms.into_rooms());
         self
     }
 
-    /// Sends an event to them. It is on its way to the nodes when this returns; whether anybody receives it is not
-    /// known here.
+    /// Sends an event to the selected clients. When this returns, it has been published to the nodes; delivery is not
+    /// confirmed.
     ///
     /// # Errors
     ///
-    /// [`Error::Serialize`] when `data` does not serialize, [`Error::Backplane`] when the nodes could not be told.
+    /// [`Error::Serialize`] when `data` does not serialize, [`Error::Backplane`] when the nodes could not be notified.
     pub async fn emit(&self, event: &str, data: impl Serialize) -> Result {
         let (payload, attachments) = encode_event(event, &data)?;
         if self.nobody {

@@ -1,4 +1,4 @@
-//! [`ChannelHandle`], [`Broadcast`] and [`Emitter`]: what an application emits with, from anywhere.
+//! [`ChannelHandle`], [`Broadcast`] and [`Emitter`]: the handles for emitting from anywhere in an application.
 
 mod emitter;
 mod rooms;
@@ -24,7 +24,7 @@ pub struct ChannelHandle {
     core: Arc<ChannelCore>,
 }
 
-/// What became of a broadcast on this node (rule R9).
+/// The result of a broadcast on this node (rule R9).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Delivery {
@@ -32,7 +32,7 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    /// How many clients missed it, because their buffers were full.
+    /// The number of clients that missed it because their buffers were full.
     pub fn missed(self) -> usize {
         self.missed
     }
@@ -52,7 +52,7 @@ impl ChannelHandle {
         Broadcast { channel: self.clone(), recipients: Recipients::all() }
     }
 
-    /// Sends an event to everybody on the channel.
+    /// Sends an event to every client on the channel.
     ///
     /// # Errors
     ///
@@ -84,7 +84,7 @@ impl ChannelHandle {
         self.to(session_room(session.as_ref())).emit(event, data).await
     }
 
-    /// Sends an event to everybody on the channel and collects their acknowledgements.
+    /// Sends an event to every client on the channel and collects the acknowledgements.
     ///
     /// # Errors
     ///
@@ -97,22 +97,22 @@ impl ChannelHandle {
         self.everyone().emit_with_ack(event, data).await
     }
 
-    /// Those in one of these rooms.
+    /// Selects the clients in at least one of these rooms.
     pub fn to(&self, rooms: impl Rooms) -> Broadcast {
         self.everyone().to(rooms)
     }
 
-    /// Those in none of these rooms.
+    /// Selects the clients in none of these rooms.
     pub fn except(&self, rooms: impl Rooms) -> Broadcast {
         self.everyone().except(rooms)
     }
 
-    /// Those connected to this node.
+    /// Selects the clients connected to this node.
     pub fn local(&self) -> Broadcast {
         self.everyone().local()
     }
 
-    /// Takes everybody off the channel.
+    /// Disconnects every client from the channel.
     ///
     /// # Errors
     ///
@@ -121,11 +121,11 @@ impl ChannelHandle {
         self.everyone().disconnect().await
     }
 
-    /// The users on the channel, on every node, in alphabetical order: each once, however many tabs they have.
+    /// The users on the channel, on every node, in alphabetical order; each once, regardless of the number of tabs.
     ///
     /// # Errors
     ///
-    /// [`Error::Backplane`](crate::Error::Backplane) when other nodes could not be asked.
+    /// [`Error::Backplane`](crate::Error::Backplane) when other nodes could not be queried.
     pub async fn online_users(&self) -> Result<Vec<String>> {
         let rooms = self.everyone().rooms().await?;
         let mut users: Vec<String> = rooms.iter().filter_map(|room| user_of_room(room).map(str::to_owned)).collect();
@@ -138,7 +138,7 @@ impl ChannelHandle {
     ///
     /// # Errors
     ///
-    /// [`Error::Backplane`](crate::Error::Backplane) when other nodes could not be asked.
+    /// [`Error::Backplane`](crate::Error::Backplane) when other nodes could not be queried.
     pub async fn is_online(&self, user: impl UserKey) -> Result<bool> {
         Ok(!self.to(user_room(&user.user_key())).rooms().await?.is_empty())
     }
@@ -150,10 +150,10 @@ impl fmt::Debug for ChannelHandle {
     }
 }
 
-/// A choice of a channel's clients, to emit to.
+/// A selection of a channel's clients, to emit to.
 ///
-/// Rooms add up: who is in one of those named by [`to`](Self::to) and in none of those named by
-/// [`except`](Self::except) is meant, once. With no room named, everybody on the channel is.
+/// Calls add up: it selects every client that is in at least one room named by [`to`](Self::to) and in none named by
+/// [`except`](Self::except), once. With no room named by `to`, it selects all clients of the channel.
 #[derive(Clone)]
 #[must_use = "a choice of clients does nothing until something is emitted to it"]
 pub struct Broadcast {
@@ -166,19 +166,19 @@ impl Broadcast {
         Self { channel, recipients: Recipients::all_except(but) }
     }
 
-    /// Adds those in one of these rooms. No room at all is nobody, not everybody.
+    /// Adds the clients in at least one of these rooms. An empty list selects no client, not all.
     pub fn to(mut self, rooms: impl Rooms) -> Self {
         self.recipients.add_rooms(rooms.into_rooms());
         self
     }
 
-    /// Leaves out those in one of these rooms.
+    /// Excludes the clients in any of these rooms.
     pub fn except(mut self, rooms: impl Rooms) -> Self {
         self.recipients.exclude_rooms(rooms.into_rooms());
         self
     }
 
-    /// Only those connected to this node.
+    /// Restricts it to the clients connected to this node.
     pub fn local(mut self) -> Self {
         self.recipients.local_only();
         self
@@ -188,20 +188,21 @@ impl Broadcast {
         self.channel.core.namespace()
     }
 
-    /// Sends an event to them. Nobody is waited for: a client whose buffer is full misses it, which is counted in
-    /// the result, logged and in the metrics (rule R9).
+    /// Sends an event to the selected clients. It does not wait for slow clients: a client whose buffer is full misses
+    /// the event, which is counted in the result and the metrics, and logged (rule R9).
     ///
     /// # Errors
     ///
-    /// [`Error::Serialize`](crate::Error::Serialize) when `data` does not serialize, [`Error::Backplane`](crate::Error::Backplane) when other nodes could not be told,
-    /// [`Error::Closed`](crate::Error::Closed) when the service is gone.
+    /// [`Error::Serialize`](crate::Error::Serialize) when `data` does not serialize,
+    /// [`Error::Backplane`](crate::Error::Backplane) when other nodes could not be notified,
+    /// [`Error::Closed`](crate::Error::Closed) when the service has ended.
     pub async fn emit(&self, event: &str, data: impl Serialize) -> Result<Delivery> {
         let missed = self.namespace()?.emit(event, &data, &self.recipients).await?;
         Ok(count_missed(self.channel.path(), event, missed))
     }
 
-    /// Sends an event to them and collects their acknowledgements, for up to 5 seconds each: one entry per client
-    /// asked, an error for each that did not answer in time or not with a `T`.
+    /// Sends an event to the selected clients and collects their acknowledgements, waiting up to 5 seconds: one entry
+    /// per client, an error for each that did not answer in time or not with a `T`.
     ///
     /// # Errors
     ///
@@ -214,37 +215,38 @@ impl Broadcast {
         self.namespace()?.emit_with_ack(event, &data, &self.recipients).await
     }
 
-    /// The rooms they are in, on every node.
+    /// The rooms of the selected clients, on every node.
     async fn rooms(&self) -> Result<Vec<String>> {
         self.namespace()?.rooms(&self.recipients).await
     }
 
-    /// Puts them into one more room or several.
+    /// Adds the selected clients to one room or several.
     ///
     /// # Errors
     ///
-    /// [`Error::Backplane`](crate::Error::Backplane) when other nodes could not be told.
+    /// [`Error::Backplane`](crate::Error::Backplane) when other nodes could not be notified.
     pub async fn join(&self, rooms: impl Rooms) -> Result {
         self.namespace()?.join(&self.recipients, rooms.into_rooms()).await
     }
 
-    /// Takes them out of one room or several.
+    /// Removes the selected clients from one room or several.
     ///
     /// # Errors
     ///
-    /// [`Error::Backplane`](crate::Error::Backplane) when other nodes could not be told.
+    /// [`Error::Backplane`](crate::Error::Backplane) when other nodes could not be notified.
     pub async fn leave(&self, rooms: impl Rooms) -> Result {
         self.namespace()?.leave(&self.recipients, rooms.into_rooms()).await
     }
 
-    /// Takes them off the channel.
+    /// Disconnects the selected clients from the channel.
     ///
     /// # Errors
     ///
-    /// [`Error::Backplane`](crate::Error::Backplane) when other nodes could not be told.
+    /// [`Error::Backplane`](crate::Error::Backplane) when other nodes could not be notified.
     pub async fn disconnect(&self) -> Result {
         let namespace = self.namespace()?;
-        // Not by socketioxide's own way, by which those whose buffers have no room for the packet would stay.
+        // Not through socketioxide's own method, which leaves clients connected whose buffers have no room for the
+        // packet.
         for id in namespace.local_sockets(&self.recipients) {
             if let Some((socket, raw)) =
                 self.channel.core.socket(id).and_then(|socket| Some((socket.clone(), socket.raw()?)))

@@ -1,7 +1,7 @@
 /// One room or several: `"news"`, a `String`, an array, a slice or a `Vec` of either.
 ///
-/// Rooms are made by joining them and vanish with their last member; any text is a name. Those that begin with
-/// `session.` and `user.` are the library's own.
+/// A room exists while it has members; any text is a name. Names that begin with `session.` and `user.` are the
+/// library's own.
 pub trait Rooms {
     /// The rooms' names.
     fn into_rooms(self) -> Vec<String>;

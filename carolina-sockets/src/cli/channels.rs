@@ -9,13 +9,13 @@ use crate::{
     registry::{Registry, row::Options},
 };
 
-/// What would be mounted.
+/// Lists what would be mounted.
 pub(super) fn list(config: &Config, json: bool) -> Result<String> {
     config.check()?;
     let plan = Plan::make(
         &Registry::linked(),
         config,
-        // The application's state is given when it serves; here it is not asked for.
+        // State is provided when the application serves; it is not checked here.
         &PlanOptions { discover: true, mounts: &[], has_state: &|_| true },
     )?;
     if json { Ok(as_json(&plan)) } else { Ok(as_table(&plan, std::io::stdout().is_terminal())) }

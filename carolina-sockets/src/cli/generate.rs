@@ -28,7 +28,7 @@ pub(super) fn channel(root: &Path, struct_name: &str, path: Option<&str>, privat
     Ok(file)
 }
 
-/// Whether the application takes in what is in `src/channels`.
+/// Whether the application compiles what is in `src/channels`.
 pub(super) fn is_linked(root: &Path) -> bool {
     ["main.rs", "lib.rs"].iter().any(|file| {
         let source = std::fs::read_to_string(root.join("src").join(file)).unwrap_or_default();
@@ -36,9 +36,9 @@ pub(super) fn is_linked(root: &Path) -> bool {
     })
 }
 
-/// Has cargo compile a file anew: it does not notice a new file that a macro looks for.
+/// Makes cargo recompile a file: it does not notice a new file that a macro reads.
 fn touch(file: &Path) {
-    // Where there is no such file, the application is built in a way of its own.
+    // Without this file, the application has a layout of its own.
     if let Ok(file) = std::fs::OpenOptions::new().append(true).open(file) {
         let _ = file.set_modified(std::time::SystemTime::now());
     }
@@ -46,25 +46,25 @@ fn touch(file: &Path) {
 
 fn check_path(path: &str) -> Result {
     if !path.starts_with('/') {
-        return Err(usage_error(format!("`{path}` is no channel's path: it begins with `/`, as `/{path}`")));
+        return Err(usage_error(format!("`{path}` is not a channel's path: it begins with `/`, as `/{path}`")));
     }
     match path.chars().find(|character| matches!(character, ',' | '?' | '#' | '"' | '\\') || character.is_whitespace())
     {
         Some(bad) => {
-            Err(usage_error(format!("`{path}` is no channel's path: it has no `{}` in it", bad.escape_debug())))
+            Err(usage_error(format!("`{path}` is not a channel's path: it has no `{}` in it", bad.escape_debug())))
         }
         None => Ok(()),
     }
 }
 
-/// Writes a file that is not there yet.
+/// Writes a file that does not exist yet.
 pub(super) fn write_new(file: &Path, text: &str) -> Result {
     use std::io::Write;
 
     let opened = std::fs::OpenOptions::new().write(true).create_new(true).open(file);
     let mut opened = opened.map_err(|error| match error.kind() {
         std::io::ErrorKind::AlreadyExists => usage_error(format!(
-            "`{}` is there already, and is left as it is; choose another name or remove it",
+            "`{}` already exists and was not changed; choose another name or remove it",
             file.display()
         )),
         _ => Error::io(format!("cannot write `{}`", file.display()), error),

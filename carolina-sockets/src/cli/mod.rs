@@ -89,7 +89,7 @@ impl Generate {
         println!("wrote {}", written.display());
         if !generate::is_linked(std::path::Path::new(".")) {
             println!(
-                "\nnothing in src/main.rs or src/lib.rs takes it in yet; this does, and every channel after it:\n"
+                "\nnothing in src/main.rs or src/lib.rs compiles it yet; this line does, and every later channel:\n"
             );
             println!("    mod channels {{ automod::dir!(\"src/channels\"); }}\n");
             println!(
@@ -110,13 +110,13 @@ impl Generate {
 ///
 /// # Errors
 ///
-/// When awaited: those of [`serve`](crate::serve), or of the command. A command line that is wrong ends the process with
-/// exit code 2 and says how it would be right.
+/// When awaited: those of [`serve`](crate::serve), or of the command. An invalid command line exits the process with
+/// code 2 and prints the usage.
 pub fn cli() -> Cli {
     Cli { serve: serve(), config: None }
 }
 
-/// What [`cli`] returns: to be set up as [`Serve`] is, and awaited.
+/// Returned by [`cli`]; configure it like [`Serve`] and await it.
 #[must_use = "nothing happens until this is awaited"]
 #[derive(Debug)]
 pub struct Cli {
@@ -143,7 +143,7 @@ impl Cli {
         self
     }
 
-    /// Finds out who a client is by the application's own way; see [`Serve::identify`].
+    /// Identifies clients with the application's own [`Identify`]; see [`Serve::identify`].
     pub fn identify(mut self, identify: impl Identify) -> Self {
         self.serve = self.serve.identify(identify);
         self
@@ -198,7 +198,7 @@ pub(crate) fn carolina() -> ExitCode {
     }
 }
 
-/// A mistake in what was asked for.
+/// An error in the command line's arguments.
 fn usage_error(message: impl fmt::Display) -> Error {
     Error::Command(message.to_string())
 }

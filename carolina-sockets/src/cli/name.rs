@@ -2,7 +2,7 @@ use crate::error::Result;
 
 use super::usage_error;
 
-/// Words that Rust keeps for itself, so that no struct or package can have them.
+/// Rust's keywords, which no struct or package can be named.
 const KEYWORDS: [&str; 52] = [
     "Self", "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "crate", "do", "dyn",
     "else", "enum", "extern", "false", "final", "fn", "for", "gen", "if", "impl", "in", "let", "loop", "macro",
@@ -10,7 +10,7 @@ const KEYWORDS: [&str; 52] = [
     "trait", "true", "try", "type", "typeof", "unsafe", "unsized", "use", "virtual", "where", "while", "yield",
 ];
 
-/// What a channel's file has by these names already: the prelude's, the standard library's and the test's.
+/// Names that a channel's file already uses: from the prelude, the standard library and the test.
 const TAKEN: [&str; 41] = [
     "Ack",
     "Args",
@@ -55,21 +55,21 @@ const TAKEN: [&str; 41] = [
     "Vec",
 ];
 
-/// What an application depends on, so that it cannot have the same name itself.
+/// The dependencies of a generated application, which it cannot be named after.
 const PACKAGES: [&str; 10] =
     ["alloc", "automod", "axum", "carolina-sockets", "carolina_sockets", "core", "serde", "std", "test", "tokio"];
 
-/// A struct's name.
+/// Checks the name of a struct.
 pub(super) fn check_struct(name: &str) -> Result {
     let mut characters = name.chars();
     let begins = characters.next().is_some_and(|first| first.is_ascii_alphabetic());
     if !begins || !characters.all(|character| character.is_ascii_alphanumeric() || character == '_') {
         let spelled = camel(name);
         let hint = if spelled.is_empty() { String::new() } else { format!("; did you mean `{spelled}`?") };
-        return Err(usage_error(format!("`{name}` is no Rust identifier{hint}")));
+        return Err(usage_error(format!("`{name}` is not a Rust identifier{hint}")));
     }
     if KEYWORDS.contains(&name) {
-        return Err(usage_error(format!("`{name}` is a word that Rust keeps for itself")));
+        return Err(usage_error(format!("`{name}` is a Rust keyword")));
     }
     if !name.starts_with(|first: char| first.is_ascii_uppercase()) || name.contains('_') {
         return Err(usage_error(format!("a struct's name is written in capitals, as `{}`", camel(name))));
@@ -83,13 +83,13 @@ pub(super) fn check_struct(name: &str) -> Result {
     let module = split(name, '_');
     if KEYWORDS.contains(&module.as_str()) {
         return Err(usage_error(format!(
-            "the module of `{name}` would be `{module}`, a word that Rust keeps for itself; choose another, as `{name}Channel`"
+            "the module of `{name}` would be `{module}`, a Rust keyword; choose another, as `{name}Channel`"
         )));
     }
     Ok(())
 }
 
-/// A package's name.
+/// Checks the name of a package.
 pub(super) fn check_package(name: &str) -> Result {
     let sound = name.starts_with(|first: char| first.is_ascii_alphabetic())
         && name.chars().all(|character| character.is_ascii_alphanumeric() || matches!(character, '-' | '_'));
@@ -105,7 +105,7 @@ pub(super) fn check_package(name: &str) -> Result {
     }
 }
 
-/// `MyCustomChannel` as `my_custom_channel`, with the separator asked for.
+/// `MyCustomChannel` as `my_custom_channel`, with the given separator.
 pub(super) fn split(name: &str, separator: char) -> String {
     let mut spelled = String::new();
     let mut before: Option<char> = None;
@@ -141,14 +141,14 @@ mod tests {
             ("my-channel", "did you mean `MyChannel`?"),
             ("my_channel", "as `MyChannel`"),
             ("chat", "as `Chat`"),
-            ("7up", "no Rust identifier"),
-            ("", "no Rust identifier"),
-            ("../x", "no Rust identifier"),
-            ("Self", "keeps for itself"),
+            ("7up", "not a Rust identifier"),
+            ("", "not a Rust identifier"),
+            ("../x", "not a Rust identifier"),
+            ("Self", "Rust keyword"),
             ("Mod", "the module of `Mod` would be `mod`"),
             ("Data", "choose another, as `MyDataChannel`"),
             ("MainChannel", "as `MyMainChannel`"),
-            ("Größe", "no Rust identifier"),
+            ("Größe", "not a Rust identifier"),
         ] {
             let error = check_struct(name).unwrap_err().to_string();
             assert!(error.contains(expected), "{name}: {error}");

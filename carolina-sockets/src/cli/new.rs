@@ -13,7 +13,7 @@ pub(super) fn application(folder: &Path, library: Option<&Path>) -> Result {
     };
     if folder.exists() {
         return Err(usage_error(format!(
-            "`{}` is there already, and is left as it is; choose another name",
+            "`{}` already exists and was not changed; choose another name",
             folder.display()
         )));
     }
@@ -37,7 +37,7 @@ pub(super) fn application(folder: &Path, library: Option<&Path>) -> Result {
     Ok(())
 }
 
-/// The library's own folder below the one that was named, from anywhere.
+/// The absolute path of the library's folder inside the given one.
 fn library_folder(path: &Path) -> Result<String> {
     let full = path
         .canonicalize()

@@ -1,4 +1,4 @@
-//! Values of the right type that still make no sense: in a file, a variable, or set in code.
+//! Checks values that have the right type but are invalid, whether from a file, a variable or code.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -7,17 +7,17 @@ use super::{Config, redact::without_password, source::Place};
 /// What is wrong with the value of a key.
 pub(super) struct Fault {
     pub(super) key: String,
-    /// Where it was set, for keys that know it themselves.
+    /// Where it was set, for keys that record it.
     pub(super) place: Option<Place>,
     pub(super) problem: String,
 }
 
-/// Longer than any service runs; beyond it, dates and timers overflow.
+/// An upper bound for durations; beyond it, dates and timers overflow.
 const MAX_DURATION: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
-/// More than any machine holds; beyond it, queues cannot be made.
+/// An upper bound for counts; beyond it, queues cannot be allocated.
 const MAX_COUNT: usize = 100_000_000;
 
-/// Every fault there is.
+/// All invalid values of a configuration.
 pub(super) fn faults(config: &Config) -> Vec<Fault> {
     let mut faults = Vec::new();
     let mut check = |key: &str, problem: Result<(), String>| {
@@ -101,7 +101,7 @@ pub(super) fn faults(config: &Config) -> Vec<Fault> {
     faults
 }
 
-/// Whether a channel can be at this path; else why not.
+/// Checks that a channel can be mounted at this path; the error is the reason.
 pub(crate) fn channel_path(path: &str) -> Result<(), String> {
     let bad = path
         .chars()
@@ -163,7 +163,7 @@ fn origin(text: &str) -> Result<(), String> {
     if after_host.contains(':') && authority.port_u16().is_none() {
         return problem("; a port is a number up to 65535".to_owned());
     }
-    // A browser names no path, not even `/`, so such an origin would never be met.
+    // A browser sends no path, not even `/`, so such an origin would never match.
     if text.len() == scheme.len() + "://".len() + authority.as_str().len() {
         Ok(())
     } else {

@@ -1,5 +1,5 @@
 //! Reads a configuration from its file and variables. Unknown keys, wrong types and bad values are collected, so that
-//! all of them are told at once (rule R2).
+//! all of them are reported at once (rule R2).
 
 use toml::{
     Spanned,
@@ -17,7 +17,7 @@ use crate::{
     nearest::did_you_mean,
 };
 
-/// Reads a configuration; or tells every mistake in it.
+/// Reads a configuration. The error lists every mistake in it.
 pub(super) fn read(source: &Source) -> Result<Config> {
     let mut reading = Reader { config: Config::default(), places: Vec::new(), problems: Vec::new() };
     if let Some((name, text)) = &source.file {
@@ -29,7 +29,7 @@ pub(super) fn read(source: &Source) -> Result<Config> {
     reading.finish(&source.problems)
 }
 
-/// The configuration as far as it is read.
+/// The configuration read so far.
 struct Reader {
     config: Config,
     /// Where each key was set, for messages about its value.
@@ -46,7 +46,7 @@ impl Reader {
             });
             self.problem(place.unwrap_or(Place::Code), &fault.key, &fault.problem);
         }
-        // By line, not by name, is how one works through a file.
+        // In the order of lines, in which a file is corrected.
         self.problems.sort_by(|(one, _), (other, _)| one.cmp(other));
         let told = self.problems.into_iter().map(|(place, problem)| format!("{place}: {problem}"));
         let problems: Vec<String> = unread.iter().cloned().chain(told).collect();
@@ -146,7 +146,7 @@ impl File<'_> {
         for error in errors {
             let span = error.span().unwrap_or(0..0);
             match error.message() {
-                // The rest of the file is as it seems.
+                // The rest of the file is still valid.
                 "duplicate key" => {
                     let key = self.text.get(span.clone()).unwrap_or_default();
                     reading.problem(self.place(span.start), key, "is there twice; keep one of the two");
@@ -157,7 +157,7 @@ impl File<'_> {
                 }
             }
         }
-        // Behind what is no TOML, nothing is known for certain: a broken [section] leaves its keys to the one before.
+        // Keys after a syntax error are not checked: a broken [section] would assign its keys to the previous one.
         let broken = broken.map(|offset| self.place(offset));
         let sound = |place: &Place| broken.as_ref().is_none_or(|broken| place < broken);
         for (key, value) in table.get_ref() {

@@ -1,4 +1,4 @@
-//! What messages and `Debug` may show of the settings: everything but secrets and passwords.
+//! Redacts secrets and passwords from what messages and `Debug` show of the settings.
 
 use std::fmt;
 
@@ -29,8 +29,8 @@ impl fmt::Debug for BackplaneConfig {
     }
 }
 
-/// A URL as messages may show it. What is no URL, or one with a password that was not percent-encoded, is hidden
-/// rather too far than not far enough.
+/// A URL without its password, for messages. If the text is not a URL, or its password was not percent-encoded, more
+/// than the password is hidden rather than less.
 pub(crate) fn without_password(url: &str) -> String {
     let (scheme, rest) = match url.find("://") {
         Some(end) => url.split_at(end + 3),
@@ -46,17 +46,17 @@ pub(crate) fn without_password(url: &str) -> String {
     format!("{scheme}{}", without_parameters(&rest))
 }
 
-/// What stands before the last `@`: a password may have `@`, `/` and `?` in it where somebody forgot to encode them.
+/// Splits at the last `@`: a password that was not percent-encoded may contain `@`, `/` and `?`.
 fn credentials(rest: &str) -> Option<(&str, &str)> {
     let (before, host) = rest.rsplit_once('@')?;
-    // An `@` of the query alone: `host/database?user=me@example`.
+    // An `@` in the query only: `host/database?user=me@example`.
     let authority = before.find(['/', '?', '#']).map_or(before, |end| &before[..end]);
     let of_the_query =
         before.contains('?') && before.split_once(':').is_none_or(|(host, _)| host.len() > authority.len());
     (!of_the_query).then_some((before, host))
 }
 
-/// Hides the values of `password=…`, as PostgreSQL's URLs may have them.
+/// Hides the values of `password=…` parameters, which PostgreSQL URLs may have.
 fn without_parameters(text: &str) -> String {
     const NAME: &str = "password=";
     let mut shown = String::new();
@@ -84,7 +84,7 @@ mod tests {
             ("postgres://host/db?Password=secret&sslpassword=other", "postgres://host/db?Password=***&sslpassword=***"),
             ("postgres://host:5432/db?user=me", "postgres://host:5432/db?user=me"),
             ("postgres://host/db?user=me@example", "postgres://host/db?user=me@example"),
-            // Not encoded as they should be, and hidden all the same.
+            // Not percent-encoded, but hidden nevertheless.
             ("redis://:se/cr?et@host:6379", "redis://:***@host:6379"),
             ("redis://me:se@cret@host", "redis://me:***@host"),
             ("me:secret@host:6379", "me:***@host:6379"),

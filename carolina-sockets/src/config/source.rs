@@ -8,7 +8,7 @@ use std::{
 
 /// The file that is read when `CAROLINA_CONFIG` names none.
 pub(super) const DEFAULT_FILE: &str = "config/web_sockets.toml";
-/// What the variables begin with.
+/// The prefix of the variables.
 pub(super) const PREFIX: &str = "CAROLINA_";
 /// The variable that names the file.
 const FILE_VARIABLE: &str = "CAROLINA_CONFIG";
@@ -25,7 +25,8 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// The system's: a named file has to exist, the default one need not.
+    /// Reads the process environment and its file: a file that `CAROLINA_CONFIG` names has to exist, the default one
+    /// need not.
     pub(super) fn system() -> Self {
         Self::collect(std::env::vars_os(), |path| std::fs::read_to_string(path))
     }
@@ -42,13 +43,13 @@ impl Source {
                 continue;
             }
             let name = name.to_string_lossy();
-            // What concerns the tests of an application is none of its settings.
+            // Variables for an application's tests are not settings.
             if !name.starts_with(PREFIX) || name.starts_with("CAROLINA_TESTING_") {
                 continue;
             }
             match value.into_string() {
                 Ok(value) => source.variables.push((name.into_owned(), value)),
-                Err(_) => source.problems.push(format!("{name}: its value is no UTF-8 text")),
+                Err(_) => source.problems.push(format!("{name}: its value is not UTF-8 text")),
             }
         }
         source.variables.sort();
@@ -61,7 +62,7 @@ impl Source {
         match read(path) {
             Ok(text) => self.file = Some((path.display().to_string(), text)),
             Err(error) => match named {
-                // Only this: a file that is there and cannot be read must not be passed over.
+                // Only a missing file is ignored: one that exists but cannot be read is an error.
                 None if error.kind() == io::ErrorKind::NotFound => {}
                 None => self.problems.push(format!("cannot read `{}`: {error}", path.display())),
                 Some(_) => self.problems.push(format!(
@@ -73,7 +74,7 @@ impl Source {
     }
 }
 
-/// Where a key was set. In the order in which problems are told: the file's lines, then the variables.
+/// Where a key was set. Ordered as problems are reported: the lines of the file, then the variables.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Place {
     /// In the file.
@@ -153,6 +154,6 @@ mod tests {
         use std::os::unix::ffi::OsStringExt;
         let bad = (OsString::from("CAROLINA_BIND"), OsString::from_vec(vec![0xff]));
         let source = Source::collect([bad], absent);
-        assert_eq!(source.problems, ["CAROLINA_BIND: its value is no UTF-8 text"]);
+        assert_eq!(source.problems, ["CAROLINA_BIND: its value is not UTF-8 text"]);
     }
 }

@@ -1,5 +1,5 @@
-//! One value, from the file or a variable, read as the type that its key wants. What is wrong is told as half a
-//! sentence; the caller adds where. Whether the value makes sense is checked elsewhere, for settings made in code too.
+//! Reads one value, from the file or a variable, as the type of its key. Errors are sentence fragments, to which the
+//! caller adds the location. Whether the value is valid is checked in `check`, as for settings made in code.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use toml::{Spanned, de::DeValue};
 use super::Transport;
 use crate::nearest::did_you_mean;
 
-/// A value on its way into the configuration.
+/// A value to be read.
 pub(super) enum Value<'a> {
     /// From the file.
     Toml(&'a DeValue<'a>),
@@ -97,13 +97,12 @@ impl Value<'_> {
         }
     }
 
-    /// A list of secrets, or one alone. An empty variable is an empty secret, and refused as such: it stands where a
-    /// secret was meant to be.
+    /// A list of secrets, or a single one. An empty variable is an empty secret, which is rejected later.
     pub(super) fn secrets(&self) -> Read<Vec<String>> {
         match self {
             Self::Toml(DeValue::String(text)) => Ok(vec![text.to_string()]),
             Self::Text(text) if text.trim().is_empty() => Ok(vec![String::new()]),
-            // What the list's own message would quote may be a secret.
+            // The message of `list` could quote a secret.
             _ => self.list().map_err(|_| "is not a string in quotes or a list of them".to_owned()),
         }
     }
@@ -113,7 +112,7 @@ impl Value<'_> {
             "polling" => Ok(Transport::Polling),
             "websocket" => Ok(Transport::Websocket),
             other => Err(format!(
-                "`{other}` is no transport; there are \"polling\" and \"websocket\"{}",
+                "`{other}` is not a transport; there are \"polling\" and \"websocket\"{}",
                 did_you_mean(other, ["polling", "websocket"])
             )),
         };
@@ -123,7 +122,7 @@ impl Value<'_> {
     pub(super) fn networks(&self) -> Read<Vec<IpNet>> {
         let read = |text: &String| {
             let net = text.parse::<IpNet>().or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from));
-            net.map_err(|_| format!("`{text}` is no address or network such as \"10.0.0.0/8\""))
+            net.map_err(|_| format!("`{text}` is not an address or network such as \"10.0.0.0/8\""))
         };
         self.list()?.iter().map(read).collect()
     }
@@ -184,7 +183,7 @@ mod tests {
         }
         assert_eq!(text("").list(), Ok(Vec::new()));
         assert!(text("[\"a\"").list().unwrap_err().contains("is not a list such as"));
-        // A comma inside a secret needs the second way.
+        // A secret that contains a comma needs the list notation.
         assert_eq!(text("[\"a,b\"]").secrets().unwrap(), ["a,b"]);
         assert_eq!(text(" ").secrets().unwrap(), [""]);
         assert!(!text("[12345]").secrets().unwrap_err().contains("12345"));

@@ -1,5 +1,6 @@
-//! The one answer to each event (rules R7 and R8): an acknowledgement, or an `exception` where none was asked for. Who
-//! gives it, the handler by what it returns or by its own hand, a deadline or an error, is decided here.
+//! The one answer to each event (rules R7 and R8): an acknowledgement, or an `exception` if none was requested. This
+//! module decides what it is: the value that the handler returns, what the handler sends through `Ack`, a timeout or an
+//! error.
 
 use std::sync::{
     Arc,
@@ -19,11 +20,11 @@ use crate::{
 /// The result of a handler.
 #[derive(Debug)]
 pub enum Outcome {
-    /// Nothing is left to be sent.
+    /// Nothing is left to send.
     Done,
-    /// The client has to be told of a failure.
+    /// The event failed, and the client has to be notified.
     Failed(EventError),
-    /// The acknowledgement is written, but the client's buffer had no room for it.
+    /// The acknowledgement is encoded, but the client's buffer had no room for it.
     Waiting(EncodedPayload),
 }
 
@@ -56,7 +57,7 @@ impl Reply {
     }
 }
 
-/// Who has the right to answer an event whose handler took the acknowledgement.
+/// Decides who may answer an event whose handler took the acknowledgement.
 #[derive(Debug, Default)]
 pub(crate) struct AckState {
     state: AtomicU8,
@@ -73,7 +74,7 @@ const DROPPED: u8 = 2;
 const KEPT: u8 = 3;
 
 impl AckState {
-    /// Takes the right to answer, if nobody has.
+    /// Takes the right to answer; `false` if it was taken before.
     pub(crate) fn claim(&self) -> bool {
         let first = self.state.swap(ANSWERED, Ordering::AcqRel) != ANSWERED;
         if first {
@@ -97,8 +98,8 @@ impl AckState {
         self.state.store(DROPPED, Ordering::Release);
     }
 
-    /// When the handler returns: takes the right to answer if the acknowledgement was dropped; otherwise leaves it with
-    /// whoever holds that.
+    /// When the handler returns: takes the right to answer if the acknowledgement was dropped; otherwise leaves it to
+    /// the holder.
     fn claim_if_dropped(&self) -> bool {
         match self.state.compare_exchange(HELD, KEPT, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) | Err(ANSWERED) => false,
@@ -125,10 +126,10 @@ impl AnswerState {
         self.taken.get_or_insert_with(Arc::default).clone()
     }
 
-    /// Acknowledges with what the handler returned, unless it has answered by its own hand.
+    /// Acknowledges with what the handler returned, unless it has answered through `Ack`.
     pub(crate) fn returned<T: Serialize + ?Sized>(&self, reply: &Reply, event: &str, value: &T) -> Outcome {
         if self.taken.as_ref().is_some_and(|state| !state.claim()) {
-            tracing::debug!(event, "the handler had answered itself; what it returned is dropped");
+            tracing::debug!(event, "the handler had already answered; its return value is dropped");
             return Outcome::Done;
         }
         let outcome = acknowledge(reply, value);
@@ -170,7 +171,7 @@ pub(crate) fn acknowledge_nothing(reply: &Reply) -> Outcome {
     acknowledge(reply, &NoArguments)
 }
 
-/// Acknowledges at once if there is room, and otherwise has the value written for when there is.
+/// Acknowledges at once if there is room; otherwise encodes the value to be sent later.
 pub(crate) fn acknowledge<T: Serialize + ?Sized>(reply: &Reply, value: &T) -> Outcome {
     if reply.ack.is_none() {
         return Outcome::Done;
@@ -185,11 +186,11 @@ pub(crate) fn acknowledge<T: Serialize + ?Sized>(reply: &Reply, value: &T) -> Ou
     }
 }
 
-/// Sends an outcome to the client, waiting for room in its buffer where need be.
+/// Sends an outcome to the client, waiting for room in its buffer if necessary.
 ///
 /// # Errors
 ///
-/// When it reaches nobody: the client has left, or does not read, which has been logged.
+/// When it is not delivered: the client has left or does not read, which has been logged.
 pub(crate) async fn deliver(socket: &Arc<SocketState>, reply: &Reply, event: &str, outcome: Outcome) -> Result {
     let (raw, channel) = (&reply.raw, &socket.channel);
     let sent = match outcome {
@@ -204,13 +205,13 @@ pub(crate) async fn deliver(socket: &Arc<SocketState>, reply: &Reply, event: &st
         }
     };
     if let Err(error) = &sent {
-        tracing::debug!(channel = %channel.path, socket = %socket.id, event, %error, "an outcome reached nobody");
+        tracing::debug!(channel = %channel.path, socket = %socket.id, event, %error, "an answer was not delivered");
     }
     sent
 }
 
-/// Answers an event that does not enter the mailbox. If the client's buffer is full, the answer waits beside it, so that
-/// the reader of packets does not have to.
+/// Answers an event that is not put into the mailbox. If the client's buffer is full, the answer waits in a task of its
+/// own, so that the connection's read loop is not blocked.
 pub(crate) fn refuse(
     socket: &Arc<SocketState>,
     raw: &EngineSocket,
@@ -239,8 +240,8 @@ pub(crate) fn refuse(
     });
 }
 
-/// Keeps from the client what was not meant for it: an unknown error goes to the log in full, and the client gets the
-/// reference that the log has it under.
+/// The error as the client may see it: an internal error is logged in full, and the client gets a reference to the log
+/// entry.
 pub(crate) fn to_client_error(error: EventError, channel: &str, socket: SocketId, event: &str) -> EventError {
     let event: String = event.chars().take(64).collect();
     metric::failure(channel, code::for_metrics(error.code()));

@@ -20,9 +20,9 @@ use crate::{
     telemetry::metric,
 };
 
-/// What a channel's handlers do for its sockets. The table of handlers implements it.
+/// A channel's handlers as the core calls them; implemented by the table of handlers.
 pub(crate) trait Handlers: Send + Sync + 'static {
-    /// Runs a job that is the socket's next, and then those that wait behind it.
+    /// Runs the socket's next job, then the jobs queued after it.
     fn run(self: Arc<Self>, socket: &Arc<SocketState>, raw: &EngineSocket, job: Job);
 
     /// Decides whether a client may be on the channel (rule R12).
@@ -32,7 +32,7 @@ pub(crate) trait Handlers: Send + Sync + 'static {
         raw: &'a EngineSocket,
     ) -> BoxFuture<'a, Result<(), EventError>>;
 
-    /// Whether [`authorize`](Self::authorize) can refuse anybody.
+    /// Whether [`authorize`](Self::authorize) can refuse a client.
     fn is_guarded(&self) -> bool;
 
     /// Whether there is an `#[on(disconnect)]`.
@@ -46,11 +46,11 @@ pub(crate) struct ChannelCore {
     /// The rates of the handlers that have one; each socket has a limiter for each.
     pub(crate) rates: Vec<Rate>,
     pub(crate) services: Arc<Services>,
-    /// Everything that runs for this service; shutdown waits for it.
+    /// The tasks of this service; shutdown waits for them.
     pub(crate) tasks: TaskTracker,
     handlers: Arc<dyn Handlers>,
     namespace: OnceLock<EngineNamespace>,
-    /// Whether the service is shutting down; shared with it, as it is asked for every event.
+    /// Whether the service is shutting down; shared with the service, since it is read for every event.
     draining: Arc<AtomicBool>,
     sockets: RwLock<HashMap<SocketId, Arc<SocketState>>>,
 }
@@ -86,12 +86,12 @@ impl ChannelCore {
     ///
     /// # Errors
     ///
-    /// [`Error::Closed`] before the channel is open to clients.
+    /// [`Error::Closed`] before the namespace is registered.
     pub(crate) fn namespace(&self) -> Result<&EngineNamespace> {
         self.namespace.get().ok_or(Error::Closed)
     }
 
-    /// A channel is opened once.
+    /// Set once, when the namespace is registered.
     pub(crate) fn set_namespace(&self, namespace: EngineNamespace) {
         let _ = self.namespace.set(namespace);
     }

@@ -1,4 +1,4 @@
-//! How a socket's time on its channel ends: whatever the reason, it comes through [`end`].
+//! How a socket ends: every reason goes through [`end`].
 
 use std::sync::Arc;
 
@@ -9,11 +9,11 @@ use crate::{
     telemetry::metric,
 };
 
-/// Ends a socket: no event is taken from here on, and `#[on(disconnect)]` runs after those that were taken. A socket that
-/// has ended already is left alone.
+/// Ends a socket: further events are dropped, and `#[on(disconnect)]` runs after those already accepted. Does nothing
+/// for a socket that has already ended.
 ///
-/// By the reason, the client is told first, or its whole connection is cut: a buffer that is full has no room for a
-/// goodbye either.
+/// Depending on the reason, a disconnect packet is sent first, or the whole connection is closed, since a full buffer
+/// has no room for that packet.
 pub(crate) fn end(socket: &Arc<SocketState>, raw: &EngineSocket, reason: DisconnectReason) {
     match reason {
         DisconnectReason::ServerDisconnect => send_disconnect(socket, raw),
@@ -27,8 +27,8 @@ pub(crate) fn end(socket: &Arc<SocketState>, raw: &EngineSocket, reason: Disconn
     close(socket, raw, reason);
 }
 
-/// Ends a socket that may not be on its channel, or no longer. The events that it has sent already run no handler, and
-/// are answered with `forbidden` as long as that is possible.
+/// Ends a socket that is not, or no longer, authorized for its channel. Its queued events run no handler and are
+/// answered with `forbidden` where possible.
 pub(crate) fn disconnect_unauthorized(socket: &Arc<SocketState>, raw: &EngineSocket, why: &'static str) {
     for job in socket.mailbox.take_events() {
         if let Some((payload, ack)) = job.event_and_ack() {
@@ -36,25 +36,25 @@ pub(crate) fn disconnect_unauthorized(socket: &Arc<SocketState>, raw: &EngineSoc
         }
     }
     end(socket, raw, DisconnectReason::ServerDisconnect);
-    // Those that came in between cannot be answered any more.
+    // Events that arrived in between cannot be answered any more.
     drop(socket.mailbox.take_events());
 }
 
-/// Tells the client that it is no longer on the channel.
+/// Sends the disconnect packet; closes the connection if there is no room for it.
 fn send_disconnect(socket: &Arc<SocketState>, raw: &EngineSocket) {
     if socket.mailbox.is_closed() || !raw.is_connected() || raw.disconnect().is_ok() {
         return;
     }
-    // There is no room for the packet, and without it the client would believe itself connected.
+    // Without the packet the client would still consider itself connected.
     if close_transport(socket, raw) {
         tracing::warn!(
             channel = %socket.channel.path, socket = %socket.id,
-            "cut a connection: it had to leave its channel and had no room to be told",
+            "closed a connection: its client was disconnected from a channel, and its buffer had no room for the packet",
         );
     }
 }
 
-/// Cuts a client that does not read what it is sent, or sends more than can be answered.
+/// Closes the connection of a client that does not read, or sends more than can be answered.
 fn close_abusive(socket: &SocketState, raw: &EngineSocket, reason: DisconnectReason) {
     if !close_transport(socket, raw) {
         return;
@@ -72,12 +72,12 @@ fn close_abusive(socket: &SocketState, raw: &EngineSocket, reason: DisconnectRea
     }
 }
 
-/// Ends the whole connection, and with it all its sockets. `false` when that was done before.
+/// Closes the whole connection and with it all its sockets. `false` if it was already closed.
 fn close_transport(socket: &SocketState, raw: &EngineSocket) -> bool {
     socket.channel.services.engine().is_some_and(|engine| engine.close_transport(raw))
 }
 
-/// Closes the mailbox, takes the socket out of its rooms and the channel, and queues `#[on(disconnect)]`.
+/// Closes the mailbox, removes the socket from its rooms and the channel, and queues `#[on(disconnect)]`.
 fn close(socket: &Arc<SocketState>, raw: &EngineSocket, reason: DisconnectReason) {
     let handlers = socket.channel.handlers();
     let rooms = if handlers.handles_disconnect() { raw.rooms() } else { Vec::new() };

@@ -11,19 +11,19 @@ use crate::{
     error::EventError,
 };
 
-/// Resolves a client's claim of who it is.
+/// Resolves the session value of a `session_id` event to an identity.
 pub(crate) type Identify =
     Box<dyn FnOnce(Arc<SocketState>, EngineSocket, EventPayload) -> BoxFuture<'static, Result<(), EventError>> + Send>;
 
-/// Something to be done in a socket's order.
+/// A unit of work in a socket's queue.
 pub(crate) enum Job {
     /// `#[on(connect)]`.
     Connect,
     /// A declared event.
     Event { handler: usize, payload: EventPayload, ack: Option<i64> },
-    /// The `session_id` event: the client says who it is.
+    /// The `session_id` event: the client presents a session value.
     Identify { payload: EventPayload, ack: Option<i64>, resolve: Identify },
-    /// An event that is answered with an error, in its turn.
+    /// An event that is answered with an error, in order.
     Refused { error: Box<EventError>, payload: EventPayload, ack: Option<i64> },
     /// `#[on(disconnect)]`.
     Disconnect { reason: DisconnectReason, rooms: Vec<String> },
@@ -41,11 +41,11 @@ impl Job {
     }
 }
 
-/// What became of a job that was submitted.
+/// The result of submitting a job.
 pub(crate) enum Submitted {
     /// The caller has to run it now.
     Run(Job),
-    /// It waits its turn.
+    /// It is queued.
     Queued,
     /// The queue is full.
     Full(Job),
@@ -55,24 +55,24 @@ pub(crate) enum Submitted {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// The client has not been told that it is connected.
+    /// The client has not received CONNECT yet.
     Joining,
     Open,
     Closed,
 }
 
-/// The queue. Empty and idle it holds no memory of its own.
+/// The queue. It allocates nothing while it is empty and idle.
 pub(crate) struct Mailbox(Mutex<State>);
 
 struct State {
     phase: Phase,
-    /// A task runs the jobs; it looks into the queue once more before it stops.
+    /// A task is running the jobs; it checks the queue again before it stops.
     busy: bool,
     /// `#[on(connect)]` has run or is running, so that `#[on(disconnect)]` has to follow.
     entered: bool,
     /// `#[on(connect)]` has finished.
     connected: bool,
-    /// `session_id` events that are not resolved yet; nothing overtakes them.
+    /// The number of `session_id` events that are not resolved yet; later events wait for them.
     resolving: usize,
     /// Handlers that run outside the order.
     concurrent: usize,
@@ -120,15 +120,15 @@ impl Mailbox {
         submitted
     }
 
-    /// Submits an event that need not wait for the others: only for `#[on(connect)]`, and for a `session_id` event that is
-    /// not resolved yet.
+    /// Submits an event of a `concurrent` handler: it waits only for `#[on(connect)]` and for unresolved `session_id`
+    /// events.
     pub(crate) fn submit_concurrent(&self, job: Job, capacity: usize) -> Submitted {
         let mut state = self.state();
         if state.phase == Phase::Closed {
             return Submitted::Closed;
         }
         let runs = state.phase == Phase::Open && state.connected && state.resolving == 0;
-        // Outside the order it does not matter how many wait within.
+        // Events in the ordered queue do not count against concurrent ones.
         let before_it = if runs { state.concurrent } else { state.concurrent + state.queue.len() };
         if before_it >= capacity {
             return Submitted::Full(job);
@@ -141,7 +141,7 @@ impl Mailbox {
         Submitted::Queued
     }
 
-    /// A concurrent handler that had to wait in the queue starts.
+    /// Counts a concurrent handler that starts after waiting in the queue.
     pub(crate) fn begin_concurrent(&self) {
         self.state().concurrent += 1;
     }
@@ -159,7 +159,7 @@ impl Mailbox {
         self.state().connected = true;
     }
 
-    /// Lets events in: the caller has to run `#[on(connect)]`, before the events that have come already. `false` when the
+    /// Opens the mailbox: the caller has to run `#[on(connect)]`, before the events queued meanwhile. `false` if the
     /// client has left.
     pub(crate) fn begin(&self) -> bool {
         let mut state = self.state();
@@ -183,7 +183,7 @@ impl Mailbox {
         job
     }
 
-    /// Takes the events out that wait.
+    /// Removes and returns the queued events.
     pub(crate) fn take_events(&self) -> VecDeque<Job> {
         let mut state = self.state();
         let (last, events) = state.queue.drain(..).partition(|job| matches!(job, Job::Disconnect { .. }));
@@ -191,8 +191,8 @@ impl Mailbox {
         events
     }
 
-    /// Takes no further event. Under the same lock, `leave` takes the socket out of its rooms. `false` when it was
-    /// closed before.
+    /// Accepts no further events. `leave`, which removes the socket from its rooms, runs under the same lock. `false`
+    /// if it was already closed.
     pub(crate) fn close(&self, leave: impl FnOnce()) -> bool {
         let mut state = self.state();
         if state.phase == Phase::Closed {
@@ -203,7 +203,7 @@ impl Mailbox {
         true
     }
 
-    /// Submits the last job behind all others, whatever the queue holds; `Closed` when the socket never entered.
+    /// Submits the last job after all others, regardless of the capacity; `Closed` if `#[on(connect)]` never started.
     pub(crate) fn submit_last(&self, job: Job) -> Submitted {
         let mut state = self.state();
         if !state.entered {
@@ -218,7 +218,8 @@ impl Mailbox {
         Submitted::Run(job)
     }
 
-    /// Does something that must not happen to a socket that has left, such as joining a room. `false` when it has.
+    /// Runs `act` unless the mailbox is closed, for what must not happen after the socket has left, such as joining a
+    /// room. `false` if it is closed.
     pub(crate) fn if_open(&self, act: impl FnOnce()) -> bool {
         let state = self.state();
         if state.phase == Phase::Closed {

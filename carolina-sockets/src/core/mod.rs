@@ -1,4 +1,4 @@
-//! What every part that handles events works on: a channel without its handlers ([`ChannelCore`]), a socket on it
+//! The types that event handling works on: a channel without its handlers ([`ChannelCore`]), a socket on it
 //! ([`SocketState`]) with its queue, the one answer to each event, and how a socket ends.
 
 mod answer;
@@ -22,8 +22,8 @@ pub(crate) use mailbox::{Identify, Job, Mailbox, Submitted};
 pub(crate) use services::{Services, States};
 pub(crate) use socket::SocketState;
 
-/// A channel whose type is known to its handlers alone.
+/// A channel whose concrete type only its handlers know.
 pub type AnyChannel = dyn Any + Send + Sync;
 
-/// A handler on its way to an outcome.
+/// The future of a running handler.
 pub type EventFuture<'a> = BoxFuture<'a, Outcome>;

@@ -7,11 +7,11 @@ use std::{
 
 use crate::{engine::Engine, identity::Identities};
 
-/// What handlers and extractors may need of the service around them.
+/// What handlers and extractors use of the service.
 pub(crate) struct Services {
     pub(crate) states: States,
     pub(crate) identities: Identities,
-    /// Not owned: the engine owns the namespaces, and these the services.
+    /// Weak, since the engine owns the namespaces, and they own the services.
     engine: OnceLock<Weak<Engine>>,
 }
 
@@ -20,7 +20,7 @@ impl Services {
         Self { states, identities, engine: OnceLock::new() }
     }
 
-    /// The engine is made after what it needs; it is set once.
+    /// Set once: the engine is created after the services that it needs.
     pub(crate) fn set_engine(&self, engine: &Arc<Engine>) {
         let _ = self.engine.set(Arc::downgrade(engine));
     }

@@ -17,7 +17,7 @@ use crate::{
     identity::Identity,
 };
 
-/// One socket on one channel: what the library keeps of it beside the engine's own handle.
+/// One socket on one channel: the library's own state, beside the engine's handle.
 pub(crate) struct SocketState {
     pub(crate) channel: Arc<ChannelCore>,
     pub(crate) id: SocketId,
@@ -26,7 +26,7 @@ pub(crate) struct SocketState {
     pub(crate) auth: Option<Auth>,
     pub(crate) mailbox: Mailbox,
     identity: RwLock<Identity>,
-    /// One limiter for each handler with a `rate`, made when the first of them is needed.
+    /// One limiter for each handler with a `rate`, created when first needed.
     rates: OnceLock<Box<[rate::Limiter]>>,
     /// Answers that wait for room in the client's buffer, outside the mailbox.
     waiting_answers: AtomicUsize,
@@ -54,7 +54,7 @@ impl SocketState {
         }
     }
 
-    /// The engine's handle, while the socket lives there.
+    /// The engine's handle, while the engine keeps the socket.
     pub(crate) fn raw(&self) -> Option<EngineSocket> {
         self.raw.upgrade()
     }
@@ -68,8 +68,7 @@ impl SocketState {
         raw.join(self.identity().rooms());
     }
 
-    /// Gives the socket another identity: the rooms named after session and user change with it (rule R11). Returns the
-    /// identity it had.
+    /// Replaces the socket's identity and its session and user rooms (rule R11). Returns the previous identity.
     pub(crate) fn set_identity(&self, raw: &EngineSocket, identity: Identity) -> Identity {
         let mut current = self.identity.write();
         let before = std::mem::replace(&mut *current, identity);
@@ -81,7 +80,8 @@ impl SocketState {
         before
     }
 
-    /// Whether the handler's own rate allows one more event; otherwise, after how many milliseconds it will.
+    /// Counts an event against the handler's own rate; the error is the number of milliseconds until the next one is
+    /// allowed.
     pub(crate) fn admit(&self, limiter: usize) -> std::result::Result<(), u64> {
         let rates = self.rates.get_or_init(|| self.channel.rates.iter().map(|rate| rate::limiter(*rate)).collect());
         self.client.admit(&rates[limiter])
@@ -112,7 +112,7 @@ impl SocketState {
                 end(self, raw, DisconnectReason::SlowReader);
                 return Err(Error::SlowReader { after: timeout });
             }
-            // Yield to the writer first; after some tries poll a slow client less and less often.
+            // Yield to the writer first; after some attempts, poll a slow client with growing delays.
             if tries < 4 {
                 tokio::task::yield_now().await;
             } else {
@@ -132,8 +132,7 @@ impl SocketState {
         self.send_when_room(raw, || raw.emit(event, data), event).await
     }
 
-    /// Reserves a place among the answers that wait outside the mailbox; there are as many as the mailbox holds
-    /// events.
+    /// Reserves a place among the answers that wait outside the mailbox; the limit is the capacity of the mailbox.
     pub(super) fn begin_waiting(&self) -> bool {
         let before = self.waiting_answers.fetch_add(1, Ordering::Relaxed);
         if before >= self.channel.limits.mailbox {

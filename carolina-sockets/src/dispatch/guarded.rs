@@ -1,4 +1,4 @@
-//! Bounds a handler: it has a deadline, and its panics are caught (rule R8).
+//! Runs a handler with a deadline, and catches its panics (rule R8).
 
 use std::{
     any::Any,
@@ -16,12 +16,12 @@ use crate::{
     error::{EventError, code},
 };
 
-/// A handler that runs.
+/// A running handler.
 pub(super) struct Guarded<'a> {
     /// `None` once it has panicked or timed out: it must not be polled again.
     future: Option<EventFuture<'a>>,
     limit: Duration,
-    /// Made when the handler first waits for something: most never do.
+    /// Created when the handler is first pending: most never are.
     deadline: Option<Pin<Box<Sleep>>>,
 }
 
@@ -41,7 +41,7 @@ impl Future for Guarded<'_> {
             Ok(Poll::Ready(outcome)) => return Poll::Ready(outcome),
             Ok(Poll::Pending) => {}
             Err(panic) => {
-                // What the handler holds may panic when it is dropped.
+                // Dropping the handler's values may panic too.
                 let future = this.future.take();
                 let _ = catch_unwind(AssertUnwindSafe(|| drop(future)));
                 return Poll::Ready(Outcome::Failed(panicked(&*panic)));

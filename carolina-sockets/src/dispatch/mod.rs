@@ -1,4 +1,4 @@
-//! From a client's event to its one outcome.
+//! Dispatches a client's event to its handler.
 //!
 //! [`handle_event`] finds the handler in the channel's [`HandlerTable`] and submits the event to the socket's mailbox, which
 //! runs one at a time in the order of arrival (rule R6).
@@ -19,11 +19,11 @@ use crate::{
 pub(crate) use run::start_connect;
 pub(crate) use table::HandlerTable;
 
-/// The name of the event by which a client says who it is.
+/// The event with which a client presents its session value.
 const SESSION_EVENT: &str = "session_id";
 
-/// Takes an event that has come from a client. Called under a lock of the engine's, so it does not wait: a handler is
-/// polled once where it stands, and goes on in a task if it is not done then.
+/// Accepts an event from a client. Called under a lock of the engine, so it does not wait: a handler is polled once in
+/// place and continues in a task if it is still pending.
 pub(crate) fn handle_event(
     table: &Arc<HandlerTable>,
     socket: &Arc<SocketState>,
@@ -41,7 +41,7 @@ pub(crate) fn handle_event(
         return refuse(socket, raw, &payload, ack, error);
     };
     let job = match table.find(name) {
-        // No channel can have a handler of that name, but one for any event.
+        // No handler can have this name, so it would otherwise go to `#[on(any)]`.
         _ if name == SESSION_EVENT => Job::Identify { payload, ack, resolve: identify() },
         Some(handler) => {
             if let Some(Err(retry_after)) = handler.limiter.map(|limiter| socket.admit(limiter)) {

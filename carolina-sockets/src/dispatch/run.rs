@@ -1,4 +1,4 @@
-//! Runs a socket's jobs: polled in place once, in a task of their own from there on.
+//! Runs a socket's jobs: each is polled once in place and then moves to a task.
 
 use std::{
     sync::Arc,
@@ -48,7 +48,7 @@ impl Handlers for HandlerTable {
     }
 }
 
-/// Submits an event to the socket's mailbox, and runs it here and now if the socket is idle.
+/// Submits an event to the socket's mailbox, and runs it at once if the socket is idle.
 pub(super) fn submit(table: &Arc<HandlerTable>, socket: &Arc<SocketState>, raw: &EngineSocket, job: Job) {
     let capacity = socket.channel.limits.mailbox;
     if socket.channel.is_draining() {
@@ -74,7 +74,7 @@ pub(super) fn submit(table: &Arc<HandlerTable>, socket: &Arc<SocketState>, raw: 
     }
 }
 
-/// Lets a socket's events in, after `#[on(connect)]`.
+/// Opens a socket's mailbox and runs `#[on(connect)]`.
 pub(crate) fn start_connect(table: &Arc<HandlerTable>, socket: &Arc<SocketState>, raw: &EngineSocket) {
     tracing::trace!(channel = %socket.channel.path, socket = %socket.id, "connected");
     if socket.mailbox.begin() {
@@ -90,7 +90,7 @@ fn overloaded(message: &'static str) -> EventError {
     EventError::new(code::OVERLOADED, message)
 }
 
-/// Polls a job once where it stands. Most are done then; the others go on in a task.
+/// Polls a job once in place. Most are ready then; the others continue in a task.
 fn start(table: &Arc<HandlerTable>, socket: &Arc<SocketState>, raw: &EngineSocket, job: Job) {
     let mut running = run(table.clone(), socket.clone(), raw.clone(), job);
     if running.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
@@ -100,7 +100,7 @@ fn start(table: &Arc<HandlerTable>, socket: &Arc<SocketState>, raw: &EngineSocke
             drain(table, socket, raw).await;
         });
     } else if let Some(job) = socket.mailbox.next() {
-        // More came in meanwhile, from another thread, which must not keep this one busy.
+        // More events arrived meanwhile, on another thread; they must not keep this thread busy.
         let (table, socket, raw) = (table.clone(), socket.clone(), raw.clone());
         socket.channel.tasks.clone().spawn(async move {
             run(table.clone(), socket.clone(), raw.clone(), job).await;
@@ -117,7 +117,7 @@ async fn drain(table: Arc<HandlerTable>, socket: Arc<SocketState>, raw: EngineSo
         } else {
             run(table.clone(), socket.clone(), raw.clone(), job).await;
         }
-        // A long queue of handlers that never wait must not keep the thread to itself.
+        // A long queue of handlers that are never pending must not monopolize the thread.
         tokio::task::coop::consume_budget().await;
     }
 }
@@ -150,8 +150,8 @@ fn run(table: Arc<HandlerTable>, socket: Arc<SocketState>, raw: EngineSocket, jo
     }
 }
 
-/// Runs a declared event. A future is made for each, so it is kept below a kilobyte, where allocators are fastest: what few
-/// events need has a box of its own.
+/// Runs a declared event. The future is allocated for each event, so it is kept below a kilobyte, where allocators are
+/// fastest; rarely used parts are boxed separately.
 async fn event(table: Arc<HandlerTable>, socket: Arc<SocketState>, mut context: EventContext, handler: usize) {
     let handler = table.get(handler);
     let outcome = call(&table, handler, &mut context).await;
@@ -164,7 +164,8 @@ async fn event(table: Arc<HandlerTable>, socket: Arc<SocketState>, mut context: 
     }
 }
 
-/// A kept acknowledgement has as long again as the handler had, so that there is an answer in any case (rule R7).
+/// A kept acknowledgement has the handler's timeout once more, after which the event is answered with an error (rule
+/// R7).
 async fn time_out_kept_ack(
     state: Arc<AckState>,
     limit: Duration,
@@ -194,10 +195,10 @@ async fn identify(
     ignore_undelivered(deliver(&socket, &reply, SESSION_EVENT, outcome).await);
 }
 
-/// [`deliver`] has logged what did not reach the client, and there is nobody else to tell.
+/// [`deliver`] has already logged what did not reach the client.
 fn ignore_undelivered(_: Result) {}
 
-/// Runs a handler within its bounds.
+/// Runs a handler with its timeout, catching panics.
 async fn call(table: &HandlerTable, handler: &Handler, context: &mut EventContext) -> Outcome {
     let Some(channel) = table.channel() else {
         return Outcome::Failed(EventError::internal("the channel is not built"));
@@ -205,7 +206,7 @@ async fn call(table: &HandlerTable, handler: &Handler, context: &mut EventContex
     guarded::Guarded::new(guarded::call(|| (handler.call)(channel, context)), handler.timeout).await
 }
 
-/// Asks the channel's `#[on(authorize)]`.
+/// Runs the channel's `#[on(authorize)]`.
 async fn authorize(
     table: &HandlerTable,
     handler: &Handler,
@@ -243,7 +244,7 @@ async fn disconnect(
     let Some(handler) = table.disconnect() else { return };
     let mut context = EventContext::new(raw, socket.clone(), Trigger::Disconnect { reason, rooms: rooms.into() });
     if let Outcome::Failed(error) = call(&table, handler, &mut context).await {
-        // There is no client to tell.
+        // There is no client left to notify.
         tracing::error!(channel, error = %error.internal_text(), "#[on(disconnect)] failed");
     }
 }

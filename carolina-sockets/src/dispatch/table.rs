@@ -11,7 +11,7 @@ use crate::{
 /// A channel's handlers, found by event.
 pub(crate) struct HandlerTable {
     handlers: Vec<Handler>,
-    /// The names are the application's own, so the hash need not withstand an attack.
+    /// The keys are the application's own names, so the hash need not resist attacks.
     by_event: HashMap<&'static str, usize, foldhash::fast::RandomState>,
     any: Option<usize>,
     authorize: Option<usize>,
@@ -19,7 +19,7 @@ pub(crate) struct HandlerTable {
     disconnect: Option<usize>,
     /// Whether the channel is private (rule R12).
     pub(super) private: bool,
-    /// What the handlers are methods of.
+    /// The channel whose methods the handlers are.
     channel: OnceLock<ErasedChannel>,
 }
 
@@ -94,7 +94,7 @@ impl HandlerTable {
         self.channel.get().map(|channel| &**channel)
     }
 
-    /// The channel is built once, after its table: its `#[on(init)]` may ask for the service, which has the table.
+    /// The channel is built once, after its table: its `#[on(init)]` may take the service, which contains the table.
     pub(crate) fn set_channel(&self, channel: ErasedChannel) {
         let _ = self.channel.set(channel);
     }

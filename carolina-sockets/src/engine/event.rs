@@ -11,12 +11,12 @@ use socketioxide_parser_common::CommonParser;
 use super::payload;
 use crate::error::EventError;
 
-/// An event as it came from a client: the JSON array of its name and arguments, and its attachments.
+/// An event as received from a client: the JSON array of its name and arguments, and its attachments.
 #[derive(Clone, Debug)]
 pub(crate) struct EventPayload(pub(super) Value);
 
 impl EventPayload {
-    /// The text of the JSON array. Empty for what is not text, which no parser in use gives.
+    /// The text of the JSON array. Empty for a value that is not text, which the parser in use never produces.
     pub(crate) fn text(&self) -> &str {
         match &self.0 {
             Value::Str(text, _) => text,
@@ -31,8 +31,8 @@ impl EventPayload {
         }
     }
 
-    /// The first element of the array. The engine has seen to it that there is one: a name that JSON has to escape does
-    /// not get this far, so it stands in the text as it is.
+    /// The first element of the array. The engine guarantees that it exists and rejects names that JSON has to escape,
+    /// so the name appears in the text verbatim.
     pub(crate) fn event_name(&self) -> Option<&str> {
         self.text()
             .strip_prefix("[\"")

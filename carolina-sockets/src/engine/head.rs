@@ -5,12 +5,12 @@ use http::{
     request::Parts,
 };
 
-/// Headers that describe the stream and not who opens it. The engine would keep 100 bytes for each.
+/// Headers that describe the stream and not the client. The engine would keep 100 bytes for each.
 const STREAM_HEADERS: [HeaderName; 5] =
     [CONNECTION, UPGRADE, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, SEC_WEBSOCKET_EXTENSIONS];
 
-/// Copies a request's head out of the buffer it was read into: the engine keeps the head as long as the connection lives,
-/// and each part of it would keep the whole buffer of 8 KB. The headers of the stream are left out.
+/// Copies a request's head out of the buffer it was read into: the engine keeps the head for the life of the
+/// connection, and each part of it would keep the whole 8 KB buffer alive. The headers of the stream are dropped.
 pub(super) fn compact(parts: &mut Parts) {
     let kept = || parts.headers.iter().filter(|(name, _)| !STREAM_HEADERS.contains(name));
     let uri = parts.uri.to_string();

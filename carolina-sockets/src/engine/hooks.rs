@@ -1,7 +1,7 @@
 //! The three handlers that socketioxide calls, in our own terms.
 //!
-//! All of a client's admission happens in the namespace's middleware, before the client is told that it is connected; its
-//! event handler is set there too, as socketioxide calls the connect handler only after that (rule R5).
+//! A client is identified and authorized in the namespace's middleware, before CONNECT is sent to it; its event handler
+//! is set there too, as socketioxide calls the connect handler only after that (rule R5).
 
 use std::{fmt, pin::Pin, sync::Arc};
 
@@ -22,13 +22,13 @@ pub(crate) trait NamespaceHooks: Clone + Send + Sync + 'static {
     /// Decides whether a client may join. An error is the text of its `connect_error`.
     fn admit(&self, socket: EngineSocket, auth: Option<Auth>) -> BoxFuture<'_, Result<Arc<Self::Socket>, String>>;
 
-    /// The client has been told that it is connected.
+    /// CONNECT has been sent to the client.
     fn connected(&self, socket: &EngineSocket);
 }
 
 /// What happens to one socket of a namespace.
 pub(crate) trait SocketHooks: Send + Sync + 'static {
-    /// An event has come. Called under a lock of the engine's: it must not wait, and must not set handlers.
+    /// An event has arrived. Called under a lock of the engine: it must not wait, and must not set handlers.
     fn event(&self, socket: &EngineSocket, payload: EventPayload, ack: Option<i64>);
 
     /// The socket has left the namespace.
@@ -75,7 +75,7 @@ impl<H: NamespaceHooks> ConnectHandler<Backplane, ()> for ConnectHook<H> {
     }
 }
 
-/// A socket's one message handler: set as the fallback, it gets every event.
+/// A socket's single message handler: set as the fallback, it gets every event.
 struct MessageHook<H>(Arc<H>);
 
 impl<H: SocketHooks> MessageHandler<Backplane, ()> for MessageHook<H> {
@@ -84,7 +84,7 @@ impl<H: SocketHooks> MessageHandler<Backplane, ()> for MessageHook<H> {
     }
 }
 
-/// A socket's one disconnect handler.
+/// A socket's disconnect handler.
 struct DisconnectHook<H> {
     hooks: Arc<H>,
     rejoin: Arc<Rejoin>,
@@ -103,7 +103,7 @@ impl<H: SocketHooks> DisconnectHandler<Backplane, ()> for DisconnectHook<H> {
         if reason == socketioxide::socket::DisconnectReason::ServerNSDisconnect {
             self.rejoin.keep(raw, defer);
         } else {
-            // At once, so that a client that leaves and joins again over the same connection is not ignored.
+            // Removed at once, so that a client that leaves and rejoins over the same connection is not ignored.
             defer(raw);
         }
     }

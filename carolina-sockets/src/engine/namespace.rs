@@ -1,4 +1,4 @@
-//! Sending to many: to everybody in a namespace, on this node and on others.
+//! Sending to many clients of a namespace, on this node and on others.
 
 use std::sync::{Arc, Weak};
 
@@ -25,23 +25,23 @@ use crate::{
     error::{Error, Result},
 };
 
-/// A room that nobody is in.
+/// A room that is always empty.
 const EMPTY_ROOM: &str = "\0nobody";
 
-/// Who of a namespace's clients is meant.
+/// A selection of a namespace's clients.
 ///
-/// Rooms add up: who is in one of those to send to and in none of those to leave out is meant, once. With no room to send
-/// to, everybody is.
+/// It contains every client that is in at least one of the rooms and in none of the excluded rooms, once. With no rooms
+/// given, it contains all clients.
 #[derive(Clone)]
 pub(crate) struct Recipients(BroadcastOptions);
 
 impl Recipients {
-    /// Everybody, on every node.
+    /// All clients, on every node.
     pub(crate) fn all() -> Self {
         Self::from(BroadcastOptions::default())
     }
 
-    /// Everybody but one socket.
+    /// All clients except one socket.
     pub(crate) fn all_except(socket: SocketId) -> Self {
         Self::from(BroadcastOptions::new(socket))
     }
@@ -52,7 +52,7 @@ impl Recipients {
         Self(options)
     }
 
-    /// Adds those in one of these rooms. No room at all is nobody, not everybody.
+    /// Adds the clients in at least one of these rooms. An empty list selects no client, not all.
     pub(crate) fn add_rooms(&mut self, rooms: Vec<String>) {
         self.0.rooms.extend(rooms.into_iter().map(Into::into));
         if self.0.rooms.is_empty() {
@@ -60,27 +60,27 @@ impl Recipients {
         }
     }
 
-    /// Leaves out those in one of these rooms.
+    /// Excludes the clients in any of these rooms.
     pub(crate) fn exclude_rooms(&mut self, rooms: Vec<String>) {
         self.0.except.extend(rooms.into_iter().map(Into::into));
     }
 
-    /// Only those connected to this node.
+    /// Restricts it to the clients connected to this node.
     pub(crate) fn local_only(&mut self) {
         self.0.add_flag(BroadcastFlags::Local);
     }
 
-    /// The rooms to send to, and those to leave out.
+    /// The rooms, and the excluded rooms.
     pub(crate) fn rooms(&self) -> (impl Iterator<Item = &str>, impl Iterator<Item = &str>) {
         (self.0.rooms.iter().map(AsRef::as_ref), self.0.except.iter().map(AsRef::as_ref))
     }
 }
 
-/// A value as packets carry it: what was once serialized need not be again.
+/// A value encoded for a packet, so that it is serialized only once.
 #[derive(Clone, Debug)]
 pub struct EncodedPayload(Value);
 
-/// Serializes an event into the text that other processes can send, and its attachments.
+/// Serializes an event into text and attachments, for other processes to send.
 ///
 /// # Errors
 ///
@@ -118,12 +118,12 @@ impl EngineNamespace {
         self.backplane.upgrade().ok_or(Error::Closed)
     }
 
-    /// Sends an event. Returns how many of this node's clients missed it, because their buffers are full.
+    /// Sends an event. Returns how many of this node's clients missed it because their buffers are full.
     ///
     /// # Errors
     ///
-    /// [`Error::Serialize`] when `data` does not serialize, [`Error::Backplane`] when other nodes could not be told,
-    /// [`Error::Closed`] when the service is gone.
+    /// [`Error::Serialize`] when `data` does not serialize, [`Error::Backplane`] when other nodes could not be
+    /// notified, [`Error::Closed`] when the service has ended.
     pub(crate) async fn emit(&self, event: &str, data: &impl Serialize, recipients: &Recipients) -> Result<usize> {
         let packet = self.packet(event, data)?;
         match self.backplane()?.broadcast(packet, recipients.0.clone()).await {
@@ -133,7 +133,7 @@ impl EngineNamespace {
         }
     }
 
-    /// Sends an event and collects the acknowledgements of those that were asked.
+    /// Sends an event and collects the acknowledgements.
     ///
     /// # Errors
     ///
@@ -156,8 +156,8 @@ impl EngineNamespace {
         Ok(answers.collect().await)
     }
 
-    /// Sends an event that another process has written, to this node's clients. Returns how many of them missed it, and
-    /// `None` when it is not an event.
+    /// Sends an event encoded by another process to this node's clients. Returns how many of them missed it; `None` if
+    /// it is not an event.
     pub(crate) fn emit_encoded(
         &self,
         payload: String,
@@ -174,12 +174,12 @@ impl EngineNamespace {
         Some(sent.err().map_or(0, |errors| count_full_buffers(&errors)))
     }
 
-    /// Acknowledges an event with a value that is written already, past socketioxide's own handle, which would serialize
-    /// it again. Without an id, nothing is sent.
+    /// Acknowledges an event with an encoded value. It bypasses socketioxide's own handle, which would serialize it
+    /// again. Without an id, nothing is sent.
     ///
     /// # Errors
     ///
-    /// When it does not reach the client's buffer.
+    /// When it could not be put into the client's buffer.
     pub(crate) fn acknowledge(
         &self,
         socket: &EngineSocket,
@@ -194,35 +194,35 @@ impl EngineNamespace {
         }
     }
 
-    /// The rooms that they are in, on every node.
+    /// The recipients' rooms, on every node.
     ///
     /// # Errors
     ///
-    /// [`Error::Backplane`] when other nodes could not be asked.
+    /// [`Error::Backplane`] when other nodes could not be queried.
     pub(crate) async fn rooms(&self, recipients: &Recipients) -> Result<Vec<String>> {
         let rooms = self.backplane()?.rooms(recipients.0.clone()).await.map_err(Error::backplane)?;
         Ok(rooms.into_iter().map(|room| room.into_owned()).collect())
     }
 
-    /// Puts them into rooms, on every node.
+    /// Adds the recipients to rooms, on every node.
     ///
     /// # Errors
     ///
-    /// [`Error::Backplane`] when other nodes could not be told.
+    /// [`Error::Backplane`] when other nodes could not be notified.
     pub(crate) async fn join(&self, recipients: &Recipients, rooms: Vec<String>) -> Result {
         self.backplane()?.add_sockets(recipients.0.clone(), rooms).await.map_err(Error::backplane)
     }
 
-    /// Takes them out of rooms, on every node.
+    /// Removes the recipients from rooms, on every node.
     ///
     /// # Errors
     ///
-    /// [`Error::Backplane`] when other nodes could not be told.
+    /// [`Error::Backplane`] when other nodes could not be notified.
     pub(crate) async fn leave(&self, recipients: &Recipients, rooms: Vec<String>) -> Result {
         self.backplane()?.del_sockets(recipients.0.clone(), rooms).await.map_err(Error::backplane)
     }
 
-    /// This node's sockets among them.
+    /// This node's sockets among the recipients.
     pub(crate) fn local_sockets(&self, recipients: &Recipients) -> Vec<SocketId> {
         self.backplane().map(|backplane| backplane.get_local().sockets(recipients.0.clone())).unwrap_or_default()
     }
@@ -234,11 +234,11 @@ impl EngineNamespace {
         self.backplane().map(|backplane| backplane.get_local().sockets(options)).unwrap_or_default()
     }
 
-    /// Takes those on other nodes off the channel.
+    /// Disconnects the recipients on other nodes.
     ///
     /// # Errors
     ///
-    /// [`Error::Backplane`] when other nodes could not be told.
+    /// [`Error::Backplane`] when other nodes could not be notified.
     pub(crate) async fn disconnect_others(&self, recipients: &Recipients) -> Result {
         self.backplane()?.disconnect_others(recipients.0.clone()).await.map_err(Error::backplane)
     }
@@ -247,7 +247,7 @@ impl EngineNamespace {
     ///
     /// # Errors
     ///
-    /// [`Error::Backplane`] while the backplane is away.
+    /// [`Error::Backplane`] while the backplane is unavailable.
     pub(crate) async fn nodes(&self) -> Result<u16> {
         self.backplane()?.server_count().await.map_err(Error::backplane)
     }
@@ -260,7 +260,7 @@ impl EngineNamespace {
     }
 }
 
-/// How many of those errors are full buffers: clients that are leaving miss nothing.
+/// How many of the errors are full buffers. Closed sockets do not count, as their clients are leaving.
 fn count_full_buffers(errors: &[SocketError]) -> usize {
     errors.iter().filter(|error| matches!(error, SocketError::InternalChannelFull)).count()
 }

@@ -4,27 +4,27 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DisconnectReason {
-    /// The client closed its connection, or lost it in an orderly way.
+    /// The connection was closed by the client or the network.
     TransportClose,
     /// The connection broke.
     TransportError,
     /// The client sent two polling requests at the same time.
     MultipleHttpPolling,
-    /// The client sent what is no Socket.IO.
+    /// The client sent something that is not Socket.IO.
     InvalidPacket,
     /// The client did not answer a ping within `transport.ping_timeout`.
     HeartbeatTimeout,
     /// The client left the channel and may still be on others.
     ClientLeft,
-    /// The server took the socket off the channel.
+    /// The server disconnected the socket from the channel.
     ServerDisconnect,
     /// The server is shutting down.
     ServerShutdown,
     /// The client did not read what it was sent within `limits.send_timeout`.
     SlowReader,
-    /// The client sent so much more than its limits allow that the refusals could not all wait to be sent.
+    /// The client exceeded its limits so far that the refusals no longer fitted into their queue.
     Flooding,
-    /// The session behind the socket goes on under another id, which only the browser that logged in knows.
+    /// The socket's session got a new id, which only the browser that logged in knows.
     SessionRenewed,
 }
 

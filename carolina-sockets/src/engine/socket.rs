@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{backplane::RawSocket, error::Error};
 
-/// The id of a socket, the one its client knows too.
+/// The id of a socket; its client has the same.
 pub type SocketId = socketioxide::socket::Sid;
 
 /// How long an acknowledgement is waited for.
@@ -29,7 +29,7 @@ pub(crate) struct EngineSocket(pub(super) Arc<RawSocket>);
 /// An [`EngineSocket`] that does not keep it alive.
 pub(crate) struct WeakEngineSocket(Weak<RawSocket>);
 
-/// Why something was not put into a client's buffer.
+/// Why a packet was not put into a client's buffer.
 #[derive(Debug)]
 pub(crate) enum SendError {
     /// There is no room.
@@ -60,7 +60,7 @@ impl EngineSocket {
         WeakEngineSocket(Arc::downgrade(&self.0))
     }
 
-    /// The connection below it; `None` for one that came past the service's own layer.
+    /// Its connection; `None` if the request did not come through the service's own layer.
     pub(crate) fn client(&self) -> Option<Arc<ClientConnection>> {
         self.0.req_parts().extensions.get::<Arc<ClientConnection>>().cloned()
     }
@@ -70,12 +70,12 @@ impl EngineSocket {
         Ok(self.0.emit(event, &Payload(data))?)
     }
 
-    /// The same for the library's own values, which need no preparation.
+    /// The same for the library's own values, which need not be wrapped in [`Payload`].
     pub(crate) fn emit_plain<T: Serialize>(&self, event: &str, data: &T) -> Result<(), SendError> {
         Ok(self.0.emit(event, data)?)
     }
 
-    /// Writes an event that asks for an acknowledgement; the future waits for that.
+    /// Writes an event that asks for an acknowledgement; the future resolves to it.
     pub(crate) fn emit_with_ack<T: DeserializeOwned, D: Serialize + ?Sized>(
         &self,
         event: &str,
@@ -85,7 +85,7 @@ impl EngineSocket {
         Ok(async move { answer.await.map(|answer| answer.0).map_err(|error| ack_error(&error)) })
     }
 
-    /// Writes an event's acknowledgement. Without an id, none was asked for and nothing is written.
+    /// Writes an event's acknowledgement. Without an id, none was requested and nothing is written.
     pub(crate) fn acknowledge<T: Serialize + ?Sized>(&self, ack: Option<i64>, value: &T) -> Result<(), SendError> {
         let mut unused = Value::Bytes(Bytes::new());
         match AckSender::from_message_parts(&self.0, &mut unused, &ack) {
@@ -110,22 +110,22 @@ impl EngineSocket {
         self.0.rooms().into_iter().map(|room| room.into_owned()).collect()
     }
 
-    /// Whether the client has been told that it is connected, and not that it is disconnected.
+    /// Whether CONNECT has been sent to the client, and no DISCONNECT.
     pub(crate) fn is_connected(&self) -> bool {
         self.0.connected()
     }
 
-    /// Tells the client that it is no longer in the namespace, and ends the socket there.
+    /// Sends a disconnect packet and removes the socket from the namespace.
     ///
     /// # Errors
     ///
-    /// When the client's buffer has no room for the packet; the socket stays.
+    /// When the client's buffer has no room for the packet; the socket remains.
     pub(crate) fn disconnect(&self) -> Result<(), SendError> {
         self.0.clone().disconnect().map_err(|error| socketioxide::SendError::Socket(error).into())
     }
 }
 
-/// No argument at all: a tuple of none.
+/// No arguments: an empty tuple.
 pub(crate) struct NoArguments;
 
 impl Serialize for NoArguments {
@@ -146,7 +146,7 @@ impl fmt::Debug for EngineSocket {
     }
 }
 
-/// What became of an acknowledgement that did not come.
+/// The error for an acknowledgement that was not received.
 pub(super) fn ack_error(error: &AckError) -> Error {
     match error {
         AckError::Timeout => Error::Acknowledgement(format!("none came within {ACK_TIMEOUT:?}")),

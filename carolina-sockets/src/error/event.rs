@@ -5,11 +5,11 @@ use serde_json::Value;
 
 use super::code;
 
-/// What a client is told when its event, or its wish to join, fails (rules R7 and R8).
+/// The error that a client receives when its event fails or it is not allowed to join a channel (rules R7 and R8).
 ///
-/// A handler fails on purpose with [`EventError::new`]; the client receives code, message and details as they
-/// are. Any [`std::error::Error`] converts into an `EventError` by `?` with the code `internal`: its text goes
-/// to the log, the client receives a reference only; [`EventError::internal`] makes one of what is no such error.
+/// A handler fails on purpose with [`EventError::new`]; the client receives code, message and details as they are. Any
+/// [`std::error::Error`] converts into an `EventError` by `?` with the code `internal`: its text goes to the log, the
+/// client receives a reference only; [`EventError::internal`] converts errors that do not implement that trait.
 ///
 /// ```
 /// use carolina_sockets::EventError;
@@ -24,7 +24,7 @@ pub struct EventError {
     message: Cow<'static, str>,
     details: Option<Value>,
     source: Option<Box<dyn StdError + Send + Sync>>,
-    /// The library's own, whose message says no more than its code.
+    /// The message adds nothing to the code.
     plain: bool,
 }
 
@@ -77,8 +77,8 @@ impl EventError {
             .details(serde_json::json!({ "path": path, "expected": expected }))
     }
 
-    /// `internal`, from a cause that is for the log alone: for a text, and for errors that are no
-    /// [`std::error::Error`] themselves and so do not convert by `?`, as `anyhow::Error` and boxed errors.
+    /// `internal`, from a cause that is only logged: a text, or an error that does not implement [`std::error::Error`]
+    /// and so does not convert by `?`, such as `anyhow::Error` and boxed errors.
     ///
     /// ```
     /// use carolina_sockets::EventError;
@@ -96,7 +96,7 @@ impl EventError {
         Self { source: Some(cause.into()), ..Self::new(code::INTERNAL, MESSAGE) }
     }
 
-    /// What the log should say: the hidden cause where there is one.
+    /// The text for the log: the hidden cause, if there is one.
     pub(crate) fn internal_text(&self) -> String {
         match &self.source {
             None => format!("{}: {}", self.code, self.message),
@@ -112,7 +112,7 @@ impl EventError {
         }
     }
 
-    /// Whether the code says all.
+    /// Whether the message adds nothing to the code.
     pub(crate) fn is_plain(&self) -> bool {
         self.plain
     }
@@ -122,14 +122,14 @@ impl EventError {
         self.source.is_some()
     }
 
-    /// Gives a hidden error the reference under which the log has it.
+    /// Adds the reference of the log entry to a hidden error.
     pub(crate) fn with_reference(mut self, reference: &str) -> Self {
         self.details = Some(serde_json::json!({ "reference": reference }));
         self
     }
 }
 
-/// What a client reads of an error that was not meant for it.
+/// The message that replaces a hidden error's.
 const MESSAGE: &str = "something went wrong on the server";
 
 impl<E: StdError + Send + Sync + 'static> From<E> for EventError {

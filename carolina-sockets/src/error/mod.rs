@@ -1,4 +1,4 @@
-//! What can go wrong: [`Error`] for the application, [`EventError`] for the client.
+//! The errors: [`Error`] for the application, [`EventError`] for the client.
 
 pub mod code;
 mod event;
@@ -28,21 +28,21 @@ pub enum Error {
     Io {
         /// What was tried, with the address or path.
         what: String,
-        /// The system's answer.
+        /// The error of the operating system.
         source: std::io::Error,
     },
     /// No channel is mounted at this path.
     #[error("no channel is mounted at `{path}`{}", list_mounted(.mounted))]
     UnknownChannel {
-        /// The path or driver that was asked for.
+        /// The requested path or driver.
         path: String,
         /// What is mounted.
         mounted: Vec<String>,
     },
-    /// Web sockets are switched off (`use_sockets`), so there is nobody to send to.
+    /// Web sockets are switched off (`use_sockets`).
     #[error("web sockets are off: declare a channel, add one under [channels], or set `use_sockets = true`")]
     SocketsOff,
-    /// The global service was asked for before `serve()` had started it.
+    /// The global service was requested before `serve()` had started it.
     #[error("no service is running: `carolina_sockets::sockets()` works once `carolina_sockets::serve()` has started")]
     NotRunning,
     /// A service is running already in this process under `serve()`.
@@ -64,7 +64,7 @@ pub enum Error {
     Serialize {
         /// The event it was meant for.
         event: String,
-        /// What the serializer says.
+        /// The serializer's error.
         reason: String,
     },
     /// A client's acknowledgement did not come in time, or could not be read.
@@ -76,7 +76,7 @@ pub enum Error {
     /// The backplane failed; what was meant for this node's own clients has been delivered.
     #[error("backplane: {0}")]
     Backplane(#[source] Box<dyn StdError + Send + Sync>),
-    /// A command line asked for something that cannot be done.
+    /// A command failed.
     #[error("{0}")]
     Command(String),
     /// A channel's `#[on(init)]` failed.

@@ -8,13 +8,12 @@ use crate::{
     error::{Error, EventError, Result},
 };
 
-/// The event's acknowledgement, for a handler that answers by its own hand: earlier than it returns, or later,
-/// from a task.
+/// The event's acknowledgement, for a handler that sends it itself: before it returns, or later, from a task.
 ///
-/// One event gets one answer (rule R7). A handler that returns a value has answered with it, unless [`Ack::send`]
-/// came first; a handler that returns nothing and has let go of the `Ack` has answered with no argument. An `Ack`
-/// that is kept beyond the handler has as long again as the handler may take (its `timeout`, or `limits.handler_timeout`); then the
-/// event is answered with the error `timeout`, and if it is dropped before, with `internal`.
+/// One event gets one answer (rule R7). A handler that returns a value has answered with it, unless [`Ack::send`] came
+/// first; a handler that returns nothing and has dropped the `Ack` has answered with no argument. An `Ack` that is kept
+/// after the handler has returned has another timeout of the same length (its `timeout`, or `limits.handler_timeout`);
+/// after that the event is answered with the error `timeout`; if the `Ack` is dropped before, with `internal`.
 ///
 /// ```
 /// use carolina_sockets::prelude::*;
@@ -43,19 +42,19 @@ pub struct Ack {
 }
 
 impl Ack {
-    /// Whether the client asked for an acknowledgement. Without, sending one does nothing.
+    /// Whether the client requested an acknowledgement. If not, sending one does nothing.
     pub fn is_requested(&self) -> bool {
         self.reply.ack.is_some()
     }
 
-    /// Acknowledges. It is sent at once where the client's buffer has room; otherwise it waits up to
-    /// `limits.send_timeout`, whether the future is awaited or not (rule R9).
+    /// Sends the acknowledgement: at once if the client's buffer has room, otherwise after waiting up to
+    /// `limits.send_timeout`, whether or not the future is awaited (rule R9).
     ///
     /// # Errors
     ///
     /// [`Error::Acknowledgement`] when the event has been answered already, by a timeout for example;
     /// [`Error::Serialize`] when the value does not serialize, in which case the client receives `internal`;
-    /// [`Error::Closed`] and [`Error::SlowReader`] when there is nobody to receive it.
+    /// [`Error::Closed`] and [`Error::SlowReader`] when the client is gone or does not read.
     pub fn send(self, value: impl Serialize) -> impl Future<Output = Result> + Send {
         // Synchronously, so that the event is answered even if the caller does not await the future.
         let sent = if self.state.claim() {

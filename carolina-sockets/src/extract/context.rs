@@ -8,7 +8,7 @@ use crate::{
     error::EventError,
 };
 
-/// One event on its way to its handler: what extractors read from.
+/// One event and its socket: what extractors read from.
 pub struct EventContext {
     pub(crate) raw: EngineSocket,
     pub(crate) socket: Arc<SocketState>,
@@ -29,7 +29,7 @@ impl EventContext {
         Self { raw, socket, trigger, answer_state: AnswerState::default() }
     }
 
-    /// The event's name; in lifecycle handlers the word after `on`.
+    /// The event's name; in lifecycle handlers, the lifecycle word.
     pub fn event(&self) -> &str {
         match &self.trigger {
             Trigger::Event { payload, .. } => payload.event_name().unwrap_or_default(),
@@ -39,8 +39,8 @@ impl EventContext {
         }
     }
 
-    /// The event's arguments as they came: the text of a JSON array whose first element is the event's name.
-    /// `None` in lifecycle handlers.
+    /// The event's arguments as received: the text of a JSON array whose first element is the event's name. `None` in
+    /// lifecycle handlers.
     pub fn payload_text(&self) -> Option<&str> {
         match &self.trigger {
             Trigger::Event { payload, .. } => Some(payload.text()),
@@ -56,7 +56,7 @@ impl EventContext {
         Reply { raw: self.raw.clone(), ack }
     }
 
-    /// Takes the acknowledgement, so that the handler answers by its own hand.
+    /// Takes the acknowledgement, so that the handler answers itself.
     pub(super) fn take_ack(&mut self) -> Arc<AckState> {
         self.answer_state.take()
     }

@@ -6,20 +6,21 @@ use super::{EventContext, FromEvent, Trigger};
 use crate::error::{EventError, Result};
 
 /// The event's payload: `Data<T>` is its first argument, `Data<(A, B)>` the first two, `Data<Bytes>` a binary one.
-/// Arguments that are not asked for are ignored; one that is missing reads as JSON `null`.
+/// Further arguments are ignored; a missing one reads as JSON `null`.
 ///
-/// A payload that does not fit `T` never reaches the handler: the client is answered with `invalid_payload`, whose
-/// details name the JSON path and what was expected there (rule R8). [`TryData`] hands the error to the handler.
+/// A payload that does not deserialize into `T` never reaches the handler: the client is answered with
+/// `invalid_payload`, whose details name the JSON path and what was expected there (rule R8). [`TryData`] passes the
+/// error to the handler.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Data<T>(pub T);
 
-/// Like [`Data`], but the handler runs in any case and decides itself what an unfit payload means.
+/// Like [`Data`], but the handler always runs and handles an invalid payload itself.
 #[derive(Debug)]
 pub struct TryData<T>(pub Result<T, EventError>);
 
 /// All arguments of an event, however many there are: `Args<Vec<T>>`.
 ///
-/// What is emitted or returned as `Args(vec)` becomes several arguments likewise.
+/// Emitting or returning `Args(vec)` sends several arguments likewise.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Args<T>(pub T);
 
@@ -78,7 +79,7 @@ impl<T: Serialize> Serialize for Args<Vec<T>> {
 }
 
 impl<T: Serialize> Serialize for Args<&[T]> {
-    /// As a tuple, which is what becomes several arguments.
+    /// As a tuple, which is sent as several arguments.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut tuple = serializer.serialize_tuple(self.0.len())?;
         for value in self.0 {

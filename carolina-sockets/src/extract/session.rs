@@ -7,8 +7,8 @@ use crate::{
     identity::UserKey,
 };
 
-/// The user behind the socket. A handler that takes it is not run for anybody else: the client is answered with
-/// `unauthenticated`. `Option<User>` lets the handler decide.
+/// The user behind the socket. A handler that takes it does not run without a user: the client is answered with
+/// `unauthenticated`. With `Option<User>` the handler decides.
 ///
 /// ```
 /// use carolina_sockets::prelude::*;
@@ -67,8 +67,8 @@ impl FromEvent for Option<Session> {
     }
 }
 
-/// The session as HTTP handlers know it, read from the store when it is first asked. Rejects `unauthenticated`
-/// when the socket has none.
+/// The session as HTTP handlers have it, read from the store on first use. Rejects with `unauthenticated` if the socket
+/// has none.
 impl FromEvent for Session {
     async fn from_event(context: &mut EventContext) -> Result<Self, EventError> {
         Option::<Self>::from_event(context).await?.ok_or_else(EventError::unauthenticated)

@@ -3,9 +3,9 @@ use std::{fmt, ops::Deref, sync::Arc};
 use super::{EventContext, FromEvent, FromInit, InitContext, Needs};
 use crate::error::{Error, EventError, Result};
 
-/// What the application gave to the service with `.state(value)`, by its type.
+/// A value that the application provided with `.state(value)`, by its type.
 ///
-/// Start-up fails when a handler takes a `State<T>` that nobody provided (rule R1).
+/// Start-up fails when a handler takes a `State<T>` that was not provided (rule R1).
 ///
 /// ```
 /// use carolina_sockets::prelude::*;
@@ -46,7 +46,7 @@ impl<T: fmt::Debug + ?Sized> fmt::Debug for State<T> {
 }
 
 fn missing<T>() -> String {
-    format!("nobody provided the state `{0}`: call `.state(…)` with a value of type `{0}`", std::any::type_name::<T>())
+    format!("the state `{0}` was not provided: call `.state(…)` with a value of type `{0}`", std::any::type_name::<T>())
 }
 
 impl<T: Send + Sync + 'static> FromEvent for State<T> {

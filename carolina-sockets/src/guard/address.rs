@@ -1,5 +1,5 @@
-//! Where a request comes from. `X-Forwarded-For` and its like count only when they were written by a proxy that
-//! `trusted_proxies` names: anybody else may write what they like there.
+//! Where a request comes from. `X-Forwarded-For` and similar headers count only when set by a proxy in
+//! `trusted_proxies`, as any client can send them.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -7,7 +7,7 @@ use axum::extract::ConnectInfo;
 use http::{HeaderMap, request::Parts};
 use ipnet::IpNet;
 
-/// The address of the next hop, as the listener saw it. An embedding server tells by axum's `ConnectInfo`.
+/// The address of the next hop, as seen by the listener. An embedding server provides it through axum's `ConnectInfo`.
 fn next_hop(parts: &Parts) -> IpAddr {
     let ConnectInfo(address) = match parts.extensions.get::<ConnectInfo<SocketAddr>>() {
         Some(info) => *info,
@@ -25,7 +25,7 @@ pub(super) fn is_from_proxy(parts: &Parts, trusted: &[IpNet]) -> bool {
     is_trusted(next_hop(parts), trusted)
 }
 
-/// The client's address: from the right, the first that is no trusted proxy.
+/// The client's address: from the right, the first that is not a trusted proxy.
 pub(crate) fn of(parts: &Parts, trusted: &[IpNet]) -> IpAddr {
     let mut address = next_hop(parts);
     for hop in list(&parts.headers, "x-forwarded-for").into_iter().rev() {
@@ -34,7 +34,7 @@ pub(crate) fn of(parts: &Parts, trusted: &[IpNet]) -> IpAddr {
         }
         match without_port(hop) {
             Some(hop) => address = hop,
-            // What a trusted proxy passed on but nobody can read says nothing about who is behind it.
+            // An entry that cannot be parsed ends the search: the addresses before it cannot be trusted.
             None => break,
         }
     }

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 
 use crate::telemetry::{Cause, metric};
 
-/// Counts connections, in all and per address.
+/// Counts connections, in total and per address.
 pub(crate) struct Connections {
     most: usize,
     most_per_address: usize,
@@ -21,7 +21,7 @@ struct Counts {
     by_address: HashMap<IpAddr, usize>,
 }
 
-/// One connection's place. It is given back when this is dropped.
+/// One counted connection, until it is dropped.
 pub(crate) struct Permit {
     connections: Arc<Connections>,
     address: IpAddr,
@@ -72,7 +72,7 @@ impl Drop for Permit {
     }
 }
 
-/// The addresses that count as one: a subscriber has a /64 of IPv6 addresses to itself.
+/// The address under which connections are counted: a subscriber usually has a whole /64 of IPv6 addresses.
 fn address_group(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),

@@ -1,4 +1,4 @@
-//! Who may connect, how many and how fast (rule R14).
+//! Limits on who may connect, how many and how fast (rule R14).
 
 mod address;
 mod connections;
@@ -56,7 +56,7 @@ impl Guard {
         })
     }
 
-    /// Takes a place for a new connection from this address, within the limits.
+    /// Counts a new connection from this address, within the limits.
     pub(crate) fn admit(&self, address: IpAddr) -> Result<Permit, Refusal> {
         self.connections.admit(address).map_err(|(cause, message)| {
             refused(cause, &message);

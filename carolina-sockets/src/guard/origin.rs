@@ -10,8 +10,8 @@ impl Origins {
         Self { allowed: allowed.iter().filter_map(|origin| normalized(origin)).collect() }
     }
 
-    /// The origin a browser names, if it may connect; `None` where no browser page is behind the request, or a page
-    /// of the server's own that had no need to name it.
+    /// The `Origin` of a page that may connect; `None` if the request is not from a browser page, or from a page of the
+    /// server's own that sends no `Origin`.
     pub(super) fn check(
         &self,
         headers: &HeaderMap,
@@ -24,8 +24,8 @@ impl Origins {
             }
         }
         let Some(value) = headers.get(header::ORIGIN) else {
-            // Browsers name the origin on whatever a script can read. What is left are images, scripts and the
-            // like of other sites, which have no business here.
+            // Browsers send `Origin` with every request whose response a script can read. The others are images,
+            // scripts and the like of other sites, which are refused.
             let site = headers.get("sec-fetch-site").and_then(|site| site.to_str().ok());
             return match site {
                 Some("cross-site") => Err("a page of another site may not connect".to_owned()),
@@ -43,7 +43,7 @@ impl Origins {
     }
 }
 
-/// The host that the client asked for.
+/// The host that the client requested.
 fn own(headers: &HeaderMap, uri: &Uri, behind_proxy: bool) -> Option<String> {
     let forwarded = headers.get("x-forwarded-host").filter(|_| behind_proxy);
     let host = match forwarded.or_else(|| headers.get(header::HOST)) {
@@ -53,15 +53,14 @@ fn own(headers: &HeaderMap, uri: &Uri, behind_proxy: bool) -> Option<String> {
     Some(host.to_ascii_lowercase())
 }
 
-/// Whether an origin is of that host and port. The scheme is not compared, since it is unknown here whether TLS ends
-/// at a proxy in front; what the port says, counts.
+/// Whether an origin has that host and port. The scheme is not compared, since a proxy may terminate TLS; the port is.
 fn same_host(origin: &str, host: &str) -> bool {
     let Some((scheme, authority)) = origin.split_once("://") else { return false };
     let default = if scheme == "https" { ":443" } else { ":80" };
     authority == host.strip_suffix(default).unwrap_or(host)
 }
 
-/// Lower case, without a default port. `None` for what is no origin, `null` among it.
+/// Lower case, without a default port. `None` for a text that is not an origin, including `null`.
 fn normalized(origin: &str) -> Option<String> {
     let uri: Uri = origin.parse().ok()?;
     let scheme = uri.scheme_str()?.to_ascii_lowercase();

@@ -18,10 +18,10 @@ pub struct Rate {
     pub per: Duration,
 }
 
-/// Made once: making a clock asks the processor what it can do, which takes 20 µs on a virtual machine.
+/// Created once: creating a clock executes `cpuid`, which takes 20 µs on a virtual machine.
 static CLOCK: LazyLock<QuantaClock> = LazyLock::new(QuantaClock::default);
 
-/// The one clock. Limiters hold this instead of a copy of it, which would make each 40 bytes larger.
+/// The one clock. Limiters hold this instead of a copy, which would add 40 bytes to each.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SharedClock;
 
@@ -33,7 +33,7 @@ impl Clock for SharedClock {
     }
 }
 
-/// So many events per time.
+/// A rate limiter without keys.
 pub(crate) type Limiter = RateLimiter<NotKeyed, InMemoryState, SharedClock, NoOpMiddleware<QuantaInstant>>;
 
 /// Allows `count` at once, and as many again per `per`.
@@ -45,7 +45,7 @@ pub(crate) fn limiter(rate: Rate) -> Limiter {
     RateLimiter::direct_with_clock(quota.allow_burst(count), SharedClock)
 }
 
-/// Lets one more through, or tells after how many milliseconds it would be.
+/// Counts one event; the error is the number of milliseconds until the next one is allowed.
 pub(crate) fn check(limiter: &Limiter) -> Result<(), u64> {
     limiter.check().map_err(|not_until| {
         let wait = not_until.wait_time_from(limiter.clock().now());

@@ -10,7 +10,7 @@ pub(crate) struct Refusal {
 }
 
 impl Refusal {
-    /// The answer that tells it: `{ "code", "message" }`.
+    /// The HTTP response: `{ "code", "message" }`.
     pub(crate) fn into_response(self) -> Response<Body> {
         let body = serde_json::json!({ "code": self.code, "message": self.message }).to_string();
         let mut response = Response::new(Body::from(body));

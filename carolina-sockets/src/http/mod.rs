@@ -52,13 +52,13 @@ use crate::{
 
 /// The session layer: gives handlers their [`Session`], and browsers the cookie that belongs to it.
 ///
-/// `serve()` puts it over the application's router. Where the service is embedded, `Sockets::session_layer()` has it.
+/// `serve()` puts it over the application's router. For an embedded service, `Sockets::session_layer()` returns it.
 ///
 /// - The cookie holds nothing but the session's id, encrypted, with `HttpOnly`, `SameSite=Lax` and `Path=/`; with
 ///   `Secure` when the request came by TLS, or as `session.secure` says.
-/// - A session exists, and a cookie is set, once a handler has put something into it.
-/// - `session.ttl` counts from the last use: a request whose handler reads the session prolongs it once a tenth of
-///   the time is over. `Session::set_expiry` gives one session a lifetime of its own, which it keeps.
+/// - A session is created, and its cookie set, once a handler inserts something.
+/// - `session.ttl` counts from the last use: a request whose handler reads the session prolongs it once a tenth of the
+///   time has passed. `Session::set_expiry` gives a session its own lifetime, which is kept.
 /// - A cookie that an older key of `session.secret` has sealed is accepted, and renewed when its session is used.
 /// - When the answer is a server error (5xx), changes to the session are dropped.
 #[derive(Clone)]
@@ -67,7 +67,7 @@ pub struct SessionLayer(Arc<Settings>);
 struct Settings {
     store: Arc<NotifyingStore>,
     keys: Arc<CookieKeys>,
-    /// Whether cookies are `Secure`; where nothing is said, those are that were asked for by TLS.
+    /// Whether cookies are `Secure`; by default if the request came by TLS.
     secure: Option<bool>,
     trusted_proxies: Vec<IpNet>,
 }
@@ -97,7 +97,7 @@ impl fmt::Debug for SessionLayer {
     }
 }
 
-/// What [`SessionLayer`] makes of a service.
+/// The service that [`SessionLayer`] produces.
 #[derive(Clone)]
 pub struct SessionService<S> {
     inner: S,
@@ -128,13 +128,13 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let clone = self.inner.clone();
-        // The one that was asked whether it is ready must be the one that is called.
+        // The service that was polled ready has to be the one that is called.
         let mut inner = std::mem::replace(&mut self.inner, clone);
         let settings = self.settings.clone();
         let (mut parts, body) = request.into_parts();
         let presented = settings.keys.find(&Cookies::of(&parts.headers));
         let secure = settings.secure.unwrap_or_else(|| guard::is_secure(&parts, &settings.trusted_proxies));
-        // Without `ConnectInfo` every client seems to have the same address, which says nothing.
+        // Without `ConnectInfo` every client would have the same address, so it is ignored.
         let from = Some(guard::client_address(&parts, &settings.trusted_proxies)).filter(|from| !from.is_unspecified());
         let id = match presented {
             Presented::Valid(opened) => Some(opened.id),
@@ -163,7 +163,7 @@ where
     }
 }
 
-/// One request's session, once the handler is done with it.
+/// One request's session, after the handler has finished.
 struct SessionCommit<'a> {
     settings: &'a Settings,
     session: &'a Session,
@@ -176,7 +176,7 @@ impl SessionCommit<'_> {
     /// Saves the session if it was changed, or prolongs it if it was used. Returns the cookie to set, if any.
     async fn finish(&self, status: StatusCode) -> Result<Option<HeaderValue>, tower_sessions::session::Error> {
         if self.session.is_empty().await {
-            // Logged out, or the session that the cookie names is no more.
+            // Logged out, or the cookie's session no longer exists.
             return Ok(matches!(self.presented, Presented::Valid(_)).then(|| self.removal()));
         }
         if self.session.is_modified() {
@@ -200,9 +200,8 @@ impl SessionCommit<'_> {
         Ok(self.cookie(id, expiry, lifetime.end(expiry)))
     }
 
-    /// A session that was read and not changed is in use: it is prolonged when it is time, and its cookie renewed with
-    /// it, or when an older key had sealed it. Answers that have nothing to do with sessions carry no cookie, since
-    /// caches on the way may keep them.
+    /// A session that was read but not changed is prolonged when due. Its cookie is renewed then, or if an older key
+    /// had sealed it. Responses that did not use the session set no cookie, since they may be cached.
     async fn renew(&self) -> Option<HeaderValue> {
         let Presented::Valid(opened) = self.presented else { return None };
         let read = self.scope.loaded(opened.id)?;
@@ -220,7 +219,7 @@ impl SessionCommit<'_> {
         let mut cookie = self.blank(self.settings.keys.seal(id));
         if expiry != Expiry::OnSessionEnd {
             let left = ends - OffsetDateTime::now_utc();
-            // Rounded up, so that a whole `ttl` reads as one.
+            // Rounded up, so that a full `ttl` gives its exact number of seconds.
             let seconds = left.whole_seconds() + i64::from(left.subsec_nanoseconds() > 0);
             cookie.set_max_age(Duration::seconds(seconds.max(0)));
         }

@@ -7,19 +7,20 @@ use super::Cookies;
 
 /// A sealed id in base64: 12 bytes of nonce, 22 of id, 16 of tag.
 const SEALED_BYTES: usize = 68;
-/// The longest value that is looked at: a sealed id of which every byte is percent-encoded, and some.
+/// Longer values are rejected unread: a sealed id with every byte percent-encoded has 204 bytes.
 const MAX_VALUE_BYTES: usize = 256;
 
 /// Seals and opens session cookies, with the newest of `session.secret`'s keys and with any of them.
 ///
-/// A value is bound to the cookie's name, so that no other encrypted cookie of the application can stand in for it.
+/// A value is bound to the cookie's name, so that no other encrypted cookie of the application is accepted in its
+/// place.
 pub(crate) struct CookieKeys {
     name: String,
     /// The newest first; never empty.
     keys: Vec<Key>,
 }
 
-/// A session's id that came out of a cookie which one of the keys had sealed.
+/// A session id decrypted from a cookie.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Opened {
     pub(crate) id: Id,
@@ -27,7 +28,7 @@ pub(crate) struct Opened {
     pub(crate) outdated: bool,
 }
 
-/// What a request or handshake brought by way of a session.
+/// The session cookie of a request or handshake.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Presented {
     Nothing,
@@ -37,8 +38,9 @@ pub(crate) enum Presented {
 }
 
 impl CookieKeys {
-    /// Derives keys from `session.secret`, the newest first. Without a secret one is made: sessions end with the
-    /// process, and no other node can open them. The configuration has checked that secrets are long enough.
+    /// Derives keys from `session.secret`, the newest first. Without a secret, a random one is generated: sessions end
+    /// with the process, and no other node can open their cookies. The configuration has checked that secrets are long
+    /// enough.
     pub(crate) fn new(name: &str, secrets: &[String]) -> Self {
         let mut keys: Vec<_> = secrets.iter().map(|secret| Key::derive_from(secret.as_bytes())).collect();
         if keys.is_empty() {
@@ -62,8 +64,9 @@ impl CookieKeys {
         jar.get(&self.name).map(|sealed| sealed.value().to_owned()).unwrap_or_default()
     }
 
-    /// The session behind a cookie's value, percent-encoded or not. `None` for whatever no key has sealed under this
-    /// cookie's name; what is too long or has foreign characters costs no cryptography.
+    /// The session behind a cookie's value, percent-encoded or not. `None` for a value that was not sealed by one of
+    /// the keys under this cookie's name. Values that are too long or have invalid characters are rejected before
+    /// decryption.
     pub(crate) fn open(&self, value: &str) -> Option<Opened> {
         if value.len() > MAX_VALUE_BYTES
             || !value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/=%".contains(&byte))
@@ -84,8 +87,8 @@ impl CookieKeys {
         Some(Opened { id: opened.value().parse().ok()?, outdated: age > 0 })
     }
 
-    /// The session that a request's cookies name. Of several cookies with the name (a page of a sister domain may
-    /// have set one as well) the first that opens counts.
+    /// The session that a request's cookies name. If several cookies have the name (another subdomain may have set one
+    /// too), the first that decrypts counts.
     pub(crate) fn find(&self, cookies: &Cookies) -> Presented {
         let mut found = Presented::Nothing;
         for (_, value) in cookies.iter().filter(|(name, _)| *name == self.name) {
@@ -169,7 +172,7 @@ mod tests {
         for value in refused {
             assert!(keys.open(value).is_none(), "{value:.80} was opened");
         }
-        // Sealed with the right key, and still no id: 22 characters whose last cannot end 16 bytes.
+        // Sealed with the right key, but not an id: 22 characters that do not decode to 16 bytes.
         assert_eq!(no_id.len(), SEALED_BYTES);
         assert!(keys.open(no_id).is_none());
     }

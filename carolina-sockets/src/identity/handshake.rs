@@ -9,9 +9,9 @@ use crate::{
     error::{EventError, Result},
 };
 
-/// What the client brought when it connected: headers, query, cookies, its address and the `auth` payload.
+/// What the client sent when it connected: headers, query, cookies, its address and the `auth` payload.
 ///
-/// Headers and query are those of the request that opened the connection; `auth` is the channel's own.
+/// Headers and query are those of the request that opened the connection; `auth` belongs to the channel.
 #[derive(Clone)]
 pub struct Handshake {
     client: Arc<ClientConnection>,
@@ -23,12 +23,11 @@ impl Handshake {
         Self { client, auth }
     }
 
-    /// The `auth` payload, which official clients send with `io(url, { auth: … })`. A client that sends none is read
-    /// as if it had sent `{}`.
+    /// The `auth` payload, which official clients send with `io(url, { auth: … })`. Without one, `{}` is read.
     ///
     /// # Errors
     ///
-    /// `invalid_payload` with the JSON path when the payload does not fit `T`.
+    /// `invalid_payload` with the JSON path when the payload does not deserialize into `T`.
     pub fn auth<T: DeserializeOwned>(&self) -> Result<T, EventError> {
         from_text(self.auth.as_deref().unwrap_or("{}"))
     }
@@ -50,13 +49,12 @@ impl Handshake {
         Cookies::of(self.headers())
     }
 
-    /// The client's address. Behind a proxy that `trusted_proxies` names, the one which that proxy tells.
+    /// The client's address. Behind a proxy in `trusted_proxies`, the address that the proxy forwards.
     pub fn remote_address(&self) -> IpAddr {
         self.client.address()
     }
 
-    /// How the client talks to the server at this moment: a connection usually begins with polling and is then
-    /// upgraded.
+    /// The current transport: a connection usually begins with polling and is then upgraded.
     pub fn transport(&self) -> Transport {
         self.client.transport()
     }
@@ -96,7 +94,7 @@ impl Cookies {
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         let values = headers.get_all(http::header::COOKIE).into_iter();
         let cookies = values.flat_map(|value| {
-            // Another application's cookie with letters of its own must not hide the rest of the line.
+            // Another application's cookie that is not ASCII must not hide the other cookies.
             let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
             cookie::Cookie::split_parse_encoded(value).filter_map(|cookie| {
                 let cookie = cookie.ok()?;

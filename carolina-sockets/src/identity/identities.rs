@@ -1,4 +1,4 @@
-//! All the ways to find out who a client is, as the service holds them.
+//! The service's means of identifying clients.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,9 +10,9 @@ use crate::{
     error::{EventError, Result},
 };
 
-/// All that finds out who sockets belong to.
+/// Identifies sockets: by the session, or by the application's own [`Identify`].
 pub(crate) struct Identities {
-    /// The application's own way, in place of the session.
+    /// The application's own [`Identify`], which replaces the session.
     custom: Option<Arc<dyn Identify>>,
     sessions: SessionIdentify,
     keys: Arc<CookieKeys>,
@@ -37,12 +37,12 @@ impl Identities {
         Ok(Self { custom, sessions, keys, recheck: session.recheck })
     }
 
-    /// Counts changes, so that a client that is on its way in can tell whether it missed one.
+    /// Counts changes, to detect a change that happens while a client is being admitted.
     pub(crate) fn generation(&self) -> u64 {
         self.sessions.store().generation()
     }
 
-    /// Whether the application has its own way to find out who a client is.
+    /// Whether the application has its own [`Identify`].
     pub(crate) fn is_custom(&self) -> bool {
         self.custom.is_some()
     }
@@ -51,12 +51,12 @@ impl Identities {
         &self.sessions
     }
 
-    /// How often a live socket's session is read anew.
+    /// How often a connected socket's session is read again.
     pub(crate) fn recheck(&self) -> Duration {
         self.recheck
     }
 
-    /// What seals and opens session cookies.
+    /// The keys of the session cookies.
     pub(crate) fn cookie_keys(&self) -> &Arc<CookieKeys> {
         &self.keys
     }
@@ -74,10 +74,10 @@ impl Identities {
         }
     }
 
-    /// Who a socket is now, by what it came with, where the application has its own way.
+    /// Identifies a connected socket again by its handshake, if the application has its own [`Identify`].
     pub(crate) async fn identify_again(&self, handshake: &Handshake) -> Result<Identity, EventError> {
         match self.identify(handshake).await {
-            // A token that has expired, say: whoever had it is nobody now.
+            // For example an expired token: the client is now anonymous.
             Err(error) if !error.is_hidden() => Ok(Identity::anonymous()),
             identified => identified,
         }

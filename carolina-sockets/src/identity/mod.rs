@@ -1,4 +1,4 @@
-//! Who a socket belongs to: its [`Identity`], how it is found out ([`Identify`]) and the rooms that follow from it.
+//! Who a socket belongs to: its [`Identity`], how it is determined ([`Identify`]) and the rooms it implies.
 
 mod cookie;
 mod handshake;
@@ -32,11 +32,10 @@ pub use user_key::UserKey;
 
 use crate::error::EventError;
 
-/// Who a socket belongs to (rules R10 and R11): the session it came with, the user that session or token names,
-/// and the data that came along.
+/// Who a socket belongs to (rules R10 and R11): its session, the user that the session or token names, and their data.
 ///
-/// Cheap to clone. Two identities are equal when they are the same session and the same user, whatever data came
-/// along and whenever they end. `Debug` masks the session id, since whoever knows it can address its owner's sockets.
+/// Cheap to clone. Two identities are equal when session and user are the same; data and expiry are not compared.
+/// `Debug` masks the session id, since it can be used to address the owner's sockets.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Identity {
@@ -46,7 +45,7 @@ pub struct Identity {
     expires_at: Option<SystemTime>,
 }
 
-/// What the anonymous have: shared, as most connections may be theirs.
+/// The empty data of anonymous identities; shared, as most connections may be anonymous.
 static EMPTY_DATA: LazyLock<Arc<Map<String, Value>>> = LazyLock::new(Arc::default);
 
 impl Default for Identity {
@@ -56,19 +55,19 @@ impl Default for Identity {
 }
 
 impl Identity {
-    /// Nobody in particular: no session and no user.
+    /// No session and no user.
     pub fn anonymous() -> Self {
         Self::default()
     }
 
     /// A user, without a session.
     ///
-    /// An empty key names no user; it gives an anonymous identity, so that two nameless users never share a room.
+    /// An empty key gives an anonymous identity, so that two users without a key never share a room.
     pub fn user(key: impl UserKey) -> Self {
         Self::anonymous().with_user(key)
     }
 
-    /// The same with this user; with an empty key, without one.
+    /// Sets the user; an empty key removes it.
     #[must_use]
     pub fn with_user(mut self, key: impl UserKey) -> Self {
         let key = key.user_key();
@@ -76,21 +75,21 @@ impl Identity {
         self
     }
 
-    /// The same with the id of its session. The socket will be in the room `session.{id}`.
+    /// Sets the id of the session. The socket will be in the room `session.{id}`.
     #[must_use]
     pub fn with_session(mut self, id: impl Into<Arc<str>>) -> Self {
         self.session_id = Some(id.into());
         self
     }
 
-    /// The same with data of the application: what the session holds, or a token's claims.
+    /// Sets the application's data: what the session holds, or a token's claims.
     #[must_use]
     pub fn with_data(mut self, data: Map<String, Value>) -> Self {
         self.data = Arc::new(data);
         self
     }
 
-    /// The same until this time. Behind it the socket is treated as if its session had ended.
+    /// Sets the expiry. After it, the socket is treated as if its session had ended.
     #[must_use]
     pub fn with_expiry(mut self, at: SystemTime) -> Self {
         self.expires_at = Some(at);
@@ -107,12 +106,12 @@ impl Identity {
         self.user_id.as_deref()
     }
 
-    /// What the session holds, or a token's claims; empty for the anonymous.
+    /// What the session holds, or a token's claims; empty for anonymous identities.
     pub fn data(&self) -> &Arc<Map<String, Value>> {
         &self.data
     }
 
-    /// When this identity ends by itself; `None` where only an event ends it.
+    /// When this identity expires; `None` if it does not.
     pub fn expires_at(&self) -> Option<SystemTime> {
         self.expires_at
     }
@@ -122,8 +121,8 @@ impl Identity {
         self.session_id.is_none() && self.user_id.is_none()
     }
 
-    /// The rooms a socket is in by this identity (rule R11): `session.{id}` and `user.{user_id}`, as far as there are
-    /// a session and a user. Do not log the first.
+    /// The rooms a socket is in by this identity (rule R11): `session.{id}` and `user.{user_id}`, if there is a session
+    /// or a user. Do not log the first.
     pub fn rooms(&self) -> Vec<String> {
         self.session_id().map(session_room).into_iter().chain(self.user_id().map(user_room)).collect()
     }
@@ -148,10 +147,10 @@ impl fmt::Debug for Identity {
     }
 }
 
-/// Finds out from a handshake who a client is (rule R13).
+/// Identifies a client by its handshake (rule R13).
 ///
-/// It runs before `#[on(authorize)]` and `#[on(connect)]`. A client that brings nothing is
-/// [anonymous](Identity::anonymous), which is no error: whether the anonymous may join is the channel's decision.
+/// It runs before `#[on(authorize)]` and `#[on(connect)]`. A client without credentials is
+/// [anonymous](Identity::anonymous), which is not an error: the channel decides whether anonymous clients may join.
 ///
 /// ```
 /// use carolina_sockets::{EventError, Handshake, identity::{Identify, Identity, async_trait}};
@@ -169,12 +168,12 @@ impl fmt::Debug for Identity {
 /// ```
 #[async_trait]
 pub trait Identify: Send + Sync + 'static {
-    /// Tells who the client is.
+    /// Returns the client's identity.
     ///
     /// # Errors
     ///
-    /// The client is refused with this error, as `connect_error`; it has joined nothing and run nothing. An error
-    /// that converted by `?` reaches it as `internal`, with its text in the log alone.
+    /// The client is refused with this error, as `connect_error`; it has joined no room and run no handler. An error
+    /// converted by `?` reaches it as `internal`, with its text only in the log.
     async fn identify(&self, handshake: &Handshake) -> Result<Identity, EventError>;
 }
 

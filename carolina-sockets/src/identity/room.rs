@@ -1,16 +1,16 @@
-//! The rooms that follow from an identity.
+//! The rooms of an identity.
 
 use std::borrow::Cow;
 
 const SESSION: &str = "session.";
 const USER: &str = "user.";
 
-/// The room of everyone with this session.
+/// The room of a session's sockets.
 pub(crate) fn session_room(id: &str) -> String {
     format!("{SESSION}{id}")
 }
 
-/// The room of everyone who is this user.
+/// The room of a user's sockets.
 pub(crate) fn user_room(key: &str) -> String {
     format!("{USER}{key}")
 }
@@ -20,7 +20,7 @@ pub(crate) fn user_of_room(room: &str) -> Option<&str> {
     room.strip_prefix(USER)
 }
 
-/// A room's name as logs, metrics and errors may show it: whoever reads a session's id may act as its owner.
+/// A room's name for logs, metrics and errors, with the session id masked.
 pub(crate) fn mask_room(room: &str) -> Cow<'_, str> {
     match room.strip_prefix(SESSION) {
         Some(_) => "session.***".into(),

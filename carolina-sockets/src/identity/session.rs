@@ -1,4 +1,4 @@
-//! Who a client is by its session: the way in unless the application has its own.
+//! Identifies clients by their session: the default, unless the application has its own [`Identify`].
 
 use std::{
     collections::HashMap,
@@ -28,7 +28,7 @@ pub(crate) struct SessionIdentify {
     keys: Arc<CookieKeys>,
     /// Where a session's data names its user: `session.user_key`.
     user_key: Arc<str>,
-    /// Whether the log has been told that sessions name their user by something that cannot.
+    /// Whether the warning about an invalid user key has been logged.
     warned: Arc<AtomicBool>,
 }
 
@@ -41,8 +41,8 @@ impl SessionIdentify {
         &self.store
     }
 
-    /// Who a session cookie's value belongs to. `None` for a value that was not sealed here, and for a session that is
-    /// no more: the client learns no difference.
+    /// The identity of a session cookie's value. `None` for a value that was not sealed here and for a session that no
+    /// longer exists: the client cannot distinguish them.
     ///
     /// # Errors
     ///
@@ -57,11 +57,11 @@ impl SessionIdentify {
         }
     }
 
-    /// What the store says of a session now; `None` when it is no more.
+    /// The current identity of a session in the store; `None` if it no longer exists.
     ///
     /// # Errors
     ///
-    /// `internal` when the store fails. The session may live.
+    /// `internal` when the store fails; the session may still exist.
     pub(crate) async fn load(&self, id: &Id) -> Result<Option<Identity>, EventError> {
         match self.store.load(id).await {
             Ok(record) => Ok(record.map(|record| self.identity(record))),
@@ -72,16 +72,16 @@ impl SessionIdentify {
         }
     }
 
-    /// The session itself, as HTTP handlers have it; `None` for what cannot be a session's id.
+    /// The session itself, as HTTP handlers have it; `None` for a text that is not a session id.
     pub(crate) fn session(&self, id: &str) -> Option<Session> {
         id.parse().ok().map(|id| self.store.session(Some(id)))
     }
 
-    /// The identity that a handshake claims: by `auth` if that holds, which a script has chosen, else by the cookie,
+    /// The identity that a handshake claims: by `auth` if it is valid, since a script chose it, else by the cookie,
     /// which the browser adds by itself.
     async fn claimed(&self, auth: Option<&Value>, cookies: &Cookies) -> Result<Identity, EventError> {
         let claimed = match auth.and_then(|auth| auth.get("sessionId")) {
-            // A script that found no cookie to read sends one of these.
+            // Sent by a script that found no cookie.
             None | Some(Value::Null) => None,
             Some(Value::String(value)) if value.is_empty() => None,
             Some(Value::String(value)) => self.resolve(value).await?,
@@ -103,7 +103,7 @@ impl SessionIdentify {
         }
     }
 
-    /// Who a session's record says it is.
+    /// The identity in a session's record.
     pub(crate) fn identity(&self, record: Record) -> Identity {
         let identity = Identity::anonymous().with_session(record.id.to_string()).with_expiry(record.expiry_date.into());
         let identity = match self.user(&record.data) {
@@ -113,8 +113,8 @@ impl SessionIdentify {
         identity.with_data(record.data.into_iter().filter(|(key, _)| key != LIFETIME_KEY).collect())
     }
 
-    /// The user that a session names: a text or an integer. Anything else is nobody, because what is made up of it
-    /// might be somebody else's key.
+    /// The user that a session names: a text or an integer. Anything else names no user, because its text form could be
+    /// another user's key.
     fn user(&self, data: &HashMap<String, Value>) -> Option<String> {
         let found = match data.get(&*self.user_key)? {
             Value::String(user) => return Some(user.clone()),
@@ -128,7 +128,7 @@ impl SessionIdentify {
         if !self.warned.swap(true, Ordering::Relaxed) {
             tracing::warn!(
                 key = %self.user_key, found,
-                "sessions name their user by what is neither a text nor an integer: they count as having none",
+                "sessions whose user key is neither a text nor an integer are treated as having no user",
             );
         }
         None
@@ -138,7 +138,7 @@ impl SessionIdentify {
 #[async_trait]
 impl Identify for SessionIdentify {
     async fn identify(&self, handshake: &Handshake) -> Result<Identity, EventError> {
-        // Any JSON may be in `auth`; what is no object claims no session.
+        // `auth` can be any JSON; only an object can name a session.
         let auth = handshake.auth::<Value>().ok();
         self.claimed(auth.as_ref(), &handshake.cookies()).await
     }

@@ -2,7 +2,7 @@ use std::borrow::Cow;
 
 use uuid::Uuid;
 
-/// What names a user: the text behind `user.` in the name of the user's room.
+/// The key of a user: the text after `user.` in the name of the user's room.
 ///
 /// Implemented for texts, integers and [`Uuid`]. An integer and its decimal digits name the same user. Implement it
 /// for the application's own user type, and `emit_to_user` takes that.

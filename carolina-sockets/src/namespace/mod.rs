@@ -1,7 +1,7 @@
 //! One channel at a path, on the engine's namespace of that path.
 //!
-//! Everything about a client is decided before it is told that it is connected: who it is, whether it may join, and its
-//! handlers. A client that is refused has been in no room and run no handler (rules R5, R10 and R12).
+//! A client is identified and authorized, and its handlers are set, before CONNECT is sent to it. A refused client has
+//! joined no room and run no handler (rules R5, R10 and R12).
 
 use std::sync::Arc;
 
@@ -72,7 +72,7 @@ impl ConnectHook {
         socket.join_identity_rooms(&raw);
         self.core.register(&socket);
         let hook = SocketHook { socket: socket.clone(), table: self.table.clone(), sync: self.sync.clone() };
-        // A log-out that came after the identity was read has not found this socket on the channel.
+        // A log-out after the identity was read did not find this socket on the channel.
         if identities.generation() != seen {
             self.sync.recheck(&socket, &raw).await;
         }
@@ -94,22 +94,22 @@ impl SocketHooks for SocketHook {
 }
 
 impl SocketHook {
-    /// What resolves a `session_id` event.
+    /// The function that resolves a `session_id` event.
     fn identify(&self) -> Identify {
         let sync = self.sync.clone();
         Box::new(|socket, raw, payload| Box::pin(async move { sync.session_event(&socket, &raw, &payload).await }))
     }
 }
 
-/// A socket that the engine drops without a disconnect leaves nothing behind.
+/// Cleans up a socket that the engine drops without a disconnect.
 impl Drop for SocketHook {
     fn drop(&mut self) {
         self.socket.channel.unregister(&self.socket);
     }
 }
 
-/// What a refused client reads: `connect_error` has room for one text only. The library's own refusals are their
-/// code alone; others are `code: message`.
+/// The text of a `connect_error`, which is all that it carries: `code: message`, or only the code for the library's own
+/// refusals.
 fn connect_error(error: &EventError) -> String {
     let reference = error.details_value().and_then(|details| details.get("reference")).and_then(|value| value.as_str());
     match (error.is_plain(), reference) {

@@ -3,7 +3,7 @@ use std::fmt;
 use super::MountPlan;
 use crate::registry::row::{HandlerRow, On};
 
-/// The channels as a table for people.
+/// The channels as a human-readable table.
 pub(crate) struct Table<'a>(pub(crate) Vec<&'a MountPlan>);
 
 impl fmt::Display for Table<'_> {

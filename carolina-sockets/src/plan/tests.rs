@@ -152,11 +152,11 @@ fn channels_picked_by_hand() {
         ["/ B!", "/x A"]
     );
     assert!(!by_hand(&[], "").unwrap().sockets_on);
-    // The configuration has the last word.
+    // The configuration overrides explicit mounts.
     assert_eq!(mounted(&by_hand(&x, "channels.'/x' = { private = true }").unwrap()), ["/x A!"]);
     assert_eq!(mounted(&by_hand(&x, "channels.'/x' = { driver = 'B' }").unwrap()), ["/x B!"]);
     assert!(by_hand(&x, "channels.'/x' = { enabled = false }").unwrap().mounts.is_empty());
-    // What is declared is not mounted, but replaced where channels are discovered too.
+    // Without discovery, declared channels are not mounted; with discovery, explicit mounts replace them.
     let both = PlanOptions { mounts: &[(b, "B", "/a".to_owned())], ..DISCOVER };
     assert_eq!(mounted(&plan(&registry, "", &both).unwrap()), ["/ MainChannel", "/a B!"]);
 
@@ -188,7 +188,7 @@ fn a_programs_other_channels_do_not_hinder_those_picked_by_hand() {
     let a = [(TypeId::of::<A>(), "A", "/a".to_owned())];
     let options = PlanOptions { discover: false, mounts: &a, has_state: &|_| true };
     assert_eq!(mounted(&plan(&registry, "", &options).unwrap()), ["/a A"]);
-    // A name that means two drivers is no choice, and clashing handlers are clashing wherever they are mounted.
+    // An ambiguous driver name is an error, and conflicting handlers conflict wherever they are mounted.
     refuses(
         &registry,
         "channels.'/t' = { driver = 'Twin' }\nchannels.'/u' = { driver = 'Twin' }",

@@ -1,7 +1,7 @@
-//! Reads a handler's argument without asking the compiler a second time whether it can be read.
+//! Reads a handler's argument without a second trait bound, which would repeat the compile error.
 //!
-//! One assertion, [`assert_extractor`], has the bound, and with it the compiler's message. What the expansion does with
-//! the argument besides goes through [`Probe`], which answers for every type: `(&Probe::<T>::new()).argument()`.
+//! Only [`assert_extractor`] has the bound, and so the compile error. Everything else that the expansion does with the
+//! argument goes through [`Probe`], which works for every type: `(&Probe::<T>::new()).argument()`.
 
 use std::{
     convert::Infallible,
@@ -18,11 +18,11 @@ use crate::{
 /// Asserts [`FromEvent`].
 pub const fn assert_extractor<T: FromEvent>() {}
 
-/// An argument that is an extractor.
+/// A type that is an extractor.
 #[derive(Debug)]
 pub struct Readable<T>(PhantomData<fn() -> T>);
 
-/// An argument that is none. [`assert_extractor`] does not compile beside it.
+/// A type that is not an extractor. [`assert_extractor`] does not compile for it.
 #[derive(Debug)]
 pub struct Unreadable<T>(PhantomData<fn() -> T>);
 
@@ -54,7 +54,7 @@ impl<T: FromEvent> Readable<T> {
         T::from_event(context)
     }
 
-    /// Tells what start-up must provide for it.
+    /// Declares what start-up must provide for it.
     pub fn needs(self, needs: &mut Needs) {
         T::needs(needs);
     }

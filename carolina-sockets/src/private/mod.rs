@@ -1,4 +1,4 @@
-//! What the macros' expansions name, and nothing else. Not part of the public interface: it changes without notice.
+//! Items used by the macros' expansions only. Not part of the public interface: it changes without notice.
 
 mod argument;
 pub mod returned;
@@ -29,8 +29,8 @@ pub fn boxed<'a, T>(future: impl Future<Output = T> + Send + 'a) -> BoxFuture<'a
     Box::pin(future)
 }
 
-/// Finds out at compile time whether a channel has `Default`:
-/// `{ use private::{DefaultBuilt as _, NotBuilt as _}; (&private::Probe::<C>::new()).build() }`.
+/// Detects at compile time whether a channel implements `Default`: `{ use private::{DefaultBuilt as _, NotBuilt as _};
+/// (&private::Probe::<C>::new()).build() }`.
 #[derive(Debug)]
 pub struct Probe<C>(PhantomData<fn() -> C>);
 
@@ -42,7 +42,7 @@ impl<C> Probe<C> {
     }
 }
 
-/// The channel has `Default`.
+/// The channel implements `Default`.
 pub trait DefaultBuilt {
     /// Builds it.
     fn build(&self) -> Option<ErasedChannel>;
@@ -54,7 +54,7 @@ impl<C: Channel + Default> DefaultBuilt for Probe<C> {
     }
 }
 
-/// The channel has no `Default`.
+/// The channel does not implement `Default`.
 pub trait NotBuilt {
     /// Builds nothing.
     fn build(&self) -> Option<ErasedChannel>;
@@ -132,7 +132,7 @@ impl DisconnectOutput for () {
     label = "return `Self` or `Result<Self, E>` where `E: Into<EventError>`"
 )]
 pub trait InitOutput<C> {
-    /// The channel, or why there is none.
+    /// The channel, or the error.
     fn into_channel(self) -> Result<ErasedChannel, Error>;
 }
 
@@ -157,8 +157,8 @@ impl<C: Any + Send + Sync, E: Into<EventError>> InitOutput<C> for Result<C, E> {
 pub trait HandlerError: Into<EventError> {}
 impl<E: Into<EventError>> HandlerError for E {}
 
-/// Converts the error of a return type that is written as `Result<T, E>`, so that the compiler speaks of `E` where
-/// it cannot.
+/// Converts the error of a return type that is written as `Result<T, E>`, so that a compile error names `E` if it is
+/// not convertible.
 ///
 /// # Errors
 ///

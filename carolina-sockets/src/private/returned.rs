@@ -1,7 +1,8 @@
-//! Tells apart, at compile time, what a handler returned.
+//! Distinguishes, at compile time, what a handler returns.
 //!
-//! `serde` implements `Serialize` for `()` and for `Result`, so blanket implementations would overlap. The method
-//! that needs fewest references to be added wins: `(&&&&Wrap::of(&value)).kind().into_outcome(value, context)`.
+//! `serde` implements `Serialize` for `()` and for `Result`, so blanket implementations would overlap. Method
+//! resolution prefers the method that needs the fewest added references:
+//! `(&&&&Wrap::of(&value)).kind().into_outcome(value, context)`.
 
 use std::{convert::Infallible, marker::PhantomData};
 
@@ -33,7 +34,7 @@ pub struct ValueResult;
 #[derive(Debug)]
 pub struct PlainValue;
 
-/// A type that cannot be sent. It does not compile, and says why.
+/// A type that cannot be sent. It causes a compile error that explains why.
 #[derive(Debug)]
 pub struct NoAnswer;
 
@@ -120,7 +121,7 @@ impl PlainValue {
     }
 }
 
-/// What may be returned where nothing else fits: nothing. It is here for the compiler's message.
+/// Implemented by no type that a handler can return; it exists for the compile error.
 #[diagnostic::on_unimplemented(
     message = "an event handler cannot return `{Self}`",
     label = "no acknowledgement can be made of it",

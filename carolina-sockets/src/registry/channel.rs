@@ -26,8 +26,8 @@ pub fn erase<C: Any + Send + Sync>(channel: C) -> ErasedChannel {
     Arc::new(channel)
 }
 
-/// The built-in driver: it puts clients into the rooms of their session and user, and handles no event. It serves
-/// `/` unless another driver claims that path (rule R3).
+/// The built-in driver: it adds clients to the rooms of their session and user, and handles no events. It serves `/`
+/// unless another driver is mounted there (rule R3).
 #[derive(Debug, Default)]
 pub struct MainChannel;
 

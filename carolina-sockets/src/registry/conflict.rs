@@ -1,4 +1,4 @@
-//! What collides among the linked rows (rule R1). Every clash names both sides.
+//! Finds conflicts among the linked rows (rule R1). Every message names both locations.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use super::{
     row::{ChannelRow, HandlerRow},
 };
 
-/// Every clash there is.
+/// All conflicts.
 pub(crate) fn conflicts(registry: &Registry) -> Vec<String> {
     let mut found = Vec::new();
     drivers(registry, &mut found);
@@ -17,7 +17,7 @@ pub(crate) fn conflicts(registry: &Registry) -> Vec<String> {
     }
     for stray in &registry.orphans {
         found.push(format!(
-            "{}: `{}::{}` is a handler, but its struct is no channel: write `#[channel]` above `struct {}`",
+            "{}: `{}::{}` is a handler, but its struct is not a channel: write `#[channel]` above `struct {}`",
             stray.location, stray.driver, stray.method, stray.driver
         ));
     }
@@ -33,7 +33,7 @@ fn drivers(registry: &Registry, found: &mut Vec<String>) {
     }
 }
 
-/// Tells two drivers of one name.
+/// The message for two drivers with the same name.
 pub(crate) fn name_conflict(first: &ChannelRow, second: &ChannelRow) -> String {
     let told = format!("two drivers are called `{}`: {} and {}", first.driver, first.location, second.location);
     let built_in = |row: &ChannelRow| (row.channel)() == channel_type::<MainChannel>();
@@ -60,7 +60,7 @@ fn paths(registry: &Registry, found: &mut Vec<String>) {
     }
 }
 
-/// Tells every two handlers of a driver that are for the same.
+/// The messages for handlers of a driver with the same target.
 pub(crate) fn handler_conflicts(driver: &Driver) -> Vec<String> {
     let mut found = Vec::new();
     let mut seen: BTreeMap<String, &HandlerRow> = BTreeMap::new();

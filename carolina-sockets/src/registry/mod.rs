@@ -20,11 +20,11 @@ pub(crate) struct Driver {
     pub(crate) handlers: Vec<&'static HandlerRow>,
 }
 
-/// All rows, in the order of names and places: link order is any order.
+/// All rows, sorted by name and location, as link order is arbitrary.
 #[derive(Debug)]
 pub(crate) struct Registry {
     pub(crate) drivers: Vec<Driver>,
-    /// Handlers whose struct is no channel.
+    /// Handlers whose struct is not a channel.
     pub(crate) orphans: Vec<&'static HandlerRow>,
 }
 
@@ -34,7 +34,7 @@ impl Registry {
         Self::from_rows(inventory::iter::<ChannelRow>, inventory::iter::<HandlerRow>)
     }
 
-    /// What these rows say.
+    /// A registry of these rows.
     pub(crate) fn from_rows(
         channels: impl IntoIterator<Item = &'static ChannelRow>,
         handlers: impl IntoIterator<Item = &'static HandlerRow>,
@@ -57,7 +57,7 @@ impl Registry {
         Self { drivers, orphans }
     }
 
-    /// The drivers of this name: one, unless names clash.
+    /// The drivers with this name: more than one only if names conflict.
     pub(crate) fn by_name(&self, name: &str) -> impl Iterator<Item = &Driver> {
         self.drivers.iter().filter(move |driver| driver.row.driver == name)
     }

@@ -1,6 +1,6 @@
 //! What the macros write into the link-time registry: one row per channel, one per handler.
 //!
-//! Rows are constants. Nothing in them is built before `main`; they hold names, places and function pointers.
+//! Rows are constants. Nothing runs before `main`; they hold names, locations and function pointers.
 
 use std::{any::TypeId, fmt, sync::Arc, time::Duration};
 
@@ -13,7 +13,7 @@ use crate::{
     guard::Rate,
 };
 
-/// A channel as the registry builds it.
+/// A channel without its concrete type.
 pub type ErasedChannel = Arc<AnyChannel>;
 
 /// Where in the user's source a row was declared.
@@ -28,7 +28,7 @@ pub struct Location {
 }
 
 impl Location {
-    /// A place in the source; the macros fill it with `file!()`, `line!()` and `column!()`.
+    /// A location in the source; the macros fill it in.
     pub const fn new(file: &'static str, line: u32, column: u32) -> Self {
         Self { file, line, column }
     }
@@ -53,7 +53,7 @@ pub struct ChannelRow {
     pub channel: fn() -> TypeId,
     /// Builds the channel by `Default`; `None` where the struct has no `Default`.
     pub default: fn() -> Option<ErasedChannel>,
-    /// Where the struct stands.
+    /// Where the struct is declared.
     pub location: Location,
 }
 
@@ -70,13 +70,13 @@ pub struct HandlerRow {
     pub method: &'static str,
     /// What the handler is for.
     pub on: On,
-    /// The options behind it.
+    /// Its options.
     pub options: Options,
     /// Tells what start-up must provide for the handler's arguments.
     pub needs: fn(&mut Needs),
     /// Runs it.
     pub call: Call,
-    /// Where the method stands.
+    /// Where the method is declared.
     pub location: Location,
 }
 
@@ -87,11 +87,11 @@ inventory::collect!(HandlerRow);
 pub enum On {
     /// The named events.
     Events(&'static [&'static str]),
-    /// Every event that no other handler names.
+    /// Every event without a handler of its own.
     Any,
     /// Decides whether a client may join.
     Authorize,
-    /// Runs once the client is in, before its first event.
+    /// Runs once the client has joined, before its first event.
     Connect,
     /// Runs once, after the last event.
     Disconnect,
@@ -100,7 +100,7 @@ pub enum On {
 }
 
 impl On {
-    /// What stands in the attribute's brackets, a word each.
+    /// The events or the lifecycle word, as in the attribute.
     pub(crate) fn words(self) -> Vec<String> {
         match self {
             Self::Events(names) => names.iter().map(|name| format!("\"{name}\"")).collect(),
@@ -120,7 +120,7 @@ pub struct Options {
     pub concurrent: bool,
     /// Replaces `limits.handler_timeout`.
     pub timeout: Option<Duration>,
-    /// At most so many of these events per socket and time.
+    /// The limit for these events per socket.
     pub rate: Option<Rate>,
 }
 

@@ -11,7 +11,7 @@ use crate::{
 pub(crate) struct A;
 pub(crate) struct B;
 
-/// A row of a channel; its line tells it from others.
+/// A channel's row, identified by its line.
 pub(crate) fn channel<C: 'static>(driver: &'static str, path: Option<&'static str>, line: u32) -> &'static ChannelRow {
     Box::leak(Box::new(ChannelRow {
         driver,
@@ -23,7 +23,7 @@ pub(crate) fn channel<C: 'static>(driver: &'static str, path: Option<&'static st
     }))
 }
 
-/// A private channel's.
+/// A private channel's row.
 pub(crate) fn private<C: 'static>(driver: &'static str, path: Option<&'static str>, line: u32) -> &'static ChannelRow {
     let row = ChannelRow {
         private: true,

@@ -35,7 +35,7 @@ pub struct Builder {
     discover: bool,
     mounts: Vec<(TypeId, &'static str, String)>,
     states: States,
-    /// In place of the configuration's, for tests: URL and prefix.
+    /// For tests, replaces the configured one: URL and prefix.
     backplane: Option<(String, String)>,
     identify: Option<Arc<dyn Identify>>,
     store: Option<crate::identity::SharedStore>,
@@ -56,34 +56,34 @@ impl Default for Builder {
 }
 
 impl Builder {
-    /// Runs with this configuration. Without, it is loaded by [`Config::load`] from file and environment; a service
-    /// whose channels are picked by hand ([`discover(false)`](Self::discover)) takes the defaults.
+    /// Runs with this configuration. If not called, [`Config::load`] reads file and environment; a service with
+    /// explicit channels only ([`discover(false)`](Self::discover)) uses the defaults.
     pub fn config(mut self, config: Config) -> Self {
         self.config = Some(config);
         self
     }
 
-    /// Provides a value to handlers that take `State<T>`. A second value of one type replaces the first.
+    /// Provides a value to handlers that take `State<T>`. A second value of the same type replaces the first.
     pub fn state<T: Send + Sync + 'static>(mut self, value: T) -> Self {
         self.states.insert(value);
         self
     }
 
-    /// Whether the channels that are linked in are mounted; by default they are. With `false`, only those are that
-    /// [`mount`](Self::mount) names, which suits tests.
+    /// Whether all linked channels are mounted, which is the default. With `false`, only those that
+    /// [`mount`](Self::mount) names are, which is useful in tests.
     pub fn discover(mut self, discover: bool) -> Self {
         self.discover = discover;
         self
     }
 
-    /// Mounts a driver at a path, in place of the channel that declares it. An entry of `[channels]` for that path has
-    /// the last word (rule R2).
+    /// Mounts a driver at a path, in place of the channel that declares it. An entry of `[channels]` for that path
+    /// takes precedence (rule R2).
     pub fn mount<C: Channel>(mut self, path: impl Into<String>) -> Self {
         self.mounts.push((TypeId::of::<C>(), C::DRIVER, path.into()));
         self
     }
 
-    /// Finds out who a client is by the application's own way instead of by the session (rule R13).
+    /// Identifies clients with the application's own [`Identify`] instead of the session (rule R13).
     pub fn identify(mut self, identify: impl Identify) -> Self {
         self.identify = Some(Arc::new(identify));
         self
@@ -106,9 +106,9 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] for the configuration, [`Error::Startup`] with every clash and mistake among channels and
-    /// configuration at once (rules R1 and R2), [`Error::Init`] when a channel's `#[on(init)]` fails,
-    /// [`Error::Store`] when the session store, [`Error::Backplane`] when the backplane cannot be reached.
+    /// [`Error::Config`] for the configuration, [`Error::Startup`] with every conflict and mistake in channels and
+    /// configuration at once (rules R1 and R2), [`Error::Init`] when a channel's `#[on(init)]` fails, [`Error::Store`]
+    /// when the session store, [`Error::Backplane`] when the backplane cannot be reached.
     pub async fn build(self) -> Result<Sockets> {
         let mut config = match (self.config, self.discover) {
             (Some(config), _) => config,
@@ -189,7 +189,7 @@ impl Builder {
     }
 }
 
-/// Says once why no client will be served (rule R4).
+/// Logs why web sockets are off (rule R4).
 fn log_disabled(config: &Config) {
     let reason = if config.use_sockets == Some(false) {
         "`use_sockets` is false"
@@ -209,7 +209,7 @@ impl fmt::Debug for Builder {
 }
 
 impl Sockets {
-    /// Builds every channel, all of whose failures are told together, and then lets clients in.
+    /// Builds every channel, reporting all failures together, and then registers the namespaces.
     async fn register_namespaces(&self) -> Result {
         let inner = self.inner();
         let Some(engine) = &inner.engine else { return Ok(()) };

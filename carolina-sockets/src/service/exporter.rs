@@ -1,11 +1,11 @@
-//! What the library counts, for a Prometheus server to fetch.
+//! Serves the metrics to Prometheus.
 //!
-//! The library counts by the facade `metrics` whether anybody looks or not; here is who looks, when the setting `metrics`
-//! asks for it.
+//! The library always records through the facade `metrics`; this installs a recorder and an endpoint if the setting
+//! `metrics` is set.
 
 use crate::{config::Config, error::Result};
 
-/// Where the figures are fetched. Dropped, it ends.
+/// The metrics endpoint. It ends when dropped.
 pub(super) struct Exporter {
     #[cfg(feature = "prometheus")]
     address: std::net::SocketAddr,
@@ -41,11 +41,11 @@ mod prometheus {
     };
 
     impl Exporter {
-        /// Listens, and counts from here on. Nothing, unless the configuration asks for it.
+        /// Listens and starts recording, if the configuration says so.
         ///
         /// # Errors
         ///
-        /// [`Error::Io`] when it cannot listen, [`Error::Config`] where the application counts in a way of its own.
+        /// [`Error::Io`] when it cannot listen, [`Error::Config`] if the application has installed its own recorder.
         pub(in super::super) async fn bind(config: &Config) -> Result<Option<Self>> {
             let Some(bind) = &config.metrics else { return Ok(None) };
             let failed = |error| Error::io(format!("cannot listen on {bind} (metrics)"), error);
@@ -76,7 +76,7 @@ mod prometheus {
             Ok(Some(Self { address, serving }))
         }
 
-        /// Says where.
+        /// Prints the address.
         pub(in super::super) fn announce(&self) {
             println!("metrics on http://{}/metrics", self.address);
         }

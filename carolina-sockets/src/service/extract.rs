@@ -9,7 +9,7 @@ use crate::{
     extract::{EventContext, FromEvent, FromInit, InitContext},
 };
 
-/// The service among the states of its handlers. It must not keep itself alive.
+/// The service as a state of its handlers. Weak, as it must not keep itself alive.
 pub(super) struct ServiceRef(pub(super) Weak<Inner>);
 
 fn service(states: &States) -> Option<Sockets> {

@@ -17,7 +17,7 @@ use super::{Inner, Sockets};
 #[derive(Clone)]
 pub struct SocketsLayer(Arc<Inner>);
 
-/// What [`SocketsLayer`] makes of another service.
+/// The service that [`SocketsLayer`] produces.
 #[derive(Clone)]
 pub struct SocketsService<S> {
     sockets: Arc<Inner>,
@@ -81,11 +81,11 @@ where
 }
 
 /// The service, in the routes that it serves or that are below its [`layer`](Sockets::layer): `async fn notify(sockets:
-/// Sockets)`. Unlike [`sockets()`](crate::sockets) it is there in embedded services and in tests too.
+/// Sockets)`. Unlike [`sockets()`](crate::sockets) it also works in embedded services and in tests.
 ///
 /// # Errors
 ///
-/// 500 where no such layer is above the route.
+/// 500 if the route is not below that layer.
 impl<S: Sync> FromRequestParts<S> for Sockets {
     type Rejection = (StatusCode, &'static str);
 

@@ -1,4 +1,4 @@
-//! [`Sockets`]: the running service, from which an application emits, and which it embeds or serves.
+//! [`Sockets`]: the running service, for emitting, embedding and serving.
 
 mod builder;
 mod control;
@@ -47,12 +47,12 @@ pub use serve::{Serve, serve};
 
 /// The running service. Cheap to clone, and an extractor.
 ///
-/// [`serve`](crate::serve) makes one and runs it; [`Sockets::builder`] makes one to be embedded in any axum or tower
-/// application by its [`layer`](Sockets::layer).
+/// [`serve`](crate::serve) builds one and runs it; [`Sockets::builder`] builds one to embed in any axum or tower
+/// application through its [`layer`](Sockets::layer).
 #[derive(Clone)]
 pub struct Sockets(Arc<Inner>);
 
-/// What one service consists of.
+/// The parts of a service.
 pub(crate) struct Inner {
     config: Config,
     namespaces: BTreeMap<String, Namespace>,
@@ -62,7 +62,7 @@ pub(crate) struct Inner {
     services: Arc<Services>,
     session_layer: SessionLayer,
     session_sync: Arc<SessionSync>,
-    /// Handlers that run; shutdown waits for them.
+    /// The running handlers; shutdown waits for them.
     tasks: TaskTracker,
     /// The control messages between nodes.
     bus: Bus,
@@ -85,8 +85,7 @@ impl From<Arc<Inner>> for Sockets {
 }
 
 impl Sockets {
-    /// Begins to build a service: with the channels that are linked in, the configuration's file and the
-    /// environment, unless the builder is told otherwise.
+    /// A builder for a service: by default with all linked channels, and the configuration from file and environment.
     pub fn builder() -> Builder {
         Builder::default()
     }
@@ -105,7 +104,7 @@ impl Sockets {
         self.0.engine.is_some()
     }
 
-    /// How many client connections this node has.
+    /// The number of client connections on this node.
     pub fn connections(&self) -> usize {
         self.0.guard.connections()
     }
@@ -114,14 +113,14 @@ impl Sockets {
     ///
     /// # Errors
     ///
-    /// [`Error::SocketsOff`] while web sockets are off, [`Error::UnknownChannel`] when nothing is mounted there.
+    /// [`Error::SocketsOff`] while web sockets are off, [`Error::UnknownChannel`] when no channel is mounted there.
     pub fn channel(&self, path: &str) -> Result<ChannelHandle> {
         self.check_on()?;
         self.0.namespaces.get(path).map(handle).ok_or_else(|| self.unknown(path))
     }
 
-    /// The channel of a driver, by its type. A driver that is mounted several times gives the channel at its
-    /// declared path, otherwise the first in alphabetical order.
+    /// The channel of a driver, by its type. If the driver is mounted several times, this is the channel at its
+    /// declared path, or else the first in alphabetical order.
     ///
     /// # Errors
     ///
@@ -140,7 +139,7 @@ impl Sockets {
         self.0.namespaces.values().map(handle).collect()
     }
 
-    /// The channels with their drivers and events, one per line, for people.
+    /// The channels with their drivers and events, one per line, human-readable.
     pub fn table(&self) -> String {
         crate::plan::Table(self.0.namespaces.values().map(|namespace| &namespace.plan).collect()).to_string()
     }
@@ -177,34 +176,34 @@ impl Sockets {
         self.0.session_layer.clone()
     }
 
-    /// Takes a user off every channel, on every node: all tabs, all devices. Their sessions stay; should the user
-    /// come back, the channels decide anew. Returns how many sockets that were on this node.
+    /// Disconnects a user from every channel, on every node: all tabs, all devices. The user's sessions stay; if the
+    /// user connects again, the channels authorize them again. Returns the number of sockets on this node.
     ///
     /// # Errors
     ///
-    /// [`Error::SocketsOff`] while web sockets are off; [`Error::Backplane`] when other nodes could not be told, this
-    /// node's sockets having been disconnected.
+    /// [`Error::SocketsOff`] while web sockets are off; [`Error::Backplane`] when other nodes could not be notified;
+    /// this node's sockets have been disconnected.
     pub async fn disconnect_user(&self, user: impl UserKey) -> Result<usize> {
         self.check_on()?;
         let user = user.user_key().into_owned();
         self.0.session_sync.disconnect_user(&user).await
     }
 
-    /// Reads a session anew from its store and brings the sockets that belong to it up to date, on every node (rule
-    /// R11). Log-in and log-out through [`http::Session`](crate::http::Session) do this by themselves; it is for
-    /// sessions that were changed past it.
+    /// Reads a session from its store again and updates its sockets, on every node (rule R11). Log-in and log-out
+    /// through [`http::Session`](crate::http::Session) do this automatically; call it for sessions that were changed in
+    /// another way.
     ///
     /// # Errors
     ///
     /// [`Error::SocketsOff`] while web sockets are off; [`Error::Store`] when the store fails; [`Error::Backplane`]
-    /// when other nodes could not be told.
+    /// when other nodes could not be notified.
     pub async fn refresh_session(&self, id: impl AsRef<str>) -> Result {
         self.check_on()?;
         self.0.session_sync.refresh(id.as_ref()).await
     }
 
-    /// Ends the service: new clients and events are refused, handlers that run may finish within
-    /// `limits.shutdown_timeout`, then every connection is closed, so that clients come back to another node.
+    /// Ends the service: new clients and events are refused, running handlers may finish within
+    /// `limits.shutdown_timeout`, then every connection is closed, so that clients reconnect to another node.
     pub async fn shutdown(&self) {
         shutdown::shutdown(&self.0).await;
     }
@@ -229,8 +228,8 @@ static GLOBAL: OnceLock<Sockets> = OnceLock::new();
 ///
 /// # Panics
 ///
-/// Where `serve()` has not started it. Services made by [`Sockets::builder`] are no global ones; tests may make as
-/// many as they like. [`try_sockets`] does not panic.
+/// If `serve()` has not started it. Services built by [`Sockets::builder`] are not global; a test may build any number.
+/// [`try_sockets`] does not panic.
 #[track_caller]
 pub fn sockets() -> Sockets {
     match try_sockets() {
@@ -243,7 +242,7 @@ pub fn sockets() -> Sockets {
 ///
 /// # Errors
 ///
-/// [`Error::NotRunning`] where `serve()` has not started it.
+/// [`Error::NotRunning`] if `serve()` has not started it.
 pub fn try_sockets() -> Result<Sockets> {
     GLOBAL.get().cloned().ok_or(Error::NotRunning)
 }

@@ -26,9 +26,9 @@ use crate::{
 
 /// Runs a service: `carolina_sockets::serve().await`.
 ///
-/// It loads the configuration, finds the channels that are linked in, listens, and on SIGTERM or ctrl-c ends in order:
-/// it stops to accept, lets running handlers finish within `limits.shutdown_timeout`, closes the connections and
-/// returns. It sets the global [`sockets`](crate::sockets), and, where the application has set none, a `tracing`
+/// It loads the configuration, finds the linked channels and listens. On SIGTERM or ctrl-c it shuts down: it stops
+/// accepting connections, lets running handlers finish within `limits.shutdown_timeout`, closes the connections and
+/// returns. It sets the global [`sockets`](crate::sockets), and, unless the application has set one, a `tracing`
 /// subscriber that writes to standard error by the variable `RUST_LOG` (default `info`).
 ///
 /// # Errors
@@ -40,7 +40,7 @@ pub fn serve() -> Serve {
     Serve { builder: Sockets::builder(), config: None, router: Router::new(), listener: None }
 }
 
-/// What [`serve`] returns: to be set up further, and awaited.
+/// Returned by [`serve`]; configure it further and await it.
 #[must_use = "nothing is served until this is awaited"]
 pub struct Serve {
     builder: Builder,
@@ -62,14 +62,13 @@ impl Serve {
         self
     }
 
-    /// Serves these routes as well, under the session layer. `static_dir` answers where none of them does, in place
-    /// of the router's own fallback.
+    /// Also serves these routes, under the session layer. `static_dir`, if set, replaces the router's own fallback.
     pub fn router(mut self, router: Router) -> Self {
         self.router = router;
         self
     }
 
-    /// Finds out who a client is by the application's own way; see [`Builder::identify`].
+    /// Identifies clients with the application's own [`Identify`]; see [`Builder::identify`].
     pub fn identify(mut self, identify: impl Identify) -> Self {
         self.builder = self.builder.identify(identify);
         self
@@ -93,7 +92,7 @@ impl Serve {
         self
     }
 
-    /// Listens on this socket instead of opening the one that `bind` names.
+    /// Uses this listener instead of binding to the address in `bind`.
     pub fn listener(mut self, listener: TcpListener) -> Self {
         self.listener = Some(listener);
         self
@@ -110,14 +109,14 @@ impl Serve {
             check_directory(directory)?;
             router = router.fallback_service(tower_http::services::ServeDir::new(directory));
         }
-        // The port first: a second instance must not get as far as touching stores and backplanes.
+        // Bind first: a second instance must fail before it touches stores and backplanes.
         let listener = match self.listener {
             Some(listener) => listener,
             None => TcpListener::bind(&config.bind)
                 .await
                 .map_err(|error| Error::io(format!("cannot listen on {}", config.bind), error))?,
         };
-        // Before anything is counted.
+        // Before any metric is recorded.
         let exporter = Exporter::bind(&config).await?;
         let sockets = self.builder.config(config).build().await?;
         set_global(&sockets)?;
@@ -145,7 +144,7 @@ impl fmt::Debug for Serve {
     }
 }
 
-/// Logs to the error stream what `RUST_LOG` asks for, `info` by default.
+/// Logs to standard error at the level of `RUST_LOG`, by default `info`.
 fn start_log() {
     let wanted = std::env::var("RUST_LOG").unwrap_or_default();
     let wanted = if wanted.trim().is_empty() { "info" } else { wanted.trim() };
@@ -156,7 +155,7 @@ fn start_log() {
     let log = tracing_subscriber::fmt::layer()
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
         .with_writer(std::io::stderr);
-    // An application that has set its own keeps it.
+    // A subscriber that the application has installed is kept.
     let set = tracing_subscriber::registry().with(log.with_filter(filter)).try_init();
     if let (Ok(()), Some(error)) = (set, mistake) {
         tracing::warn!("RUST_LOG is `{wanted}`: {error}; write it as `info,carolina_sockets=debug`. Logging at `info`");
@@ -176,7 +175,7 @@ fn check_directory(directory: &std::path::Path) -> Result {
 async fn stop_signal() {
     let interrupt = async {
         if let Err(error) = tokio::signal::ctrl_c().await {
-            tracing::error!(%error, "ctrl-c cannot be waited for");
+            tracing::error!(%error, "cannot listen for ctrl-c");
             std::future::pending::<()>().await;
         }
     };
@@ -189,7 +188,7 @@ async fn stop_signal() {
                 _ = terminate.recv() => {}
             },
             Err(error) => {
-                tracing::error!(%error, "SIGTERM cannot be waited for");
+                tracing::error!(%error, "cannot listen for SIGTERM");
                 interrupt.await;
             }
         }
@@ -198,7 +197,7 @@ async fn stop_signal() {
     interrupt.await;
 }
 
-/// Accepts connections until `stop`, then ends the service in order.
+/// Accepts connections until `stop`, then shuts the service down.
 pub(crate) async fn run(
     sockets: Sockets,
     router: Router,
@@ -222,7 +221,7 @@ pub(crate) async fn run(
                     tokio::spawn(server.clone().connection(stream, from));
                 }
                 Err(error) => {
-                    // Out of file descriptors, most likely: others must close first.
+                    // Most likely out of file descriptors: wait for other connections to close.
                     refused(Cause::Connections, &format!("cannot accept: {error}"));
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }
@@ -237,14 +236,14 @@ pub(crate) async fn run(
 
 struct Server {
     app: super::SocketsService<Router>,
-    /// A client that opens a connection and says nothing is closed after this.
+    /// How long a client may take to send its request's head.
     header_timeout: Duration,
     closing: tokio_util::sync::CancellationToken,
 }
 
 impl Server {
     async fn connection(self: Arc<Self>, stream: TcpStream, from: SocketAddr) {
-        // Events are small and should not wait for more.
+        // Events are small and should be sent without delay.
         let _ = stream.set_nodelay(true);
         let app = FromAddress { app: self.app.clone(), from };
         let connection = hyper::server::conn::http1::Builder::new()
@@ -266,7 +265,7 @@ impl Server {
     }
 }
 
-/// Tells every request of a connection where it comes from.
+/// Adds the client's address to every request of a connection.
 #[derive(Clone)]
 struct FromAddress {
     app: super::SocketsService<Router>,

@@ -6,10 +6,10 @@ use std::{
 use super::Inner;
 use crate::{core::end, engine::DisconnectReason};
 
-/// How long the closing of connections may take, once handlers are done or have had their time.
+/// How long closing the connections may take, after the handlers have finished or timed out.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Ends a service in order: no more clients and events, then the handlers, then the connections.
+/// Shuts a service down in order: refuses clients and events, waits for handlers, closes the connections.
 pub(super) async fn shutdown(sockets: &Arc<Inner>) {
     if sockets.draining.swap(true, Ordering::AcqRel) {
         return sockets.stop.cancelled().await;
@@ -21,7 +21,7 @@ pub(super) async fn shutdown(sockets: &Arc<Inner>) {
     if tokio::time::timeout(limit, sockets.tasks.wait()).await.is_err() {
         tracing::warn!(handlers = sockets.tasks.len(), ?limit, "handlers did not finish in time and are left behind");
     }
-    // socketioxide forgets its namespaces before it closes them, and with them the disconnect handlers.
+    // socketioxide drops its namespaces, with the disconnect handlers, before it closes them.
     for socket in sockets.namespaces.values().flat_map(|namespace| namespace.core.sockets()) {
         if let Some(raw) = socket.raw() {
             end(&socket, &raw, DisconnectReason::ServerShutdown);
@@ -30,7 +30,7 @@ pub(super) async fn shutdown(sockets: &Arc<Inner>) {
     let left = limit.saturating_sub(began.elapsed()).max(Duration::from_millis(100));
     let _ = tokio::time::timeout(left, sockets.tasks.wait()).await;
     if let Some(engine) = &sockets.engine {
-        // A client that does not read its goodbye is not waited for; the process's end closes what is left.
+        // Clients that do not read are not waited for; their connections close with the process.
         let _ = tokio::time::timeout(CLOSE_TIMEOUT, engine.close()).await;
     }
     sockets.stop.cancel();

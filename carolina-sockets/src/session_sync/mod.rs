@@ -1,5 +1,5 @@
-//! Log-in and log-out on live sockets (rule R11): whatever happens to a session reaches its sockets, which change rooms and
-//! leave channels they may no longer be on.
+//! Log-in and log-out on connected sockets (rule R11): every change of a session is applied to its sockets, which
+//! change rooms and leave channels that they may no longer be on.
 
 use std::{
     collections::BTreeMap,
@@ -19,7 +19,7 @@ use crate::{
     identity::{Change, Handshake, Identity, Version, session_room},
 };
 
-/// How often identities that have expired are looked for.
+/// How often expired identities are looked for.
 const TICK: Duration = Duration::from_secs(1);
 
 /// Keeps the identities of a service's sockets up to date.
@@ -34,7 +34,7 @@ impl SessionSync {
         Arc::new(Self { channels, services, bus })
     }
 
-    /// Begins to watch the store's changes, and whatever changes without them, until the service ends.
+    /// Starts following the store's changes, and checking for changes made elsewhere, until the service ends.
     pub(crate) fn start(self: &Arc<Self>, stop: &CancellationToken) {
         let weak = Arc::downgrade(self);
         self.services.identities.sessions().store().set_listener(Arc::new(move |change, version| {
@@ -45,11 +45,11 @@ impl SessionSync {
                 }
             })
         }));
-        // Not among the tracked tasks, which a shutdown waits for: this one goes on until then.
+        // Not among the tracked tasks, which a shutdown waits for: this one runs until then.
         tokio::spawn(sweep_regularly(Arc::downgrade(self), self.services.identities.recheck(), stop.clone()));
     }
 
-    /// Updates sockets whose identities have expired; with `all`, those of every session.
+    /// Updates sockets whose identity has expired; with `all`, the sockets of every session.
     async fn sweep(&self, all: bool) {
         let now = SystemTime::now();
         let mut sessions: BTreeMap<String, Vec<Arc<SocketState>>> = BTreeMap::new();
@@ -69,7 +69,7 @@ impl SessionSync {
                 }
             }
         }
-        // One look into the store per session, however many sockets it has.
+        // One read from the store per session, however many sockets it has.
         for (id, sockets) in sessions {
             let Ok(id) = id.parse::<Id>() else { continue };
             if let Err(error) = self.reload(&id, &sockets).await {
@@ -84,7 +84,7 @@ impl SessionSync {
         }
     }
 
-    /// A change of the store, on this node and on others.
+    /// Applies a change of the store, on this node and on others.
     async fn apply(&self, change: Change, version: Version) {
         let identities = &self.services.identities;
         if identities.is_custom() {
@@ -108,18 +108,18 @@ impl SessionSync {
             tracing::warn!(error = %error.internal_text(), "a session could not be read again; its sockets are brought up to date within session.recheck");
         }
         if let Err(error) = self.publish_session_change(&id.to_string(), target).await {
-            tracing::warn!(%error, "other nodes could not be told of a session's change; they notice within session.recheck");
+            tracing::warn!(%error, "other nodes could not be notified of a session's change; they notice within session.recheck");
         }
     }
 
-    /// Reads a session anew, on this node and on others.
+    /// Reads a session again, on this node and on others.
     pub(crate) async fn refresh(&self, id: &str) -> Result {
         self.refresh_here(id, None).await?;
         self.publish_session_change(id, None).await
     }
 
-    /// Reads a session anew and brings this node's sockets up to date. Those of a session that has moved to another id come
-    /// back by themselves, with the cookie that their browser has then.
+    /// Reads a session again and updates this node's sockets. If the session got a new id, its sockets are disconnected
+    /// and reconnect by themselves, with the browser's current cookie.
     pub(crate) async fn refresh_here(&self, id: &str, moved_to: Option<&str>) -> Result {
         let identities = &self.services.identities;
         let sockets = self.session_sockets(id);
@@ -140,7 +140,7 @@ impl SessionSync {
         self.reload(&id, &sockets).await.map_err(|error| Error::store(error.internal_text()))
     }
 
-    /// Finds out anew who one socket is. If that fails, it stays who it is until the next look.
+    /// Identifies one socket again. If that fails, it keeps its identity until the next check.
     pub(crate) async fn recheck(&self, socket: &Arc<SocketState>, raw: &EngineSocket) {
         let identities = &self.services.identities;
         let checked = match socket.identity().session_id().and_then(|id| id.parse().ok()) {
@@ -162,7 +162,7 @@ impl SessionSync {
         }
     }
 
-    /// The spec's event: the client says who it is, by its cookie's value (rule R10).
+    /// The `session_id` event: the client presents its cookie's value (rule R10).
     pub(crate) async fn session_event(
         &self,
         socket: &Arc<SocketState>,
@@ -182,14 +182,14 @@ impl SessionSync {
             return Err(EventError::unauthenticated());
         };
         apply_identity(socket, raw, identity).await;
-        // A log-out that came after the session was read has not found this socket in the session's room.
+        // A log-out after the session was read did not find this socket in the session's room.
         if identities.generation() != seen {
             self.recheck(socket, raw).await;
         }
         Ok(())
     }
 
-    /// Takes a user's sockets off every channel, on this node and on others.
+    /// Disconnects a user's sockets from every channel, on this node and on others.
     pub(crate) async fn disconnect_user(&self, user: &str) -> Result<usize> {
         let count = self.disconnect_user_here(user);
         self.bus.publish(Message::DisconnectUser { user: user.to_owned() }).await.map_err(Error::backplane)?;
@@ -217,13 +217,13 @@ impl SessionSync {
         self.channels.iter().flat_map(|channel| channel.in_room(&session_room(id))).collect()
     }
 
-    /// Has other nodes read a session anew.
+    /// Makes other nodes read a session again.
     async fn publish_session_change(&self, id: &str, moved_to: Option<String>) -> Result {
         let message = Message::Session { id: id.to_owned(), moved_to };
         self.bus.publish(message).await.map_err(Error::backplane)
     }
 
-    /// Brings sockets of a session up to what the store says of it now.
+    /// Updates sockets of a session from the store.
     async fn reload(&self, id: &Id, sockets: &[Arc<SocketState>]) -> Result<(), EventError> {
         if sockets.is_empty() {
             return Ok(());
@@ -234,8 +234,8 @@ impl SessionSync {
         self.update(id, sockets, identity, version).await
     }
 
-    /// Gives the sockets of a session the identity it had at a version, and then what it has become since: of two changes
-    /// that overtake each other on the way here, the later one must win.
+    /// Applies the identity that a session had at a version, and then any later one: if two changes arrive out of
+    /// order, the later one must win.
     async fn update(
         &self,
         id: &Id,
@@ -246,11 +246,11 @@ impl SessionSync {
         let sessions = self.services.identities.sessions();
         let name = id.to_string();
         loop {
-            // All of them first: what a socket runs next on one channel must not depend on how long another channel takes to
-            // decide.
+            // All identities are set before any channel is asked: a socket must not keep its old identity while another
+            // channel's `#[on(authorize)]` runs.
             let mut changed = Vec::new();
             for socket in sockets {
-                // One that has become somebody else's meanwhile is none of this session's business.
+                // Skip a socket that belongs to another session by now.
                 let raw = socket.raw().filter(|_| socket.identity().session_id() == Some(&name));
                 if let Some(raw) = raw
                     && change(socket, &raw, identity.clone())
@@ -271,7 +271,7 @@ impl SessionSync {
     }
 }
 
-/// Looks for expired identities every second, and through all sessions as often as `session.recheck` says.
+/// Checks for expired identities every second, and all sessions every `session.recheck`.
 async fn sweep_regularly(sync: Weak<SessionSync>, recheck: Duration, stop: CancellationToken) {
     let mut every = tokio::time::interval(TICK.min(recheck));
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -286,8 +286,8 @@ async fn sweep_regularly(sync: Weak<SessionSync>, recheck: Duration, stop: Cance
     }
 }
 
-/// Makes sockets anonymous and cuts their connections. Their clients connect again by themselves, and are identified by the
-/// cookie they have then: a client that has the old cookie alone stays anonymous.
+/// Makes sockets anonymous and closes their connections. Their clients reconnect by themselves and are identified by
+/// the cookie they have then: a client that only has the old cookie stays anonymous.
 fn reset_connections(sockets: &[Arc<SocketState>]) {
     for socket in sockets {
         if let Some(raw) = socket.raw() {
@@ -297,21 +297,21 @@ fn reset_connections(sockets: &[Arc<SocketState>]) {
     }
 }
 
-/// Gives a socket its identity. If it may no longer be on its channel by that, it leaves.
+/// Sets a socket's identity. If the socket may no longer be on its channel, it is disconnected.
 async fn apply_identity(socket: &Arc<SocketState>, raw: &EngineSocket, identity: Identity) {
     if change(socket, raw, identity) {
         reauthorize(socket, raw).await;
     }
 }
 
-/// Gives a socket its identity; whether that is another one than before.
+/// Sets a socket's identity; returns whether it changed.
 fn change(socket: &SocketState, raw: &EngineSocket, identity: Identity) -> bool {
     let before = socket.set_identity(raw, identity);
     let after = socket.identity();
     before.user_id() != after.user_id() || before.session_id() != after.session_id() || before.data() != after.data()
 }
 
-/// Asks the channel whether a socket may stay.
+/// Runs the channel's authorization again and disconnects the socket if it fails.
 async fn reauthorize(socket: &Arc<SocketState>, raw: &EngineSocket) {
     let handlers = socket.channel.handlers();
     if !handlers.is_guarded() || socket.mailbox.is_closed() {

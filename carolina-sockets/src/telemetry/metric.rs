@@ -1,7 +1,7 @@
-//! Every metric of the library: its name, its labels and what it says. Nothing else names one.
+//! Every metric of the library, with its name, labels and description. Names occur in this file only.
 //!
-//! They go through the facade `metrics`, whether anybody collects them or not. Labels stay few: channels are labelled by
-//! their paths, and whatever a client or the application could make up is not a label.
+//! They go through the facade `metrics`, whether or not a recorder is installed. The number of labels is bounded:
+//! channels are labelled by their paths, and nothing that a client chooses is a label.
 
 use metrics::{counter, gauge};
 
@@ -19,7 +19,7 @@ const NODES: &str = "carolina_sockets_nodes";
 const BACKPLANE_UP: &str = "carolina_sockets_backplane_up";
 const BACKPLANE_LOST: &str = "carolina_sockets_backplane_lost_total";
 
-/// What kind of metric a name stands for.
+/// The kind of a metric.
 #[derive(Clone, Copy)]
 #[cfg_attr(not(feature = "prometheus"), allow(dead_code, reason = "only an exporter describes metrics"))]
 pub(crate) enum Kind {

@@ -1,4 +1,4 @@
-//! What the service tells those who run it: its metrics, and log lines that an attack cannot multiply.
+//! What the service reports to its operators: metrics, and rate-limited log lines.
 
 pub(crate) mod metric;
 mod throttled;

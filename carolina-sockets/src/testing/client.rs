@@ -26,12 +26,12 @@ use crate::{
     service::Sockets,
 };
 
-/// How long a client waits for what it expects.
+/// How long a client waits for a packet.
 const DEADLINE: Duration = Duration::from_secs(5);
-/// How long nothing must come for [`Client::expect_none`].
+/// How long [`Client::expect_none`] waits.
 const QUIET_TIME: Duration = Duration::from_millis(100);
 
-/// What a test client brings to its handshake.
+/// A test client's handshake.
 #[derive(Clone)]
 #[must_use = "a client is made by `connect`"]
 pub struct ClientBuilder {
@@ -55,19 +55,19 @@ impl ClientBuilder {
         }
     }
 
-    /// A header of the handshake.
+    /// Adds a header to the handshake.
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    /// A cookie of the handshake, its value as the browser would send it.
+    /// Adds a cookie to the handshake, its value as a browser would send it.
     pub fn cookie(mut self, name: &str, value: &str) -> Self {
         self.cookies.push(format!("{name}={value}"));
         self
     }
 
-    /// A parameter of the handshake's query, percent-encoded.
+    /// Adds a parameter, percent-encoded, to the handshake's query.
     pub fn query(mut self, name: &str, value: &str) -> Self {
         self.query = format!("{}&{name}={value}", self.query);
         self
@@ -93,7 +93,7 @@ impl ClientBuilder {
     ///
     /// # Errors
     ///
-    /// [`ClientError::Refused`] when the doors or the channel do not let it in.
+    /// [`ClientError::Refused`] when the limits or the channel refuse it.
     pub async fn connect(self, channel: &str) -> Result<Client, ClientError> {
         let base = &self.sockets.config().transport.path;
         let mut request = Request::get(format!("{base}/?EIO=4&transport=websocket{}", self.query));
@@ -129,9 +129,9 @@ impl fmt::Debug for ClientBuilder {
 
 /// A test client on a channel.
 ///
-/// Whatever arrives is kept until it is asked for, so that expectations may come in any order. Whatever is waited for
-/// is waited for 5 seconds; see [`deadline`](Self::deadline). It disconnects when it, and every other client on its
-/// connection, is dropped.
+/// Events are kept until they are expected, so that expectations may come in any order. Every wait is limited to 5
+/// seconds; see [`deadline`](Self::deadline). It disconnects when it, and every other client on its connection, is
+/// dropped.
 #[derive(Debug)]
 pub struct Client {
     wire: Arc<Wire>,
@@ -170,7 +170,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`ClientError::Refused`] when the channel does not let it in.
+    /// [`ClientError::Refused`] when the channel refuses it.
     pub async fn channel(&self, channel: &str) -> Result<Client, ClientError> {
         Self::join(self.wire.clone(), channel, None).await
     }
@@ -179,13 +179,13 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`ClientError::Refused`] when the channel does not let it in.
+    /// [`ClientError::Refused`] when the channel refuses it.
     pub async fn channel_with(&self, channel: &str, auth: impl Serialize) -> Result<Client, ClientError> {
         let auth = serde_json::to_value(auth).map_err(|error| ClientError::Invalid(error.to_string()))?;
         Self::join(self.wire.clone(), channel, Some(auth)).await
     }
 
-    /// Waits so long for whatever is expected from here on.
+    /// Sets how long later calls wait.
     pub fn deadline(&mut self, deadline: Duration) {
         self.deadline = deadline;
     }
@@ -199,18 +199,18 @@ impl Client {
         self.write(event, &data, None)
     }
 
-    /// Sends an event and waits for its acknowledgement: `T` is its first argument, a tuple several, `()` none.
+    /// Sends an event and waits for its acknowledgement: `T` is its first argument; a tuple takes several, `()` none.
     ///
     /// # Errors
     ///
-    /// [`ClientError::Rejected`] when the event failed, [`ClientError::Timeout`] and [`ClientError::Disconnected`] when no
-    /// answer came.
+    /// [`ClientError::Rejected`] when the event failed, [`ClientError::Timeout`] and [`ClientError::Disconnected`] when
+    /// no answer arrived.
     pub async fn request<T: DeserializeOwned>(&mut self, event: &str, data: impl Serialize) -> Result<T, ClientError> {
         let ack = self.send_request(event, data)?;
         self.answer(ack).await
     }
 
-    /// Sends an event that asks for an acknowledgement, to be waited for by [`answer`](Self::answer).
+    /// Sends an event that requests an acknowledgement; [`answer`](Self::answer) waits for it.
     ///
     /// # Errors
     ///
@@ -242,8 +242,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`ClientError::Timeout`] and [`ClientError::Disconnected`] when it did not come, [`ClientError::Invalid`] when its
-    /// data does not read as `T`.
+    /// [`ClientError::Timeout`] and [`ClientError::Disconnected`] when it did not arrive, [`ClientError::Invalid`] when
+    /// its data does not deserialize into `T`.
     pub async fn expect<T: DeserializeOwned>(&mut self, event: &str) -> Result<T, ClientError> {
         let (data, _) = self.take(event).await?;
         read(data, true)
@@ -278,12 +278,12 @@ impl Client {
         }
     }
 
-    /// Sees to it that an event has not come and does not come for 100 ms. Where something else can be waited for that
-    /// comes behind the event if it comes, wait for that first: it makes the test certain.
+    /// Checks that an event has not arrived and does not arrive within 100 ms. If there is something that would arrive
+    /// after the event, wait for that first: it makes the test reliable.
     ///
     /// # Errors
     ///
-    /// [`ClientError::Unexpected`] when it came.
+    /// [`ClientError::Unexpected`] when it arrived.
     pub async fn expect_none(&mut self, event: &str) -> Result<(), ClientError> {
         let until = Instant::now() + QUIET_TIME;
         loop {
@@ -297,7 +297,7 @@ impl Client {
         }
     }
 
-    /// Waits until the server takes the client off the channel or closes the connection.
+    /// Waits until the server disconnects the client from the channel or closes the connection.
     ///
     /// # Errors
     ///
@@ -313,12 +313,12 @@ impl Client {
         }
     }
 
-    /// Leaves the channel; the connection stays for others on it.
+    /// Leaves the channel; the connection stays open for its other channels.
     pub fn leave(self) {
         self.wire.send(Packet::disconnect(self.channel.clone()));
     }
 
-    /// Sends an Engine.IO packet as it is, for tests of what no proper client sends.
+    /// Sends an Engine.IO packet verbatim, to test malformed input.
     pub fn send_raw(&self, packet: &str) {
         self.wire.send_text(packet.to_owned());
     }
@@ -334,7 +334,7 @@ impl Client {
         Ok(())
     }
 
-    /// Takes in one packet.
+    /// Receives one packet.
     async fn receive(&mut self, until: Instant, what: &str) -> Result<(), ClientError> {
         if self.ended {
             return Err(ClientError::Disconnected);
@@ -374,7 +374,7 @@ fn read_answer<T: DeserializeOwned>(answer: Value) -> Result<T, ClientError> {
     read(answer, false)
 }
 
-/// Reads the arguments, behind an event's name or of an acknowledgement.
+/// Reads the arguments of an acknowledgement, or with `with_event` those after an event's name.
 fn read<T: DeserializeOwned>(mut arguments: Value, with_event: bool) -> Result<T, ClientError> {
     let read = CommonParser.decode_value(&mut arguments, with_event);
     read.map(|answer: Answer<T>| answer.0).map_err(|error| ClientError::Invalid(error.to_string()))

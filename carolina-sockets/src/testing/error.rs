@@ -1,16 +1,16 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-/// What a test client met instead of what it asked for.
+/// Why a test client's operation failed.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClientError {
-    /// The client was not let in.
+    /// The client was refused.
     #[error("refused: {code}: {message}")]
     Refused {
         /// The code.
         code: String,
-        /// The message; empty where there is none beside the code.
+        /// The message; empty if there is only a code.
         message: String,
     },
     /// The event was answered with an error (rule R7).
@@ -23,22 +23,22 @@ pub enum ClientError {
         /// The details, if there are any.
         details: Option<Value>,
     },
-    /// Nothing came before the deadline.
+    /// Nothing arrived before the deadline.
     #[error("nothing came in time: {0}")]
     Timeout(String),
-    /// Something came that should not have.
+    /// Something arrived that should not have.
     #[error("unexpected: {0}")]
     Unexpected(String),
     /// The connection or the channel has ended.
     #[error("disconnected")]
     Disconnected,
-    /// What came does not read as the type asked for.
+    /// The data does not deserialize into the requested type.
     #[error("it does not read as asked: {0}")]
     Invalid(String),
 }
 
 impl ClientError {
-    /// The code of a refusal or an error; empty for the test client's own.
+    /// The code of a refusal or an error; empty for errors of the test client itself.
     pub fn code(&self) -> &str {
         match self {
             Self::Refused { code, .. } | Self::Rejected { code, .. } => code,
@@ -72,7 +72,7 @@ impl ClientError {
             message: String,
             details: Option<Value>,
         }
-        // Most answers are none, and to say so as an error takes longer than the rest of reading them.
+        // Most answers are not errors, and failing to deserialize them would dominate the time to read them.
         answer.get("error")?;
         let Failure { error } = Failure::deserialize(answer).ok()?;
         Some(Self::Rejected { code: error.code, message: error.message, details: error.details })

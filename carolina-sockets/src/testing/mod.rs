@@ -1,11 +1,11 @@
 //! Tests for channels: a service in the test's own process, and clients that speak Socket.IO to it.
 //!
-//! Behind the feature `testing`, meant for `[dev-dependencies]`. A [`TestService`] needs no port: its clients talk to
-//! it over a stream in memory, past the same doors, limits and engine as any other. [`TestService::listen`] opens a
-//! free port as well, for real clients and HTTP requests.
+//! Behind the feature `testing`, meant for `[dev-dependencies]`. A [`TestService`] needs no port: its clients use a
+//! stream in memory and pass the same checks, limits and engine as any other. [`TestService::listen`] also opens a free
+//! port, for real clients and HTTP requests.
 //!
-//! A test client is told no more than any other. What stands behind an `internal` is in the log: let a test begin with
-//! `let _ = tracing_subscriber::fmt().with_test_writer().try_init();` to see it.
+//! A test client sees no more than any other. The cause of an `internal` is in the log: begin a test with `let _ =
+//! tracing_subscriber::fmt().with_test_writer().try_init();` to see it.
 //!
 //! ```
 //! use carolina_sockets::{Sockets, prelude::*, testing::TestService};
@@ -76,7 +76,8 @@ impl TestService {
     ///
     /// # Errors
     ///
-    /// Those of [`Builder::build`], and [`Error::Backplane`](crate::Error::Backplane) when that variable is no text.
+    /// Those of [`Builder::build`], and [`Error::Backplane`](crate::Error::Backplane) when that variable is not valid
+    /// UTF-8.
     pub async fn start(builder: Builder) -> Result<Self> {
         let builder = match std::env::var("CAROLINA_TESTING_BACKPLANE") {
             Ok(url) => builder.backplane_for_tests(url, format!("test-{:016x}", rand::random::<u64>())),
@@ -86,7 +87,7 @@ impl TestService {
         Ok(Self::of(builder.build().await?))
     }
 
-    /// Starts a service that is built already.
+    /// Starts a service that is already built.
     pub fn of(sockets: Sockets) -> Self {
         Self { sockets, router: axum::Router::new(), address: None, stop: Default::default() }
     }
@@ -129,16 +130,16 @@ impl TestService {
         &self.sockets
     }
 
-    /// A client that brings nothing, on a channel.
+    /// A client without credentials, on a channel.
     ///
     /// # Errors
     ///
-    /// [`ClientError::Refused`] when the client is not let in.
+    /// [`ClientError::Refused`] when the client is refused.
     pub async fn connect(&self, channel: &str) -> std::result::Result<Client, ClientError> {
         self.client().connect(channel).await
     }
 
-    /// A client that is to bring headers, cookies or an `auth` payload.
+    /// A builder for a client with headers, cookies or an `auth` payload.
     pub fn client(&self) -> ClientBuilder {
         ClientBuilder::new(self.sockets.clone())
     }

@@ -21,7 +21,7 @@ use tokio_tungstenite::{
     },
 };
 
-/// A packet on its way to a channel's client.
+/// A packet for a channel's client.
 pub(super) enum Incoming {
     Connected,
     Refused(String),
@@ -40,9 +40,9 @@ pub(super) struct Wire {
 }
 
 impl Wire {
-    /// Speaks over a stream whose WebSocket handshake is done.
+    /// Uses a stream whose WebSocket handshake is complete.
     pub(super) async fn connect(stream: DuplexStream) -> Self {
-        // Every read clears the buffer first, so it is no larger than it need be.
+        // Every read clears the buffer first, so it is kept small.
         let config = WebSocketConfig::default().read_buffer_size(4096);
         let stream = WebSocketStream::from_raw_socket(stream, Role::Client, Some(config)).await;
         let (mut sink, stream) = stream.split();
@@ -60,7 +60,7 @@ impl Wire {
         Self { send, channels }
     }
 
-    /// Where a channel's packets arrive.
+    /// The receiver of a channel's packets.
     pub(super) fn listen(&self, channel: &str) -> mpsc::UnboundedReceiver<Incoming> {
         let (to, from) = mpsc::unbounded_channel();
         self.lock().insert(channel.to_owned(), to);
@@ -79,9 +79,9 @@ impl Wire {
         }
     }
 
-    /// Sends an Engine.IO packet as it is.
+    /// Sends an Engine.IO packet verbatim.
     pub(super) fn send_text(&self, text: String) {
-        // A connection that has ended is noticed by whoever waits for an answer.
+        // A closed connection is reported to the caller that waits for an answer.
         let _ = self.send.send(Message::Text(text.into()));
     }
 }
@@ -101,7 +101,7 @@ async fn read(
                     }
                     continue;
                 }
-                // The parser is a server's, which receives no such packet.
+                // The parser is the server's and does not parse this packet type.
                 Some(b'4') if text.starts_with("44") => {
                     refused(&text[2..], &channels);
                     continue;
@@ -145,6 +145,6 @@ fn deliver(packet: Packet, channels: &Channels) {
         PacketData::EventAck(value, ack) | PacketData::BinaryAck(value, ack) => Incoming::Answer(ack, value),
         PacketData::Disconnect => Incoming::Disconnected,
     };
-    // A client that was dropped listens no more.
+    // The client may have been dropped.
     let _ = to.send(incoming);
 }

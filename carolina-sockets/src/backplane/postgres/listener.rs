@@ -26,12 +26,12 @@ impl Notification for PgNotification {
     }
 }
 
-/// The one connection that listens for all namespaces: with one for each, the channels of an application would be
-/// limited by the server's connections.
+/// The single connection that listens for all namespaces: with one each, the server's connection limit would bound the
+/// number of channels.
 #[derive(Clone)]
 pub(super) struct Listener(mpsc::Sender<Subscribe>);
 
-/// A request to be sent what is notified on channels.
+/// A request to receive the notifications of channels.
 struct Subscribe {
     channels: Vec<String>,
     to: mpsc::Sender<PgNotification>,
@@ -39,7 +39,7 @@ struct Subscribe {
 }
 
 impl Listener {
-    /// Takes a connection of the pool, for as long as it lives.
+    /// Takes a connection from the pool and keeps it.
     pub(super) async fn connect(pool: &PgPool) -> Result<Self, sqlx::Error> {
         let listener = PgListener::connect_with(pool).await?;
         let (requests, received) = mpsc::channel(1);
@@ -47,7 +47,7 @@ impl Listener {
         Ok(Self(requests))
     }
 
-    /// Has what is notified on channels handed on, until its receiver is dropped.
+    /// Forwards the notifications of channels to `to`, until its receiver is dropped.
     pub(super) async fn listen(
         &self,
         channels: &[&str],
@@ -64,7 +64,7 @@ impl Listener {
 async fn listen(mut listener: PgListener, mut requests: mpsc::Receiver<Subscribe>) {
     let mut handlers = HashMap::new();
     loop {
-        // It connects and listens again by itself, but does not wait between two attempts.
+        // It reconnects and listens again by itself, but without a delay between attempts.
         let received = tokio::select! {
             request = requests.recv() => match request {
                 Some(request) => {

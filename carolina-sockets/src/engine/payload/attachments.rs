@@ -1,4 +1,4 @@
-//! Payloads with attachments: JSON in which binary values have placeholders.
+//! Reads payloads with attachments: JSON with placeholders for binary values.
 
 use std::collections::VecDeque;
 
@@ -13,8 +13,8 @@ use serde::{
 };
 use serde_json::{Error, Value as Json};
 
-/// Reads the first argument behind the event's name; with `all`, the arguments as one sequence, behind whose end there
-/// are `null`s where `pad` says so.
+/// Reads the first argument after the event's name; with `all`, the arguments as one sequence, which with `pad` is
+/// followed by `null`s.
 ///
 /// # Errors
 ///
@@ -38,7 +38,7 @@ pub(super) fn read<T: DeserializeOwned>(
     read.map_err(|error| (error.path().to_string(), error.inner().to_string()))
 }
 
-/// A value, binary where it is a placeholder.
+/// A JSON value; a placeholder reads as its attachment.
 #[derive(Clone, Copy)]
 struct Node<'a> {
     value: &'a Json,
@@ -46,7 +46,7 @@ struct Node<'a> {
 }
 
 impl<'a> Node<'a> {
-    /// The attachment that it stands for, if it is a placeholder.
+    /// The attachment, if the value is a placeholder.
     fn binary(self) -> Result<Option<&'a Bytes>, Error> {
         let number = match self.value.get("_placeholder") {
             Some(Json::Bool(true)) => self.value.get("num").and_then(Json::as_u64),
@@ -92,7 +92,7 @@ impl<'de> Deserializer<'de> for Node<'_> {
         visitor.visit_newtype_struct(self)
     }
 
-    /// Also a binary value, byte by byte.
+    /// A binary value is read byte by byte.
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         match self.binary()? {
             Some(binary) => visitor.visit_seq(SeqDeserializer::new(binary.iter().copied())),

@@ -1,5 +1,5 @@
-//! How values are written into packets and read from them: what socketioxide's own reader and writer do not do, or do
-//! differently from what JSON has.
+//! Writes values into packets and reads them, where socketioxide's own reader and writer are missing something or
+//! differ from JSON.
 
 mod attachments;
 mod read;

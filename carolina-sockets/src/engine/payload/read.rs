@@ -30,7 +30,7 @@ pub(crate) fn read<T: DeserializeOwned>(
     if let Some(attachments) = attachments {
         return attachments::read(text, attachments, all, pad).map_err(|(path, reason)| invalid(&path, &reason));
     }
-    // The fast way first. Only a payload that is refused pays for finding out where it went wrong.
+    // Try without tracking the path first: only an invalid payload pays for locating the error.
     if let Ok(value) = arguments(text, Arguments { all, pad, payload: Plain(PhantomData) }) {
         return Ok(value);
     }
@@ -52,7 +52,7 @@ pub(crate) fn from_text<T: DeserializeOwned>(text: &str) -> Result<T, EventError
 }
 
 fn invalid(path: &str, reason: &str) -> EventError {
-    // "invalid type: string "x", expected u32 at line 1 column 5": the position means nothing to a client.
+    // "invalid type: string "x", expected u32 at line 1 column 5": the position is meaningless to a client.
     let reason = reason.rsplit_once(" at line ").map_or(reason, |(reason, _)| reason);
     let expected = match reason.split_once("expected ") {
         Some((_, expected)) => expected,
@@ -72,12 +72,12 @@ fn arguments<'de, S: Missing<'de>>(text: &'de str, seed: Arguments<S>) -> serde_
 /// Visits the packet's array.
 struct Arguments<S> {
     all: bool,
-    /// Whether arguments that did not come read as `null`. Only for what asks for a number of them.
+    /// Whether missing arguments read as `null`; only for types with a fixed number of arguments.
     pad: bool,
     payload: S,
 }
 
-/// Reads a value from nothing: an argument that did not come.
+/// Produces the value of a missing argument.
 trait Missing<'de>: DeserializeSeed<'de> {
     fn missing<E: serde::de::Error>(self) -> Result<Self::Value, E>;
 }
@@ -97,7 +97,7 @@ impl<'de, S: Missing<'de>> Visitor<'de> for Arguments<S> {
             while sequence.next_element::<IgnoredAny>()?.is_some() {}
             return Ok(value);
         }
-        // The seed is needed again should there be no element, so it is asked for by reference.
+        // The seed is passed by reference, as it is needed again if there is no element.
         let mut seed = Some(self.payload);
         let value = sequence.next_element_seed(Once(&mut seed))?;
         while sequence.next_element::<IgnoredAny>()?.is_some() {}
@@ -109,7 +109,7 @@ impl<'de, S: Missing<'de>> Visitor<'de> for Arguments<S> {
     }
 }
 
-/// A sequence behind whose end there are `null`s.
+/// A sequence that, after its end, yields `null`s.
 struct Padded<'a, A> {
     sequence: &'a mut A,
     pad: bool,

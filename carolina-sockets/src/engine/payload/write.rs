@@ -1,7 +1,7 @@
 //! Writes values into packets, and reads clients' acknowledgements.
 //!
-//! socketioxide's writer takes a newtype for a tuple, and loses the binary values below an `Option`, a newtype or an enum's variant.
-//! [`Payload`] writes these as JSON has them: the value itself. [`Answer`] reads a newtype likewise.
+//! socketioxide's writer treats a newtype as a tuple, and loses binary values inside an `Option`, a newtype or an
+//! enum's variant. [`Payload`] writes these as in JSON: as the inner value. [`Answer`] reads a newtype the same way.
 
 use std::{fmt, marker::PhantomData};
 
@@ -49,7 +49,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Answer<T> {
     }
 }
 
-/// What is emitted or answered: a tuple or array is several arguments, everything else is one.
+/// The arguments of an emit or an acknowledgement: a tuple or array is several arguments, everything else is one.
 pub(crate) struct Payload<'a, T: ?Sized>(pub(crate) &'a T);
 
 impl<T: Serialize + ?Sized> Serialize for Payload<'_, T> {
@@ -74,7 +74,7 @@ struct Writer<S> {
 }
 
 impl<S: Serializer> Writer<S> {
-    /// A value that adds nothing of its own: one argument, or what it holds.
+    /// Writes a transparent wrapper: as one argument, or as its inner value.
     fn transparent<T: Serialize + ?Sized>(self, value: &T) -> Result<S::Ok, S::Error> {
         if !self.is_whole {
             return value.serialize(self);
@@ -244,7 +244,7 @@ mod tests {
 
     use super::*;
 
-    /// As an event's packet has it, with the number of attachments.
+    /// The text of the event's packet, and the number of attachments.
     fn written<T: Serialize>(value: T) -> (String, usize) {
         match CommonParser.encode_value(&Payload(&value), Some("e")).unwrap() {
             Value::Str(text, attachments) => (text.to_string(), attachments.map_or(0, |attachments| attachments.len())),

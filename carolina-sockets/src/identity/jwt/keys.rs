@@ -9,14 +9,14 @@ use jsonwebtoken::{
 
 use crate::error::{Error, Result};
 
-/// RFC 7518 asks for as many bytes as HS256 gives out; a shorter secret can be found by trying.
+/// RFC 7518 requires as many bytes as the output of HS256; a shorter secret can be brute-forced.
 const MIN_SECRET_BYTES: usize = 32;
 
 /// The keys that [`JwtIdentify`](super::JwtIdentify) checks tokens with.
 ///
 /// Each has the id (`kid`) that tokens name it by; a key without one is tried for tokens that name none, and for those
-/// that name a key nobody knows. What a key may be used for follows from the key, never from the token: a public RSA
-/// key is never taken for an HMAC secret.
+/// that name an unknown key. The key, never the token, decides the algorithm: a public RSA key is never used as an HMAC
+/// secret.
 ///
 /// ```
 /// use carolina_sockets::identity::JwtKeys;
@@ -43,7 +43,7 @@ impl JwtKeys {
         Self::default()
     }
 
-    /// A secret shared with whoever makes the tokens: HS256, HS384 and HS512.
+    /// A secret shared with the issuer of the tokens: HS256, HS384 and HS512.
     ///
     /// # Errors
     ///
@@ -60,7 +60,7 @@ impl JwtKeys {
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] when it is none.
+    /// [`Error::Config`] when it is not such a key.
     pub fn rsa_pem<'a>(self, id: impl Into<Option<&'a str>>, pem: impl AsRef<[u8]>) -> Result<Self> {
         let id = id.into();
         let key = DecodingKey::from_rsa_pem(pem.as_ref()).map_err(|error| unusable(id, "a public RSA key", &error))?;
@@ -71,7 +71,7 @@ impl JwtKeys {
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] when it is none.
+    /// [`Error::Config`] when it is not such a key.
     pub fn ec_pem<'a>(self, id: impl Into<Option<&'a str>>, pem: impl AsRef<[u8]>) -> Result<Self> {
         let id = id.into();
         let key = DecodingKey::from_ec_pem(pem.as_ref())
@@ -83,7 +83,7 @@ impl JwtKeys {
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] when it is none.
+    /// [`Error::Config`] when it is not such a key.
     pub fn ed_pem<'a>(self, id: impl Into<Option<&'a str>>, pem: impl AsRef<[u8]>) -> Result<Self> {
         let id = id.into();
         let key =
@@ -91,12 +91,12 @@ impl JwtKeys {
         Ok(self.with(id, key))
     }
 
-    /// The keys of a JSON Web Key Set, as an identity provider publishes it. Keys in it that are not for signatures,
-    /// or of a kind that is not known here, are passed over.
+    /// The keys of a JSON Web Key Set, as an identity provider publishes it. Keys that are not for signatures, or of an
+    /// unsupported kind, are skipped.
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] when it is none, when it has no key that can be used, or a key that is broken.
+    /// [`Error::Config`] when it is not a key set, has no usable key, or contains an invalid key.
     pub fn jwks(mut self, text: &str) -> Result<Self> {
         let set: JwkSet =
             serde_json::from_str(text).map_err(|error| fault(format!("not a JSON Web Key Set: {error}")))?;
@@ -105,7 +105,7 @@ impl JwtKeys {
             let Some(only) = usable(jwk) else {
                 tracing::debug!(
                     kid = jwk.common.key_id.as_deref(),
-                    "a key of the set is passed over: it is not for signatures known here"
+                    "a key of the set is skipped: it is not for a supported signature algorithm"
                 );
                 continue;
             };
@@ -141,7 +141,7 @@ impl JwtKeys {
         self.0.is_empty()
     }
 
-    /// The keys that a token may be signed with which names this key and algorithm.
+    /// The keys to try for a token with this key id and algorithm.
     pub(super) fn candidates(&self, id: Option<&str>, algorithm: Algorithm) -> Vec<&Key> {
         let known = id.filter(|id| self.0.iter().any(|key| key.id.as_deref() == Some(id)));
         let named = |key: &&Key| match (id, known) {
@@ -160,7 +160,7 @@ impl fmt::Debug for JwtKeys {
     }
 }
 
-/// Whether a published key is one for signatures; if so, the only algorithm it is for, if it says that.
+/// Whether a published key is for signatures; if so, the algorithm it is restricted to, if any.
 fn usable(jwk: &Jwk) -> Option<Option<Algorithm>> {
     let signs = matches!(jwk.common.public_key_use, None | Some(PublicKeyUse::Signature));
     let known = !matches!(jwk.algorithm, AlgorithmParameters::Other(_));

@@ -1,4 +1,4 @@
-//! Who a client is by a JSON Web Token.
+//! Identifies clients by a JSON Web Token.
 
 mod keys;
 #[cfg(test)]
@@ -24,17 +24,16 @@ use crate::{
     telemetry::metric,
 };
 
-/// Longer tokens are refused unread.
+/// Longer tokens are rejected unread.
 const MAX_TOKEN_BYTES: usize = 16 * 1024;
-/// Clocks that differ by more than this are wrong.
+/// The largest accepted leeway.
 const MAX_LEEWAY: Duration = Duration::from_secs(3600);
 
 /// Identifies clients by a JSON Web Token, from `auth: { token }` or from the header `Authorization: Bearer …` (rule
 /// R13).
 ///
-/// A client without a token is anonymous. A token that does not hold refuses the client with `unauthenticated` and a
-/// reason. A token must say when it expires; sockets that are still connected then become anonymous and leave private
-/// channels.
+/// A client without a token is anonymous. An invalid token refuses the client with `unauthenticated` and a reason. A
+/// token must have an expiry; when it passes, connected sockets become anonymous and leave private channels.
 ///
 /// ```
 /// use carolina_sockets::{Sockets, identity::{JwtIdentify, JwtKeys}};
@@ -72,21 +71,21 @@ pub struct JwtBuilder {
 }
 
 impl JwtBuilder {
-    /// Who must have made the token (`iss`). Given several times, any of them. Without, anybody with a key.
+    /// The required issuer of the token (`iss`). If set several times, any of them is accepted; if not set, any issuer.
     pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
         self.issuers.push(issuer.into());
         self
     }
 
-    /// Whom the token must be for (`aud`). Given several times, any of them. Without, only tokens that are for nobody
-    /// in particular.
+    /// The required audience of the token (`aud`). If set several times, any of them is accepted; if not set, only
+    /// tokens without an audience.
     pub fn audience(mut self, audience: impl Into<String>) -> Self {
         self.audiences.push(audience.into());
         self
     }
 
-    /// How far clocks may differ: so much later a token still holds (`exp`), and so much earlier it does already
-    /// (`nbf`). By default 30 s, at most an hour.
+    /// The allowed clock difference: a token is accepted this long after `exp` and before `nbf`. By default 30 s, at
+    /// most an hour.
     pub fn leeway(mut self, leeway: Duration) -> Self {
         self.leeway = leeway;
         self
@@ -102,7 +101,7 @@ impl JwtBuilder {
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] with every fault: no key, too much leeway, an empty issuer, audience or claim.
+    /// [`Error::Config`] with every mistake: no key, too large a leeway, an empty issuer, audience or claim.
     pub fn build(mut self) -> Result<JwtIdentify> {
         let mut faults = Vec::new();
         if self.leeway > MAX_LEEWAY {
@@ -117,8 +116,8 @@ impl JwtBuilder {
         if !faults.is_empty() {
             return Err(Error::Config(faults));
         }
-        // With two providers compiled in, `jsonwebtoken` would panic at the first token. The application's choice
-        // stands if it has made one.
+        // With two providers compiled in, `jsonwebtoken` would panic at the first token. A provider that the
+        // application has installed is kept.
         let _ = rust_crypto::DEFAULT_PROVIDER.install_default();
         let keys = ArcSwap::from_pointee(std::mem::take(&mut self.keys));
         Ok(JwtIdentify(Arc::new(Inner { keys, rules: self })))
@@ -128,7 +127,7 @@ impl JwtBuilder {
 const NO_KEY: &str = "JWT: there is no key to check tokens with";
 
 impl JwtIdentify {
-    /// Begins with the keys.
+    /// A builder with these keys.
     pub fn builder(keys: JwtKeys) -> JwtBuilder {
         JwtBuilder {
             keys,
@@ -143,7 +142,7 @@ impl JwtIdentify {
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] when there is none among them; the keys before stay.
+    /// [`Error::Config`] when there are none; the previous keys stay.
     pub fn replace_keys(&self, keys: JwtKeys) -> Result {
         if keys.is_empty() {
             return Err(Error::Config(vec![NO_KEY.to_owned()]));
@@ -152,7 +151,7 @@ impl JwtIdentify {
         Ok(())
     }
 
-    /// Who a token says its bearer is. For tokens that come another way than by `auth` or header.
+    /// Verifies a token and returns its identity, for tokens that are not sent by `auth` or header.
     ///
     /// # Errors
     ///
@@ -166,7 +165,7 @@ impl JwtIdentify {
             return Err(Refusal::Malformed);
         }
         let header = decode_header(token).map_err(|_| Refusal::Malformed)?;
-        // What must be understood (`crit`) is not, whatever it is.
+        // No critical extension (`crit`) is supported.
         if header.crit.is_some() {
             return Err(Refusal::Malformed);
         }
@@ -177,7 +176,7 @@ impl JwtIdentify {
                 Ok(token) => return self.0.rules.identity(token.claims),
                 Err(error) => {
                     let reason = Refusal::from(error.kind());
-                    // Of several keys, the one that has signed it tells most.
+                    // Of several keys, report the error of the one that signed the token.
                     if refusal == Refusal::UnknownKey || reason != Refusal::Signature {
                         refusal = reason;
                     }
@@ -187,7 +186,7 @@ impl JwtIdentify {
         Err(refusal)
     }
 
-    /// The token that a client brings, if any.
+    /// The token that a client sends, if any.
     fn token(auth: Option<&Value>, headers: &HeaderMap) -> Result<Option<String>, Refusal> {
         match auth.and_then(|auth| auth.get("token")) {
             Some(Value::String(token)) => return Ok(Some(token.clone())),
@@ -198,7 +197,7 @@ impl JwtIdentify {
         let header = header.to_str().map_err(|_| Refusal::Malformed)?;
         Ok(match header.split_once(' ') {
             Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Some(token.trim().to_owned()),
-            // Basic, say, which is somebody else's business.
+            // Other schemes, such as Basic, are ignored.
             _ => None,
         })
     }
@@ -207,7 +206,7 @@ impl JwtIdentify {
 #[async_trait]
 impl Identify for JwtIdentify {
     async fn identify(&self, handshake: &Handshake) -> Result<Identity, EventError> {
-        // Any JSON may be in `auth`; what is no object has no token.
+        // `auth` can be any JSON; only an object can have a token.
         let auth = handshake.auth::<Value>().ok();
         let token = Self::token(auth.as_ref(), handshake.headers()).map_err(Refusal::into_error)?;
         token.map_or_else(|| Ok(Identity::anonymous()), |token| self.verify(&token))
@@ -253,13 +252,13 @@ impl JwtBuilder {
         let identity = Identity::user(user).with_data(claims);
         Ok(match ends {
             Some(ends) => identity.with_expiry(ends),
-            // Beyond all dates.
+            // The date is out of range: it never expires.
             None => identity,
         })
     }
 }
 
-/// Why a token does not hold.
+/// Why a token is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Refusal {
     Malformed,
@@ -295,7 +294,7 @@ impl From<&ErrorKind> for Refusal {
 impl Refusal {
     fn into_error(self) -> EventError {
         let (reason, message) = match self {
-            Self::Malformed => ("malformed", "the token is no JSON Web Token that is understood here"),
+            Self::Malformed => ("malformed", "the token is not a supported JSON Web Token"),
             Self::UnknownKey => {
                 ("unknown_key", "the token is signed with a key or algorithm that is not accepted here")
             }

@@ -124,7 +124,7 @@ fn r13_what_a_key_is_for_is_decided_by_the_key() {
         assert_eq!(identify.verify(&sign(None, algorithm, key, &claims())).unwrap(), Identity::user("ada"));
     }
     assert_eq!(reason(&identify, &sign(Some("ec"), Algorithm::RS256, &rsa, &claims())), "unknown_key");
-    // The public key as if it were a secret: everybody knows that one.
+    // The public key used as an HMAC secret: everybody knows it.
     assert_eq!(reason(&identify, &hs(Some("rsa"), RSA.1, &claims())), "unknown_key");
     assert_eq!(reason(&identify, &hs(None, RSA.1, &claims())), "unknown_key");
 }

@@ -1,4 +1,4 @@
-//! Opens the store that `session.store` names.
+//! Connects to the store that `session.store` names.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,17 +15,17 @@ use crate::{
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
 const CONNECT: Duration = Duration::from_secs(10);
 
-/// How often expired sessions are deleted. They count as ended from their very second; this is to free their room.
+/// How often expired sessions are deleted. They are treated as ended at once; this only frees their space.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
 impl SharedStore {
-    /// Opens the store that `session.store` names, and tries whether it answers. What it needs beside itself ends
-    /// with `stop`.
+    /// Connects to the store that `session.store` names and checks that it answers. Its background tasks end with
+    /// `stop`.
     ///
     /// # Errors
     ///
-    /// [`Error::Store`] with the URL, its password hidden: one that names no store, or one that is not compiled in, or
-    /// cannot be opened or reached.
+    /// [`Error::Store`] with the URL, its password hidden: when the URL names no known store, or the store is not
+    /// compiled in, or cannot be opened or reached.
     pub(crate) async fn connect(url: &str, stop: &CancellationToken) -> Result<Self> {
         match url.split_once("://").map_or(url, |(scheme, _)| scheme) {
             "memory" => Ok(with_sweep(MemoryStore::default(), stop)),
@@ -87,15 +87,15 @@ async fn postgres(url: &str, stop: &CancellationToken) -> Result<SharedStore> {
     use tower_sessions_sqlx_store::PostgresStore;
 
     let options = PgConnectOptions::from_str(url).map_err(|error| failed(url, error))?;
-    // A pool would try again until its time is up, and then no longer tell why.
+    // A pool would retry until its timeout and then hide the cause.
     match tokio::time::timeout(CONNECT, options.connect()).await {
         Ok(Ok(connection)) => connection.close().await.map_err(|error| failed(url, error))?,
         Ok(Err(error)) => return Err(failed(url, error)),
         Err(_) => return Err(failed(url, format!("no answer within {CONNECT:?}"))),
     }
     let store = PostgresStore::new(PgPoolOptions::new().acquire_timeout(CONNECT).connect_lazy_with(options));
-    // Several nodes may come up at once, and PostgreSQL's `IF NOT EXISTS` is no lock. A migration that meets another's
-    // schema leaves the table to that one, so the second makes sure of it.
+    // Several nodes may start at the same time, and PostgreSQL's `IF NOT EXISTS` takes no lock. A migration that meets the
+    // schema of another node's leaves creating the table to that node, so it runs a second time to make sure of the table.
     let mut migrated = 0;
     for attempt in 1.. {
         match store.migrate().await {
@@ -117,7 +117,7 @@ fn with_sweep(store: impl ExpiredDeletion, stop: &CancellationToken) -> SharedSt
         every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while stop.run_until_cancelled(every.tick()).await.is_some() {
             if let Err(error) = swept.delete_expired().await {
-                tracing::warn!(%error, "expired sessions could not be deleted; they do not count, but take up room");
+                tracing::warn!(%error, "expired sessions could not be deleted; they are ignored, but take up space");
             }
         }
     });

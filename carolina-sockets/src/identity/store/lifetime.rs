@@ -1,13 +1,13 @@
-//! How long a session lives.
+//! The lifetime of sessions.
 
 use time::{Duration, OffsetDateTime};
 use tower_sessions::{Expiry, session::Record};
 
-/// Where a session's data keeps the lifetime that a handler gave it by `Session::set_expiry`. `tower-sessions` itself
-/// forgets it with the request, and the next change would bring `session.ttl` back.
+/// The key in a session's data for the lifetime that a handler set with `Session::set_expiry`. `tower-sessions` forgets
+/// it after the request, and the next change would restore `session.ttl`.
 pub(crate) const LIFETIME_KEY: &str = "carolina.expiry";
 
-/// `session.ttl`, unless a session has a lifetime of its own.
+/// Computes expiry dates: by `session.ttl`, unless a session has its own lifetime.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Lifetime {
     ttl: Duration,
@@ -15,11 +15,11 @@ pub(crate) struct Lifetime {
 
 impl Lifetime {
     pub(crate) fn new(ttl: std::time::Duration) -> Self {
-        // Longer than a browser keeps any cookie, and far from where dates overflow.
+        // Longer than a browser keeps any cookie, and within the range of dates.
         Self { ttl: Duration::try_from(ttl).unwrap_or(Duration::MAX).min(Duration::days(36_500)) }
     }
 
-    /// What a session has that nobody gave a lifetime of its own.
+    /// The lifetime of a session without one of its own.
     pub(crate) fn default_expiry(self) -> Expiry {
         Expiry::OnInactivity(self.ttl)
     }
@@ -30,18 +30,18 @@ impl Lifetime {
         own.unwrap_or_else(|| self.default_expiry())
     }
 
-    /// When a session with this lifetime ends that is in use now.
+    /// When a session with this lifetime ends if it is used now.
     pub(crate) fn end(self, expiry: Expiry) -> OffsetDateTime {
         match expiry {
             Expiry::OnInactivity(after) => OffsetDateTime::now_utc().saturating_add(after),
             Expiry::AtDateTime(end) => end,
-            // The browser decides; `ttl` bounds it should it never say.
+            // The browser decides; `ttl` is the upper bound.
             Expiry::OnSessionEnd => OffsetDateTime::now_utc().saturating_add(self.ttl),
         }
     }
 
-    /// Whether a session in use has come so far that it should be prolonged: a tenth of its time is over. More often
-    /// would be a write to the store for every request.
+    /// Whether a session in use should be prolonged: a tenth of its time has passed. Prolonging more often would write
+    /// to the store for every request.
     pub(crate) fn is_due(self, expiry: Expiry, ends: OffsetDateTime) -> bool {
         let whole = match expiry {
             Expiry::OnInactivity(after) => after,

@@ -8,7 +8,7 @@ use tower_sessions::{
     session_store::Result,
 };
 
-/// Sessions in this process, which end with it.
+/// Sessions in memory, which end with the process.
 #[derive(Default)]
 pub(super) struct MemoryStore(Mutex<HashMap<Id, Record>>);
 

@@ -1,4 +1,4 @@
-//! Where sessions are kept, and who is told when one changes.
+//! The session stores, and notifications about changed sessions.
 
 mod connect;
 mod lifetime;
@@ -23,12 +23,12 @@ pub(crate) use lifetime::{LIFETIME_KEY, Lifetime};
 pub(crate) use notifying::{NotifyingStore, Version};
 pub(crate) use scope::RequestScope;
 
-/// A session store of whatever kind: the one that `session.store` names, or the application's own.
+/// A session store of any kind: the one that `session.store` names, or the application's own.
 #[derive(Clone)]
 pub(crate) struct SharedStore(Arc<dyn SessionStore>);
 
 impl SharedStore {
-    /// A store that deletes expired sessions by itself, or leaves that to somebody else.
+    /// A store whose expired sessions are not deleted by this library.
     pub(crate) fn new(store: impl SessionStore) -> Self {
         Self(Arc::new(store))
     }
@@ -40,25 +40,25 @@ impl fmt::Debug for SharedStore {
     }
 }
 
-/// What has happened to a session, once the store has it.
+/// A change of a session that the store has accepted.
 #[derive(Clone, PartialEq)]
 pub(crate) enum Change {
-    /// It is new, or holds something else, or lives longer.
+    /// It was created, modified or prolonged.
     Saved(Record),
-    /// It is no more.
+    /// It has ended.
     Ended(Id),
-    /// It goes on under another id, as it does when a log-in renews the id against fixation.
+    /// It got a new id, as after a log-in that renews the id against session fixation.
     Moved {
         from: Id,
         to: Record,
-        /// The address of the client that did it, if known. Whoever holds the old cookie is not for that the one who
-        /// logged in: an attacker may have planted it in the victim's browser and keep a socket open with it.
+        /// The address of the client that did it, if known. A socket with the old cookie need not belong to the user
+        /// who logged in: an attacker may have planted the cookie and kept a socket open with it.
         by: Option<IpAddr>,
     },
 }
 
 impl Change {
-    /// The session that it happened to.
+    /// The changed session.
     pub(crate) fn id(&self) -> Id {
         match self {
             Self::Saved(record) => record.id,

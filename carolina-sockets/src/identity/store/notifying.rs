@@ -19,22 +19,22 @@ use tower_sessions::{
 use super::{Change, Lifetime, RequestScope, SharedStore, scope::Loaded};
 use futures_core::future::BoxFuture;
 
-/// Whoever acts on what happens to sessions. The operation that caused it waits for the end of the future, so that an
-/// HTTP answer is not sent before sockets have followed.
+/// Called for each change of a session. The operation that caused the change waits for the future, so that an HTTP
+/// response is sent only after the sockets are up to date.
 pub(crate) type ChangeListener = Arc<dyn Fn(Change, Version) -> BoxFuture<'static, ()> + Send + Sync>;
 
-/// Counts what happens to a session: of two changes, the later one has the greater version. Sessions that share a shard
+/// Counts the changes of a session: of two changes, the later one has the greater version. Sessions in the same shard
 /// share versions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Version(u64);
 
 const SHARDS: usize = 64;
 
-/// The service's session store: tells what happens to sessions, keeps a log-out from being undone, and keeps session
-/// ids out of errors.
+/// The service's session store: it reports changes, prevents a log-out from being undone, and keeps session ids out of
+/// errors.
 ///
-/// What is done to one session through it is done one after the other. A session that has ended is not saved again:
-/// a request that was under way during a log-out would otherwise bring it back.
+/// Operations on one session are serialized. A session that has ended is not saved again, as a request in progress
+/// during a log-out would otherwise restore it.
 pub(crate) struct NotifyingStore {
     store: SharedStore,
     lifetime: Lifetime,
@@ -44,7 +44,7 @@ pub(crate) struct NotifyingStore {
     generation: AtomicU64,
 }
 
-/// Where one session's operations wait for each other; some sessions share one.
+/// The lock that serializes a session's operations; several sessions share one.
 #[derive(Default)]
 struct Shard {
     lock: Mutex<()>,
@@ -52,7 +52,7 @@ struct Shard {
 }
 
 impl NotifyingStore {
-    /// Watches a store. `ttl` is for how long a session lives that nobody uses.
+    /// Wraps a store. `ttl` is the lifetime of an unused session.
     pub(crate) fn new(store: SharedStore, ttl: std::time::Duration) -> Self {
         Self {
             store,
@@ -63,7 +63,7 @@ impl NotifyingStore {
         }
     }
 
-    /// From here on, changes are told to the listener. The first one stays.
+    /// Sets the listener for changes. Only the first call has an effect.
     pub(crate) fn set_listener(&self, listener: ChangeListener) {
         let _ = self.listener.set(listener);
     }
@@ -72,12 +72,12 @@ impl NotifyingStore {
         self.lifetime
     }
 
-    /// The scope for one HTTP request, and where it came from.
+    /// A scope for one HTTP request, with the client's address.
     pub(crate) fn request(self: &Arc<Self>, from: Option<IpAddr>) -> Arc<RequestScope> {
         RequestScope::new(self.clone(), from)
     }
 
-    /// The session of an id, which is read from the store when it is first asked.
+    /// The session with an id, read from the store on first use.
     pub(crate) fn session(self: &Arc<Self>, id: Option<Id>) -> Session {
         Session::new(id, self.clone(), Some(self.lifetime.default_expiry()))
     }
@@ -92,7 +92,7 @@ impl NotifyingStore {
         self.generation.load(Ordering::SeqCst)
     }
 
-    /// Counts a change that came past this store: to a session of its own, or to one it does not know.
+    /// Counts a change made outside of this store, to a known session or, without an id, to an unknown one.
     pub(crate) fn record_change(&self, id: Option<&Id>) {
         self.generation.fetch_add(1, Ordering::SeqCst);
         if let Some(id) = id {
@@ -100,8 +100,8 @@ impl NotifyingStore {
         }
     }
 
-    /// Prolongs a session that is in use, as it is now in the store. Returns its new end, or `None` when it is no
-    /// more.
+    /// Prolongs a session in use, as it is in the store now. Returns its new expiry date, or `None` if it no longer
+    /// exists.
     ///
     /// # Errors
     ///
@@ -116,7 +116,7 @@ impl NotifyingStore {
         Ok(Some(ends))
     }
 
-    /// Tells the listener. No shard may be held: it may well read or change sessions itself.
+    /// Calls the listener. No shard lock may be held, since the listener may read or change sessions.
     pub(super) async fn notify(&self, change: Change, version: Version) {
         if let Some(listener) = self.listener.get() {
             listener(change, version).await;
@@ -131,7 +131,7 @@ impl NotifyingStore {
 
     async fn read(&self, id: &Id) -> Result<Option<Record>> {
         let record = self.store.0.load(id).await.map_err(|error| mask_session_id(error, id))?;
-        // Not every store looks at the date, or as closely.
+        // Not every store checks the expiry date, or does so exactly.
         Ok(record.filter(|record| record.expiry_date > OffsetDateTime::now_utc()))
     }
 
@@ -144,7 +144,7 @@ impl NotifyingStore {
     }
 
     fn shard(&self, id: &Id) -> &Shard {
-        // Ids are random, so any of their bits spread them.
+        // Ids are random, so any of their bits distribute them evenly.
         &self.shards[(id.0.unsigned_abs() % SHARDS as u128) as usize]
     }
 
@@ -153,7 +153,8 @@ impl NotifyingStore {
         Version(shard.version.fetch_add(1, Ordering::SeqCst) + 1)
     }
 
-    /// Dates a record: `Session` dates them all by `session.ttl`, but one with a lifetime of its own keeps that.
+    /// Sets a record's expiry date: `Session` uses `session.ttl` for all, but a session with its own lifetime keeps
+    /// that.
     fn date(&self, record: &mut Record) {
         let expiry = self.lifetime.of(record);
         if expiry != self.lifetime.default_expiry() && expiry != Expiry::OnSessionEnd {
@@ -220,7 +221,7 @@ impl fmt::Debug for NotifyingStore {
     }
 }
 
-/// A store's error without the session's id, which many a store would tell.
+/// A store's error without the session id, which some stores include.
 fn mask_session_id(error: Error, id: &Id) -> Error {
     let mask = |text: String| text.replace(&id.to_string(), "***").replace(&id.0.to_string(), "***");
     match error {

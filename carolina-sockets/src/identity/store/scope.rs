@@ -1,4 +1,4 @@
-//! What one HTTP request has done to sessions, so that a renewed id is told from an end and a beginning.
+//! What one HTTP request has done to sessions, to distinguish a renewed id from an ended and a new session.
 
 use std::{
     future::Future,
@@ -15,7 +15,7 @@ tokio::task_local! {
     static REQUEST: Arc<RequestScope>;
 }
 
-/// One HTTP request. When it is over, what it ended and did not replace has ended.
+/// One HTTP request. When it is over, the sessions that it deleted and did not replace are reported as ended.
 pub(crate) struct RequestScope {
     store: Arc<NotifyingStore>,
     /// Where the request came from, if known.
@@ -42,7 +42,7 @@ impl RequestScope {
         Arc::new(Self { store, from, seen: Mutex::default() })
     }
 
-    /// Handles the request within this scope. Tasks that it spawns stand outside.
+    /// Runs the request within this scope. Tasks that it spawns are outside.
     pub(crate) async fn run<F: Future>(self: Arc<Self>, request: F) -> F::Output {
         let output = REQUEST.scope(self.clone(), request).await;
         let ended = std::mem::take(&mut self.seen().ended);
@@ -52,12 +52,12 @@ impl RequestScope {
         output
     }
 
-    /// The session of this id as the request has last read it.
+    /// The session with this id as last read by the request.
     pub(crate) fn loaded(&self, id: Id) -> Option<Loaded> {
         self.seen().loaded.filter(|loaded| loaded.id == id)
     }
 
-    /// The scope around the running code, if it is one of this store: another service's layer may lie between.
+    /// The current scope, if it belongs to this store: another service's layer may be in between.
     pub(super) fn current(store: &NotifyingStore) -> Option<Arc<Self>> {
         REQUEST.try_with(Arc::clone).ok().filter(|scope| std::ptr::eq(&*scope.store, store))
     }
@@ -70,26 +70,26 @@ impl RequestScope {
         self.seen().loaded = Some(loaded);
     }
 
-    /// A session was deleted; another may yet take its place.
+    /// Records a deleted session, which another may replace later in the request.
     pub(super) fn record_ended(&self, id: Id, version: Version) {
         let mut seen = self.seen();
         seen.ended.retain(|(known, _)| *known != id);
         seen.ended.push((id, version));
     }
 
-    /// The session whose place one takes that is made now.
+    /// The deleted session that a session created now replaces.
     pub(super) fn replaced(&self) -> Option<(Id, Version)> {
         self.seen().ended.pop()
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
-        // Ids and dates are whole whatever happened to who held the lock.
+        // The data is consistent even if a holder of the lock panicked.
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for RequestScope {
-    /// A client that hangs up has its request dropped halfway; a log-out by then counts.
+    /// If the client hangs up, the request is dropped halfway; a log-out before that still counts.
     fn drop(&mut self) {
         let ended = std::mem::take(&mut self.seen().ended);
         if let (false, Ok(runtime)) = (ended.is_empty(), tokio::runtime::Handle::try_current()) {
