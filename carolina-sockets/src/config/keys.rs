@@ -1,11 +1,11 @@
-//! The table of settings: each key with how it is read; and what a mistyped one was meant to be.
+//! The table of settings: each key with its reader; and suggestions for mistyped keys.
 
 use super::{Config, source::PREFIX, value::Value};
 use crate::nearest::{did_you_mean, nearest};
 
 type Set = fn(&mut Config, &Value<'_>) -> Result<(), String>;
 
-/// Every key but those below `channels`.
+/// Every key except those in `[channels]`.
 pub(super) const KEYS: [(&str, Set); 31] = [
     ("use_sockets", |c, v| v.boolean().map(|value| c.use_sockets = Some(value))),
     ("bind", |c, v| v.text().map(|value| c.bind = value)),
@@ -40,7 +40,7 @@ pub(super) const KEYS: [(&str, Set); 31] = [
     ("transport.transports", |c, v| v.transports().map(|value| c.transport.transports = value)),
 ];
 
-/// The sections, `channels` apart, whose keys are the application's paths.
+/// The sections, except `channels`, whose keys are the application's paths.
 pub(super) const SECTIONS: [&str; 4] = ["session", "backplane", "limits", "transport"];
 
 /// The section that maps paths to drivers.
@@ -49,21 +49,21 @@ pub(super) const CHANNELS: &str = "channels";
 /// The keys of one entry of `[channels]`.
 pub(super) const CHANNEL_KEYS: [&str; 3] = ["driver", "private", "enabled"];
 
-/// What was probably meant by an unknown key of the file, as a half-sentence: a key that is known in another section,
-/// one that is spelled alike in this, one that is spelled alike in another.
+/// A suggestion for an unknown key of the file, to be appended to a message: the same key in another section, a similar
+/// key in this section, a similar key in another.
 pub(super) fn suggest(key: &str) -> String {
     let (section, name) = split(key);
     let near = did_you_mean(name, siblings(section));
     match (known_as(name), near.is_empty()) {
         (Some(elsewhere), near) if near || split(elsewhere).1 == name => match split(elsewhere) {
-            ("", name) => format!("; `{name}` stands at the top of the file, before the first [section]"),
-            (section, name) => format!("; `{name}` stands below [{section}]"),
+            ("", name) => format!("; `{name}` belongs at the top of the file, before the first [section]"),
+            (section, name) => format!("; `{name}` belongs in [{section}]"),
         },
         _ => near,
     }
 }
 
-/// The same for a variable, by its whole name where the section is not the right one.
+/// The same for a variable; with the whole name if the section differs.
 pub(super) fn suggest_for_variable(variable: &str, key: &str) -> String {
     let (section, name) = split(key);
     let siblings = did_you_mean(name, siblings(section));
@@ -83,14 +83,14 @@ fn split(key: &str) -> (&str, &str) {
     key.split_once('.').unwrap_or(("", key))
 }
 
-/// What may stand in a section; at the top, that is the sections as well.
+/// The keys of a section; at the top level also the sections.
 fn siblings(section: &str) -> impl Iterator<Item = &'static str> {
     let keys = KEYS.iter().filter(move |(key, _)| split(key).0 == section).map(|(key, _)| split(key).1);
     let sections = SECTIONS.into_iter().chain([CHANNELS]);
     keys.chain(sections.filter(move |_| section.is_empty()))
 }
 
-/// The whole key of a name that is known in another section.
+/// The full key for a name that is known in another section.
 fn known_as(name: &str) -> Option<&'static str> {
     let near = nearest(name, KEYS.iter().map(|(key, _)| split(key).1))?;
     KEYS.iter().map(|(key, _)| *key).find(|key| split(key).1 == near)

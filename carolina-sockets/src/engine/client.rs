@@ -18,10 +18,10 @@ use crate::{
     guard::{Rate, rate},
 };
 
-/// After so many refused events the connection is not read from for [`BACKOFF`].
+/// After this many refused events, reading from the connection pauses for [`BACKOFF`].
 const REFUSED: u32 = 32;
 
-/// With this, refusing a client's events takes less than a hundredth of a core, however fast it sends.
+/// Chosen so that refusing a client's events takes less than 1 % of a core, however fast it sends.
 const BACKOFF: Duration = Duration::from_millis(10);
 
 /// One client's connection: what its sockets on all channels share.
@@ -33,15 +33,15 @@ pub(crate) struct ClientConnection {
     id: OnceLock<SocketId>,
     /// Whether it has upgraded to a WebSocket, or began as one.
     is_websocket: AtomicBool,
-    /// Why it was closed, where the engine cannot know.
+    /// Why it was closed, if the engine does not know the reason.
     reason: OnceLock<DisconnectReason>,
     events: rate::Limiter,
     /// Refused events since the last backoff.
     refused: AtomicU32,
-    cut: AtomicBool,
-    /// Wakes whoever reads the stream, so that a connection that is cut ends at once.
+    closed: AtomicBool,
+    /// Wakes the reader of the stream, so that a closed connection ends at once.
     reader: AtomicWaker,
-    /// Wakes whoever waits to write to it.
+    /// Wakes the task that waits to write.
     writer: AtomicWaker,
 }
 
@@ -55,7 +55,7 @@ impl ClientConnection {
             reason: OnceLock::new(),
             events: rate::limiter(Rate { count: events_per_second, per: Duration::from_secs(1) }),
             refused: AtomicU32::new(0),
-            cut: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
             reader: AtomicWaker::new(),
             writer: AtomicWaker::new(),
         }
@@ -70,7 +70,7 @@ impl ClientConnection {
         &self.request
     }
 
-    /// How the client talks to the server at this moment.
+    /// The client's current transport.
     pub(crate) fn transport(&self) -> Transport {
         if self.is_websocket.load(Ordering::Relaxed) { Transport::Websocket } else { Transport::Polling }
     }
@@ -86,16 +86,16 @@ impl ClientConnection {
     }
 
     pub(super) fn set_id(&self, id: SocketId) {
-        // Every channel that the client joins tells it again.
+        // Every channel that the client joins sets it again; the first value stays.
         let _ = self.id.set(id);
     }
 
-    /// One more event, or after how many milliseconds there may be one.
+    /// Counts an event; the error is the number of milliseconds until the next one is allowed.
     pub(crate) fn admit_event(&self) -> Result<(), u64> {
         self.admit(&self.events)
     }
 
-    /// One more event as this limiter has it, or after how many milliseconds there may be one.
+    /// As [`admit_event`](Self::admit_event), with the given limiter.
     pub(crate) fn admit(&self, limiter: &rate::Limiter) -> Result<(), u64> {
         rate::check(limiter).inspect_err(|_| {
             self.refused.fetch_add(1, Ordering::Relaxed);
@@ -112,46 +112,46 @@ impl ClientConnection {
         })
     }
 
-    /// Why the connection was closed, where that was not the engine's doing.
+    /// Why the connection was closed, if not by the engine.
     pub(super) fn close_reason(&self) -> Option<DisconnectReason> {
         self.reason.get().copied()
     }
 
-    /// Ends the connection for a reason that the engine does not know.
+    /// Closes the connection for a reason that the engine does not know.
     pub(super) fn close_with(&self, reason: DisconnectReason) -> bool {
         let _ = self.reason.set(reason);
-        self.cut()
+        self.close_transport()
     }
 
-    /// Has the reader look again for what has come in.
+    /// Wakes the reader, to check for incoming data.
     pub(super) fn wake_reader(&self) {
         self.reader.wake();
     }
 
-    /// Has the writer look again for room.
+    /// Wakes the writer, to check for room.
     pub(super) fn wake_writer(&self) {
         self.writer.wake();
     }
 
-    /// Ends the stream below the connection. `false` when that was done before.
-    pub(super) fn cut(&self) -> bool {
-        let first = !self.cut.swap(true, Ordering::AcqRel);
+    /// Ends the stream below the connection. `false` if it was already closed.
+    pub(super) fn close_transport(&self) -> bool {
+        let first = !self.closed.swap(true, Ordering::AcqRel);
         self.reader.wake();
         self.writer.wake();
         first
     }
 
     pub(crate) fn is_alive(&self) -> bool {
-        !self.cut.load(Ordering::Acquire)
+        !self.closed.load(Ordering::Acquire)
     }
 
-    /// Whether to go on waiting for room to write; if so, the writer is woken when the connection is cut.
+    /// Whether to go on waiting for room to write; if so, the writer is woken when the connection is closed.
     pub(super) fn poll_writable(&self, context: &mut Context<'_>) -> bool {
         self.writer.register(context.waker());
         self.is_alive()
     }
 
-    /// Whether to go on; if so, the reader is woken when the connection is cut.
+    /// Whether to go on; if so, the reader is woken when the connection is closed.
     pub(super) fn poll_alive(&self, context: &mut Context<'_>) -> bool {
         self.reader.register(context.waker());
         self.is_alive()

@@ -1,4 +1,4 @@
-//! Follows the frames of a WebSocket as they come in, without keeping them.
+//! Tracks the frames of a WebSocket as they arrive, without buffering them.
 
 use bytes::{BufMut, BytesMut};
 use tokio_tungstenite::tungstenite::protocol::frame::{FrameHeader, coding::OpCode};
@@ -8,7 +8,7 @@ pub(super) const TEXT: u8 = 1;
 pub(super) const BINARY: u8 = 2;
 pub(super) const CLOSE: u8 = 8;
 
-/// A frame that a server has written.
+/// A frame written by a server.
 pub(super) struct Frame<'a> {
     pub(super) opcode: u8,
     pub(super) payload: &'a [u8],
@@ -16,7 +16,7 @@ pub(super) struct Frame<'a> {
 }
 
 impl<'a> Frame<'a> {
-    /// The first frame of these bytes, if all of it is there.
+    /// The first frame in these bytes, if it is complete.
     pub(super) fn first(bytes: &'a [u8]) -> Option<Self> {
         let (length, _) = (2..=bytes.len().min(10)).find_map(|end| complete(&bytes[..end]))?;
         let head = match length {
@@ -44,17 +44,17 @@ pub(super) fn push_frame(to: &mut BytesMut, opcode: u8, mask: Option<[u8; 4]>, p
     to.put_slice(payload);
 }
 
-/// How much of a frame's beginning is looked at: a packet's type and namespace.
+/// How many bytes at the start of a frame are inspected: the packet's type and namespace.
 pub(super) const PREFIX_LENGTH: usize = 256;
 
-/// Where in the stream of a client's frames we are.
+/// The position in the stream of a client's frames.
 #[derive(Debug)]
 pub(super) enum Frames {
-    /// In a frame's head, of which these bytes have come.
+    /// In a frame's header, with the bytes received so far.
     Header([u8; 14], u8),
-    /// In its payload, of which so much is to come.
+    /// In its payload, with the number of bytes left.
     Payload(u64),
-    /// In the payload of a frame whose beginning is being collected.
+    /// In the payload of a frame whose first bytes are being collected.
     Prefix(Box<Prefix>),
 }
 
@@ -72,13 +72,13 @@ impl Default for Frames {
 }
 
 impl Frames {
-    /// Whether the last frame has come in whole.
+    /// Whether the last frame has arrived completely.
     pub(super) fn is_at_boundary(&self) -> bool {
-        matches!(self, Self::Head(_, 0))
+        matches!(self, Self::Header(_, 0))
     }
 
-    /// Takes in what was read, and tells how many frames began in it. With `watch`, the beginning of each text message is
-    /// handed over, unmasked.
+    /// Processes the bytes read and returns how many frames began in them. With `watch`, `on_prefix` gets the first
+    /// bytes of each text message, unmasked.
     pub(super) fn read(&mut self, mut bytes: &[u8], watch: bool, mut on_prefix: impl FnMut(&[u8])) -> usize {
         let mut begun = 0;
         while !bytes.is_empty() {
@@ -129,7 +129,7 @@ impl Frames {
     }
 }
 
-/// A head's payload length and mask, once all of it is there.
+/// A header's payload length and mask, once it is complete.
 fn complete(head: &[u8]) -> Option<(u64, [u8; 4])> {
     let second = *head.get(1)?;
     let (length, after) = match second & 0x7f {

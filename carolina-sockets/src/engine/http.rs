@@ -1,4 +1,4 @@
-//! The HTTP requests of Socket.IO clients: whom they come from, and what polling clients send and fetch.
+//! The HTTP requests of Socket.IO clients: the connection they belong to, and what polling clients send and fetch.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use crate::{
     telemetry::{Cause, refused},
 };
 
-/// What is wrong with a request, as the protocol numbers it.
+/// The protocol's error codes for invalid requests.
 #[derive(Clone, Copy)]
 enum BadRequest {
     UnknownTransport = 0,
@@ -119,7 +119,7 @@ impl Engine {
         let address = self.guard.address(&parts);
         let permit = self.guard.admit(address)?;
         compact(&mut parts);
-        // Nobody asks for them later.
+        // They are not used later.
         parts.extensions.clear();
         let client = ClientConnection::new(address, parts, transport, self.config.limits.events_per_second);
         Ok(Admitted { client: Arc::new(client), permit, legacy })
@@ -159,7 +159,7 @@ impl Engine {
     async fn post(&self, session: &PollingSession, request: Request<Body>) -> Response<Body> {
         let most = usize::try_from(self.config.limits.max_payload).unwrap_or(usize::MAX);
         let (parts, posted) = request.into_parts();
-        // A client sends one body after the other. A second one at a time could make the server keep any number.
+        // A client sends one body after the other. With concurrent bodies the server's memory would not be bounded.
         let Ok(_turn) = session.posting.try_lock() else {
             return BadRequest::Invalid.into_response();
         };

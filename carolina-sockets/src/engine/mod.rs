@@ -1,9 +1,10 @@
-//! All that socketioxide and engineioxide do, and do differently from what this library promises.
+//! Everything that depends on the behaviour of socketioxide and engineioxide, including the workarounds for what
+//! differs from this library's rules.
 //!
 //! The rest of the crate speaks in the types of this module: an [`EngineSocket`] is one client in one namespace, an
-//! [`EngineNamespace`] sends to many, a [`ClientConnection`] is what a client's sockets share, and [`NamespaceHooks`] is what
-//! the engine calls. `UPSTREAM.md` beside this file lists what is relied on or worked around, and the test that notices when
-//! a new release changes it.
+//! [`EngineNamespace`] sends to many, a [`ClientConnection`] is what a client's sockets share, and [`NamespaceHooks`]
+//! is what the engine calls. `UPSTREAM.md` beside this file lists what is relied on or worked around, and the test that
+//! fails when a new release changes it.
 
 mod client;
 mod event;
@@ -39,7 +40,7 @@ use crate::{
 pub(crate) use client::ClientConnection;
 pub(crate) use event::EventPayload;
 pub(crate) use hooks::{Auth, NamespaceHooks, SocketHooks};
-pub(crate) use namespace::{Audience, EngineNamespace, Written, write_event};
+pub(crate) use namespace::{EncodedPayload, EngineNamespace, Recipients, encode_event};
 pub(crate) use payload::from_text;
 #[cfg(feature = "testing")]
 pub(crate) use payload::{Answer, Payload};
@@ -49,14 +50,14 @@ use sessions::Sessions;
 pub use socket::SocketId;
 pub(crate) use socket::{ACK_TIMEOUT, EngineSocket, NoArguments, SendError, WeakEngineSocket};
 
-/// The way of a stream into the engine. HTTP requests do not reach it: polling is done here.
+/// The service that takes streams into the engine. HTTP requests do not reach it: polling is implemented here.
 type EngineService = SocketIoService<(), Backplane>;
 
-/// socketioxide, set up by our configuration.
+/// socketioxide, configured from our settings.
 pub(crate) struct Engine {
     io: SocketIo<Backplane>,
     service: EngineService,
-    /// What socketioxide makes of namespaces on this engine's backplane.
+    /// The backplanes of the namespaces on this engine.
     directory: Arc<Directory>,
     config: Config,
     guard: Arc<Guard>,
@@ -94,7 +95,7 @@ impl Engine {
             .max_payload(limits.max_payload)
             .ws_max_message_size(payload)
             .ws_max_frame_size(payload)
-            // The buffer is kept per connection; larger ones made no measurable difference.
+            // The buffer is allocated per connection; larger ones made no measurable difference.
             .ws_read_buffer_size(128);
         let directory = backplane.directory();
         let (service, io) = builder.with_adapter::<Backplane>(backplane).build_with_inner_svc(());
@@ -112,21 +113,22 @@ impl Engine {
         }
     }
 
-    /// Opens a namespace to clients.
+    /// Registers a namespace, so that clients can join it.
     ///
     /// # Errors
     ///
     /// [`Error::Backplane`] when the backplane cannot be subscribed to.
-    pub(crate) async fn open_namespace<H: NamespaceHooks>(&self, path: &str, hooks: H) -> Result<EngineNamespace> {
+    pub(crate) async fn register_namespace<H: NamespaceHooks>(&self, path: &str, hooks: H) -> Result<EngineNamespace> {
         let hook = hooks::ConnectHook { hooks, rejoin: self.rejoin.clone() };
         self.io.ns(path.to_owned(), hook).await.map_err(Error::backplane)?;
         let backplane = self.directory.get(path).ok_or(Error::Closed)?;
         Ok(EngineNamespace::new(path, &backplane))
     }
 
-    /// Ends a client's connection, and with it all its sockets, without a goodbye. `false` when that was done before.
-    pub(crate) fn cut(&self, socket: &EngineSocket) -> bool {
-        socket.client().is_some_and(|client| client.cut())
+    /// Closes a client's connection and with it all its sockets, without a disconnect packet. `false` if it was already
+    /// closed.
+    pub(crate) fn close_transport(&self, socket: &EngineSocket) -> bool {
+        socket.client().is_some_and(|client| client.close_transport())
     }
 
     /// Closes every connection.

@@ -1,8 +1,8 @@
 //! A client's session while it polls.
 //!
-//! The engine only ever sees WebSockets: what a client posts becomes the frames that it would have sent, and the frames that
-//! the engine writes wait here until the client fetches them. So there is one way for packets, whatever the transport;
-//! when the client upgrades, its WebSocket takes the place of this session below the same stream.
+//! The engine only ever sees WebSockets: what a client posts becomes the frames that it would have sent, and the frames
+//! that the engine writes wait here until the client fetches them. So packets take the same path with both transports;
+//! when the client upgrades, its WebSocket replaces this session below the same stream.
 
 use std::{
     collections::VecDeque,
@@ -24,7 +24,7 @@ use super::{
     stream::Carrier,
 };
 
-/// How much may wait to be fetched before the engine has to wait. What waits in the engine is bounded by itself.
+/// How many bytes may wait to be fetched before the engine has to wait. The engine's own queue has a separate limit.
 const MOST_OUTGOING: usize = 64 * 1024;
 
 /// While a WebSocket is being tried, a poll that has nothing to fetch ends after this, so that the client can stop polling.
@@ -39,9 +39,10 @@ pub(super) struct PollingSession {
     /// Engine.IO 3 in place of 4.
     legacy: bool,
     state: Mutex<State>,
-    /// There is something to fetch, or the session has ended or upgraded. One request waits at a time.
+    /// Notified when there is something to fetch, or the session has ended or upgraded. Only one request waits at a
+    /// time.
     fetchable: Notify,
-    /// The engine has read what was posted, or the session has ended.
+    /// Notified when the engine has read what was posted, or the session has ended.
     consumed: Notify,
     /// One body is read at a time.
     pub(super) posting: tokio::sync::Mutex<()>,
@@ -66,7 +67,7 @@ struct State {
 enum Upgrade {
     #[default]
     None,
-    /// The WebSocket is there, with what was read from it already; the stream has not taken it yet.
+    /// The upgraded WebSocket, with the bytes already read from it, until the stream takes it.
     Ready(Carrier, Bytes),
     Done,
 }
@@ -85,10 +86,10 @@ pub(super) struct Upgraded {
     pub(super) outgoing: Bytes,
 }
 
-/// Why a poll brings nothing.
+/// Why a poll returns no packets.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum PollError {
-    /// Another poll was waiting; the session has been closed over it.
+    /// Another poll was waiting, so the session has been closed.
     Overlap,
     /// The client has upgraded.
     Upgraded,
@@ -96,7 +97,7 @@ pub(super) enum PollError {
     Ended,
 }
 
-/// Why a body is not accepted; the session has been closed over the first.
+/// Why a body is not accepted; the first reason also closes the session.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum PostError {
     Invalid,
@@ -227,7 +228,7 @@ impl PollingSession {
         }
     }
 
-    /// A WebSocket is tried; one at a time. Ends when the guard is dropped, and the client goes on polling.
+    /// Begins an upgrade, one at a time. If the guard is dropped, the client continues polling.
     pub(super) fn begin_probe(self: &Arc<Self>) -> Option<Probe> {
         let mut state = self.state.lock();
         if state.is_probed || state.has_ended || !matches!(state.upgrade, Upgrade::None) {
@@ -281,7 +282,7 @@ impl PollingSession {
         Poll::Ready(Ok(taken))
     }
 
-    /// What takes the session's place, once its client has upgraded. It is taken once.
+    /// The WebSocket that replaces the session after an upgrade. Returned once.
     pub(super) fn take_upgrade(&self) -> Option<Upgraded> {
         let mut state = self.state.lock();
         if !matches!(state.upgrade, Upgrade::Ready(..)) {
@@ -303,7 +304,7 @@ impl PollingSession {
         Some(Upgraded { carrier, incoming, outgoing: outgoing.freeze() })
     }
 
-    /// The stream above is gone.
+    /// The stream above has been dropped.
     pub(super) fn end(&self) {
         let mut state = self.state.lock();
         state.has_ended = true;
@@ -396,7 +397,7 @@ fn frames(body: &[u8]) -> Option<BytesMut> {
 
 #[cfg(not(feature = "legacy-clients"))]
 mod legacy {
-    /// There are no such clients.
+    /// There are no clients with Engine.IO 3.
     pub(super) async fn frames(_: bytes::Bytes, _: Option<&http::HeaderValue>) -> Option<bytes::BytesMut> {
         None
     }

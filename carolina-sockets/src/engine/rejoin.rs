@@ -1,9 +1,9 @@
-//! Sockets that the server has taken off their channel and whose clients may not know it yet.
+//! Sockets that the server has disconnected from their channel, but whose clients may not have noticed yet.
 //!
-//! An event that such a client has sent meanwhile would make socketioxide close the whole connection, with all its other
-//! channels. So the socket stays registered in its namespace for a while, in no rooms and without handlers, so that late
-//! events are dropped instead of closing the connection. When the client joins the channel again, the old socket has to be
-//! gone, as socketioxide ignores a second CONNECT: the CONNECT packet is noticed on its way in, by
+//! An event that such a client sends meanwhile would make socketioxide close the whole connection, including its other
+//! channels. So the socket stays registered in its namespace for a while, in no rooms and without handlers, so that
+//! late events are dropped instead of closing the connection. When the client rejoins the channel, the old socket has
+//! to be removed first, as socketioxide ignores a second CONNECT. The CONNECT packet is detected as it arrives, by
 //! [`super::stream::ClientStream`].
 
 use std::{
@@ -21,37 +21,37 @@ use parking_lot::{Mutex, MutexGuard};
 use super::socket::SocketId;
 use crate::backplane::RawSocket;
 
-/// The room of sockets that have left, which no broadcast reaches.
-pub(super) const LEFT: &str = "\0left";
+/// The room of disconnected sockets, which is excluded from every broadcast.
+pub(super) const LEFT_ROOM: &str = "\0left";
 
-/// How long an event of a client that was taken off a channel may be on its way.
+/// How long a disconnected client's events may still be in flight.
 const GRACE_PERIOD: Duration = Duration::from_secs(10);
 
 /// The sockets that are kept for late events.
 #[derive(Default)]
 pub(crate) struct Rejoin {
     count: AtomicUsize,
-    by_sid: Mutex<HashMap<SocketId, Vec<Left>>>,
+    by_sid: Mutex<HashMap<SocketId, Vec<KeptSocket>>>,
 }
 
-struct Left {
+struct KeptSocket {
     raw: Arc<RawSocket>,
-    /// Takes it out of its namespace.
+    /// Removes it from its namespace.
     remove: fn(Arc<RawSocket>),
 }
 
 impl Rejoin {
-    /// Whether there are any. Asked for every packet.
-    pub(super) fn is_any(&self) -> bool {
+    /// Whether there are any. Called for every packet.
+    pub(super) fn has_any(&self) -> bool {
         self.count.load(Ordering::Acquire) > 0
     }
 
     /// Keeps a socket in its namespace until its client joins again, or for the grace period.
-    pub(crate) fn hold(self: &Arc<Self>, raw: Arc<RawSocket>, remove: fn(Arc<RawSocket>)) {
+    pub(crate) fn keep(self: &Arc<Self>, raw: Arc<RawSocket>, remove: fn(Arc<RawSocket>)) {
         let sid = raw.id;
-        raw.join(LEFT);
+        raw.join(LEFT_ROOM);
         self.count.fetch_add(1, Ordering::AcqRel);
-        self.lock().entry(sid).or_default().push(Left { raw: raw.clone(), remove });
+        self.lock().entry(sid).or_default().push(KeptSocket { raw: raw.clone(), remove });
         let (this, raw) = (Arc::downgrade(self), Arc::downgrade(&raw));
         // Not among the service's tracked tasks: a shutdown need not wait for a grace period.
         tokio::spawn(async move {
@@ -62,14 +62,14 @@ impl Rejoin {
         });
     }
 
-    /// A client's packet, or its beginning, is on its way to the engine.
-    pub(super) fn arriving(&self, sid: SocketId, packet: &[u8]) {
+    /// Called with a client's packet, or its first bytes, before the engine gets it.
+    pub(super) fn packet_received(&self, sid: SocketId, packet: &[u8]) {
         if let Some(path) = joined(packet) {
             self.remove(sid, |left| left.raw.ns().as_bytes() == path);
         }
     }
 
-    fn remove(&self, sid: SocketId, which: impl Fn(&Left) -> bool) {
+    fn remove(&self, sid: SocketId, which: impl Fn(&KeptSocket) -> bool) {
         let mut gone = Vec::new();
         {
             let mut by_sid = self.lock();
@@ -87,7 +87,7 @@ impl Rejoin {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<SocketId, Vec<Left>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<SocketId, Vec<KeptSocket>>> {
         self.by_sid.lock()
     }
 }
@@ -98,7 +98,7 @@ impl fmt::Debug for Rejoin {
     }
 }
 
-/// The namespace that a packet joins: `40/path,…`, or `40` and what begins the payload for `/`.
+/// The namespace that a CONNECT packet joins: `40/path,…`, or `40` followed by the payload for `/`.
 fn joined(packet: &[u8]) -> Option<&[u8]> {
     let rest = packet.strip_prefix(b"40")?;
     match rest.first() {

@@ -7,8 +7,8 @@ use super::polling::PollingSession;
 
 /// The sessions of polling clients, by the tokens that their requests name.
 ///
-/// A token is known to its client alone: unlike the id of a socket, which applications show to others, it proves who a
-/// request comes from. An entry is removed with the stream above its session.
+/// Only its client knows a token: unlike a socket id, which applications show to others, it authenticates a request. An
+/// entry is removed with the stream above its session.
 #[derive(Default)]
 pub(super) struct Sessions(Mutex<HashMap<String, Arc<PollingSession>>>);
 

@@ -27,59 +27,60 @@ use super::{
 };
 use crate::guard::Permit;
 
-/// What carries a client's bytes.
+/// The transport below a client's stream.
 pub(super) enum Carrier {
     /// HTTP requests, until the client upgrades.
     Polling(Arc<PollingSession>),
     /// The bare stream below a WebSocket.
     Tcp(TcpStream),
-    /// hyper's own, where the bare stream cannot be had.
+    /// hyper's upgraded connection, if the bare stream is not available.
     Upgraded(TokioIo<Upgraded>),
     /// A client in this process.
     #[cfg(any(test, feature = "testing"))]
     Memory(DuplexStream),
 }
 
-/// The stream that the engine speaks WebSocket over, whatever carries a client's bytes. It ends when the connection is cut:
-/// socketioxide has no way to close a connection whose buffers are full, but it does close one whose stream has ended.
+/// The stream over which the engine speaks WebSocket, with any transport below. It ends when `close_transport` is
+/// called: socketioxide cannot close a connection whose buffers are full, but it does close one whose stream has ended.
 ///
 /// - When a polling client upgrades, its WebSocket takes the place of the [`PollingSession`], between two frames.
-/// - The incoming frames are followed, to notice a client that joins a channel again; see [`super::rejoin`].
-/// - The engine pings at once after opening. That first ping is answered here, so that the client gets it by the interval.
-/// - It reads large chunks, whatever the reader asks for: WebSocket connections have small buffers, since they keep them,
-///   and a system call for each of those would cost more than handling the events does.
-/// - A write that makes no progress for `transport.ping_interval` and `ping_timeout` ends the connection: a client that
-///   reads nothing would otherwise hold the writer, and all it has queued, for as long as it likes.
+/// - Incoming frames are inspected to detect a client that rejoins a channel; see [`super::rejoin`].
+/// - The engine pings at once after opening. That first ping is answered here, so that the client gets its first ping
+///   after the interval.
+/// - It reads large chunks, whatever the caller's buffer size: WebSocket connections keep small buffers to save memory,
+///   and a system call for each of those would cost more than handling the events.
+/// - A write that makes no progress for `transport.ping_interval` and `ping_timeout` ends the connection: otherwise a
+///   client that reads nothing would block the writer, and keep its queue, indefinitely.
 pub(super) struct ClientStream {
     carrier: Carrier,
     client: Arc<ClientConnection>,
     frames: Frames,
     rejoin: Arc<Rejoin>,
-    /// What was read and has not been asked for yet. Empty, it has no memory of its own.
+    /// Bytes read but not yet requested. Allocates nothing while empty.
     read_ahead: Bytes,
-    /// What has to be written before anything else. Empty but for a moment after an upgrade.
+    /// Bytes to write before anything else. Empty except right after an upgrade.
     write_ahead: Bytes,
     first_ping: FirstPing,
-    /// What was read since the reader last yielded.
+    /// Bytes read since the reader last yielded.
     since_yield: usize,
-    /// Until when nothing is read, after too many refused events.
+    /// Suspends reading after too many refused events.
     backoff: Option<Pin<Box<Sleep>>>,
-    /// When a write that makes no progress is given up.
+    /// The deadline of a write that makes no progress.
     stalled: Option<Pin<Box<Sleep>>>,
     stall_timeout: Duration,
-    /// Where its polling session is found, and by what.
+    /// The map that holds its polling session, and the token there.
     listed: Option<(Arc<Sessions>, String)>,
-    /// Counts the connection while it lives.
+    /// Counts the connection until it is dropped.
     _permit: Permit,
 }
 
 /// The ping that the engine sends at once after opening.
 enum FirstPing {
-    /// It is still to come. So much of the frame that is being written is left.
+    /// It is still to come; with the number of bytes left of the frame being written.
     Expected {
         left: usize,
     },
-    /// It was taken out, and its answer is to be read at the next boundary of frames.
+    /// It was removed, and its answer is to be read at the next frame boundary.
     Taken,
     Done,
 }
@@ -87,12 +88,12 @@ enum FirstPing {
 /// How much is read at once.
 const CHUNK: usize = 32 * 1024;
 
-/// After so many bytes the reader yields: a client that sends without end must not keep a thread to itself, and the writer of
-/// its answers has to run before they fill the buffer. Large enough that answers are written together.
+/// After this many bytes the reader yields: a client that sends continuously must not monopolize a thread, and the
+/// writer has to run before answers fill the buffer. Large enough that answers are written in batches.
 const YIELD_AFTER: usize = 64 * 1024;
 
-/// What each frame counts beside its bytes.
-const FRAME: usize = 512;
+/// What each frame counts in addition to its bytes.
+const FRAME_COST: usize = 512;
 
 /// A ping as the engine writes it.
 const PING: &[u8] = &[0x81, 1, b'2'];
@@ -101,11 +102,11 @@ const PING: &[u8] = &[0x81, 1, b'2'];
 const PONG: &[u8] = &[0x81, 0x81, 0, 0, 0, 0, b'3'];
 
 thread_local! {
-    /// The buffer for reading: one for all connections of a thread, as it holds nothing from one read to the next.
+    /// The read buffer, shared by all connections of a thread, as it holds no data between reads.
     static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; CHUNK].into_boxed_slice());
 }
 
-/// What a [`ClientStream`] is made of, beside what carries it.
+/// The parts of a [`ClientStream`], apart from the transport.
 pub(super) struct Connected {
     pub(super) client: Arc<ClientConnection>,
     pub(super) rejoin: Arc<Rejoin>,
@@ -118,7 +119,7 @@ pub(super) struct Connected {
 }
 
 impl ClientStream {
-    /// `read` is what was read from the stream already.
+    /// `read` has the bytes already read from the stream.
     pub(super) fn new(carrier: Carrier, read: &[u8], connected: Connected) -> Self {
         let Connected { client, rejoin, permit, stall_timeout, is_pinged, listed } = connected;
         let mut this = Self {
@@ -126,7 +127,7 @@ impl ClientStream {
             client,
             frames: Frames::default(),
             rejoin,
-            // A copy: even an empty slice would keep the buffer it is from, 8 KB, as long as the connection lives.
+            // Copied, since even an empty slice would keep its 8 KB buffer alive with the connection.
             read_ahead: Bytes::copy_from_slice(read),
             write_ahead: Bytes::new(),
             first_ping: if is_pinged { FirstPing::Expected { left: 0 } } else { FirstPing::Done },
@@ -137,22 +138,22 @@ impl ClientStream {
             listed,
             _permit: permit,
         };
-        this.follow(read);
+        this.inspect(read);
         this
     }
 
-    /// Looks at what has come in.
-    fn follow(&mut self, read: &[u8]) {
+    /// Inspects incoming bytes.
+    fn inspect(&mut self, read: &[u8]) {
         let (client, rejoin) = (&self.client, &self.rejoin);
-        let begun = self.frames.read(read, rejoin.is_any(), |packet| {
+        let begun = self.frames.read(read, rejoin.has_any(), |packet| {
             if let Some(id) = client.id() {
-                rejoin.arriving(id, packet);
+                rejoin.packet_received(id, packet);
             }
         });
-        self.since_yield += read.len() + begun * FRAME;
+        self.since_yield += read.len() + begun * FRAME_COST;
     }
 
-    /// Puts the client's WebSocket in the place of its polling session, once it has upgraded.
+    /// Replaces the polling session by the client's WebSocket after an upgrade.
     fn switch_carrier(&mut self) {
         let Carrier::Polling(session) = &self.carrier else { return };
         let Some(upgraded) = session.take_upgrade() else { return };
@@ -163,7 +164,7 @@ impl ClientStream {
             sessions.remove(&token);
         }
         if !upgraded.incoming.is_empty() {
-            self.follow(&upgraded.incoming);
+            self.inspect(&upgraded.incoming);
             self.read_ahead = [&self.read_ahead[..], &upgraded.incoming[..]].concat().into();
         }
     }
@@ -227,7 +228,7 @@ impl ClientStream {
                 }
             }
             let read = chunk.filled();
-            self.follow(read);
+            self.inspect(read);
             let (now, later) = read.split_at(read.len().min(into.remaining()));
             into.put_slice(now);
             if !later.is_empty() {
@@ -237,7 +238,7 @@ impl ClientStream {
         })
     }
 
-    /// Writes what goes before everything else: what an upgraded client had not fetched.
+    /// Writes first what an upgraded client had not fetched.
     fn poll_write_ahead(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.switch_carrier();
         while !self.write_ahead.is_empty() {
@@ -251,7 +252,7 @@ impl ClientStream {
         Poll::Ready(Ok(()))
     }
 
-    /// Until the engine's first ping has come, frames are written one by one, so as to take that out.
+    /// Until the engine's first ping, frames are written one by one, so that it can be removed.
     fn poll_write_opening(&mut self, context: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
         let FirstPing::Expected { left } = self.first_ping else { return self.poll_carrier_write(context, data) };
         if left == 0 && data.starts_with(PING) {
@@ -268,25 +269,25 @@ impl ClientStream {
         Poll::Ready(Ok(written))
     }
 
-    /// Gives up a write that has made no progress for too long.
+    /// Fails a write that has made no progress for too long.
     fn watch_progress<T>(&mut self, context: &mut Context<'_>, progress: &Poll<io::Result<T>>) -> io::Result<()> {
         if progress.is_ready() {
             self.stalled = None;
             return Ok(());
         }
-        // A connection that is cut is not waited for, either.
+        // A closed connection is not waited for either.
         let is_alive = self.client.poll_writable(context);
         let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(self.stall_timeout)));
         if is_alive && stalled.as_mut().poll(context).is_pending() {
             return Ok(());
         }
-        self.client.cut();
-        Err(connection_cut())
+        self.client.close_transport();
+        Err(connection_closed())
     }
 }
 
-fn connection_cut() -> io::Error {
-    io::Error::new(io::ErrorKind::ConnectionAborted, "the connection has been cut")
+fn connection_closed() -> io::Error {
+    io::Error::new(io::ErrorKind::ConnectionAborted, "the connection has been closed")
 }
 
 impl Drop for ClientStream {
@@ -304,15 +305,15 @@ impl AsyncRead for ClientStream {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if !this.client.is_alive() {
-            return Poll::Ready(Err(connection_cut()));
+            return Poll::Ready(Err(connection_closed()));
         }
         if let Some(time) = this.client.backoff() {
             this.backoff = Some(Box::pin(sleep(time)));
         }
         let read = this.poll_chunk(context, into)?;
-        // The waker is registered before the flag is read once more, so that no cut goes unnoticed.
+        // The waker is registered before the flag is read again, so that no close is missed.
         if read.is_pending() && !this.client.poll_alive(context) {
-            return Poll::Ready(Err(connection_cut()));
+            return Poll::Ready(Err(connection_closed()));
         }
         read.map(Ok)
     }
@@ -322,7 +323,7 @@ impl AsyncWrite for ClientStream {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
         let this = &mut *self;
         if !this.client.is_alive() {
-            return Poll::Ready(Err(connection_cut()));
+            return Poll::Ready(Err(connection_closed()));
         }
         let written = match this.poll_write_ahead(context) {
             Poll::Ready(Ok(())) => this.poll_write_opening(context, data),
@@ -414,7 +415,7 @@ mod tests {
         client.write_all(b"second").await.unwrap();
         drop(client);
         let mut all = Vec::new();
-        // Small reads, since the chunks it reads are larger than what it is asked for.
+        // Small reads, to test that a chunk is larger than the caller's buffer.
         let mut buffer = [0; 4];
         loop {
             match stream.read(&mut buffer).await.unwrap() {
@@ -461,7 +462,7 @@ mod tests {
         let (_client, mut stream) = stream(&connection, &[]);
         let reading = tokio::spawn(async move { stream.read(&mut [0]).await });
         tokio::task::yield_now().await;
-        assert!(connection.cut());
+        assert!(connection.close_transport());
         assert_eq!(reading.await.unwrap().unwrap_err().kind(), io::ErrorKind::ConnectionAborted);
     }
 }

@@ -1,10 +1,10 @@
-//! How a WebSocket reaches the engine: as the bare stream below the HTTP connection, where that can be had.
+//! How a WebSocket is handed to the engine: as the bare stream below the HTTP connection, where possible.
 //!
-//! hyper's upgraded connection keeps 10 KB as long as it lives, so the stream is taken out of it together with what was
-//! read already. In a foreign server whose stream is of another type, the upgraded connection itself is used.
+//! hyper's upgraded connection keeps a 10 KB buffer, so the stream is taken out of it together with the bytes already
+//! read. In another server, whose stream has a different type, the upgraded connection itself is used.
 //!
-//! A WebSocket that names a polling session is first tried: the client pings over it, gets an answer, and then switches.
-//! Whatever fails on that way costs the WebSocket alone; the client goes on polling.
+//! A WebSocket that names a polling session is first tried: the client pings over it, gets an answer, and then
+//! switches. If any step fails, only the WebSocket is closed; the client continues polling.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -37,7 +37,7 @@ use crate::guard::{Permit, Refusal};
 /// How long a client may take to try a WebSocket.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A client that is let in, on its way into the engine.
+/// An admitted client, to be handed to the engine.
 pub(super) struct Admitted {
     pub(super) client: Arc<ClientConnection>,
     pub(super) permit: Permit,
@@ -49,12 +49,12 @@ pub(super) struct Admitted {
 pub(super) enum Opening {
     /// A session of its own.
     Session(Admitted),
-    /// A session that polls until then.
+    /// A session that has been polling.
     Upgrade(Arc<PollingSession>),
 }
 
 impl Engine {
-    /// Answers `101` and hands the stream over once the answer is written.
+    /// Responds with `101` and hands the stream over once the response is written.
     pub(super) fn accept_websocket(
         self: Arc<Self>,
         mut request: Request<Body>,
@@ -68,7 +68,7 @@ impl Engine {
             response.headers_mut().insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
             return response;
         };
-        // The accept key is base64, which is always a header value.
+        // The accept key is base64, which is always a valid header value.
         let Ok(accept) = HeaderValue::from_str(&derive_accept_key(key.as_bytes())) else {
             return status(StatusCode::BAD_REQUEST);
         };
@@ -111,7 +111,7 @@ impl Engine {
         }
     }
 
-    /// Gives the engine a client's stream. `read` is what was read from it already.
+    /// Gives the engine a client's stream. `read` has the bytes already read from it.
     pub(super) fn serve(
         &self,
         carrier: Carrier,
@@ -134,9 +134,9 @@ impl Engine {
             is_pinged: !legacy,
             listed,
         };
-        // Boxed, since the engine's futures hold several places for it.
+        // Boxed, since the engine's futures reserve space for it several times.
         let stream = Box::new(ClientStream::new(carrier, read, connected));
-        // The engine spawns its work itself; the future is ready at once.
+        // The engine spawns its own tasks, so the future is ready at once.
         let mut service = self.service.clone();
         let served = Service::<(Box<ClientStream>, Request<()>)>::call(&mut service, (stream, request)).now_or_never();
         if let Some(Err(error)) = served {
@@ -154,7 +154,7 @@ impl Engine {
     }
 }
 
-/// The bare stream below an upgraded connection, if that can be had, and what was read from it already.
+/// The bare stream below an upgraded connection, if available, and the bytes already read from it.
 fn bare(upgraded: Upgraded) -> (Carrier, Vec<u8>) {
     match upgraded.downcast::<TokioIo<TcpStream>>() {
         Ok(bare) => (Carrier::Tcp(bare.io.into_inner()), bare.read_buf.to_vec()),
@@ -162,7 +162,8 @@ fn bare(upgraded: Upgraded) -> (Carrier, Vec<u8>) {
     }
 }
 
-/// Answers the client's ping over its WebSocket, waits for it to switch, and puts the WebSocket in the session's place.
+/// Answers the client's ping over its WebSocket, waits for it to switch, and replaces the polling session by the
+/// WebSocket.
 async fn try_websocket(mut carrier: Carrier, mut read: Bytes, probe: Probe) -> io::Result<()> {
     expect_packet(&mut carrier, &mut read, b"2probe").await?;
     let mut answer = BytesMut::new();
@@ -176,7 +177,7 @@ async fn try_websocket(mut carrier: Carrier, mut read: Bytes, probe: Probe) -> i
     Ok(())
 }
 
-/// Reads one frame, byte for byte no further, that has to be this packet.
+/// Reads exactly one frame, which has to be this packet.
 async fn expect_packet(carrier: &mut Carrier, read: &mut Bytes, packet: &[u8]) -> io::Result<()> {
     let mut head = [0; 6];
     read_exact(carrier, read, &mut head).await?;

@@ -21,14 +21,14 @@ pub(crate) enum Cause {
     Overloaded,
     Shutdown,
     InvalidSession,
-    /// A request whose body did not come.
+    /// A request whose body did not arrive.
     SlowBody,
-    /// A broadcast that did not reach all its clients.
+    /// A broadcast that did not reach all of its recipients.
     Missed,
     /// A message that did not reach the other nodes.
     #[allow(dead_code, reason = "a process that is alone has no backplane")]
     Lost,
-    /// Something on the backplane that is not a message of a node.
+    /// A message on the backplane that is not from a node.
     #[allow(dead_code, reason = "a process that is alone has no backplane")]
     Backplane,
 }
@@ -53,7 +53,7 @@ impl Cause {
     }
 }
 
-/// When a cause was last logged, and how many of its messages were left out since.
+/// When a cause was last logged, and how many of its messages were suppressed since.
 struct Throttle {
     /// Milliseconds since the start, plus one; zero before the first.
     last: AtomicU64,
@@ -64,13 +64,13 @@ static THROTTLES: [Throttle; CAUSES] =
     [const { Throttle { last: AtomicU64::new(0), suppressed: AtomicU64::new(0) } }; CAUSES];
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
-/// Counts a refusal, and logs it if the last such line is a second old.
+/// Counts a refusal, and logs it at most once per second.
 pub(crate) fn refused(cause: Cause, message: &str) {
     super::metric::refused(cause.name());
     log(cause, format_args!("refused: {message}"));
 }
 
-/// Logs what was not delivered, if the last such line is a second old. It has a counter of its own.
+/// Logs an undelivered message at most once per second. It is counted by a metric of its own.
 pub(crate) fn undelivered(cause: Cause, message: &str) {
     log(cause, format_args!("{message}"));
 }
