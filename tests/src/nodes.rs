@@ -39,7 +39,7 @@ impl Node {
             ("CAROLINA_SESSION__STORE".to_owned(), backplane.to_owned()),
             ("CAROLINA_SESSION__SECRET".to_owned(), SECRET.to_owned()),
             ("CAROLINA_LIMITS__SHUTDOWN_TIMEOUT".to_owned(), "5s".to_owned()),
-            ("CAROLINA_LIMITS__SEND_BUFFER".to_owned(), "100000".to_owned()),
+            ("CAROLINA_LIMITS__SEND_QUEUE".to_owned(), "100000".to_owned()),
         ];
         all.extend(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         Self::run(free_port(), all)

@@ -431,7 +431,7 @@ async fn r7_a_thousand_events_have_a_thousand_answers() {
     let mut config = carolina_sockets::Config::default();
     config.limits.events_per_second = 1_000_000;
     config.limits.mailbox = 900;
-    config.limits.send_buffer = 16;
+    config.limits.send_queue = 16;
     let service = start(by_hand().config(config).mount::<Desk>("/desk").state(shared.clone())).await;
     let mut client = service.connect("/desk").await.unwrap();
     client.deadline(carolina_sockets_tests::DEADLINE);

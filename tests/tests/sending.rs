@@ -91,7 +91,7 @@ async fn feed(send_buffer: usize) -> (TestService, Arc<Shared>) {
     let shared = Arc::<Shared>::default();
     let mut config = Config::default();
     config.limits.send_timeout = Duration::from_millis(300);
-    config.limits.send_buffer = send_buffer;
+    config.limits.send_queue = send_buffer;
     let service = start(by_hand().config(config).mount::<Feed>("/feed").state(shared.clone())).await;
     (service.listen().await.unwrap(), shared)
 }

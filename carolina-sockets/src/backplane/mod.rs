@@ -108,6 +108,10 @@ impl Directory {
     pub(crate) fn get(&self, path: &str) -> Option<Arc<Backplane>> {
         self.by_path.lock().get(path)?.upgrade()
     }
+
+    pub(crate) fn all(&self) -> Vec<Arc<Backplane>> {
+        self.by_path.lock().values().filter_map(Weak::upgrade).collect()
+    }
 }
 
 /// Why a backplane operation failed.

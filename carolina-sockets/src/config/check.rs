@@ -52,12 +52,19 @@ pub(super) fn faults(config: &Config) -> Vec<Fault> {
     check("backplane.prefix", ensure(named, || not(prefix, "made of letters, digits, `_` and `-`")));
 
     let limits = &config.limits;
-    check("limits.max_payload", ensure(limits.max_payload > 0, zero_limit));
+    for (key, value) in [
+        ("limits.max_payload", limits.max_payload),
+        ("limits.mailbox_bytes", limits.mailbox_bytes),
+        ("limits.send_buffer", limits.send_buffer),
+        ("limits.header_bytes", limits.header_bytes),
+    ] {
+        check(key, ensure(value > 0, zero_limit));
+    }
     check("limits.events_per_second", ensure(limits.events_per_second > 0, zero_limit));
     for (key, value, least) in [
         ("limits.max_attachments", limits.max_attachments, 0),
         ("limits.mailbox", limits.mailbox, 1),
-        ("limits.send_buffer", limits.send_buffer, 1),
+        ("limits.send_queue", limits.send_queue, 1),
         ("limits.connections", limits.connections, 1),
         ("limits.connections_per_address", limits.connections_per_address, 1),
     ] {

@@ -5,8 +5,8 @@ use crate::nearest::{did_you_mean, nearest};
 
 type Set = fn(&mut Config, &Value<'_>) -> Result<(), String>;
 
-/// Every key except those in `[channels]`.
-pub(super) const KEYS: [(&str, Set); 31] = [
+/// Every key but those below `channels`.
+pub(super) const KEYS: [(&str, Set); 34] = [
     ("use_sockets", |c, v| v.boolean().map(|value| c.use_sockets = Some(value))),
     ("bind", |c, v| v.text().map(|value| c.bind = value)),
     ("static_dir", |c, v| v.text().map(|value| c.static_dir = Some(value.into()))),
@@ -25,7 +25,10 @@ pub(super) const KEYS: [(&str, Set); 31] = [
     ("limits.max_payload", |c, v| v.size().map(|value| c.limits.max_payload = value)),
     ("limits.max_attachments", |c, v| v.number().map(|value| c.limits.max_attachments = value)),
     ("limits.mailbox", |c, v| v.number().map(|value| c.limits.mailbox = value)),
-    ("limits.send_buffer", |c, v| v.number().map(|value| c.limits.send_buffer = value)),
+    ("limits.mailbox_bytes", |c, v| v.size().map(|value| c.limits.mailbox_bytes = value)),
+    ("limits.send_queue", |c, v| v.number().map(|value| c.limits.send_queue = value)),
+    ("limits.send_buffer", |c, v| v.size().map(|value| c.limits.send_buffer = value)),
+    ("limits.header_bytes", |c, v| v.size().map(|value| c.limits.header_bytes = value)),
     ("limits.events_per_second", |c, v| v.number().map(|value| c.limits.events_per_second = value)),
     ("limits.connections", |c, v| v.number().map(|value| c.limits.connections = value)),
     ("limits.connections_per_address", |c, v| v.number().map(|value| c.limits.connections_per_address = value)),

@@ -114,8 +114,16 @@ pub struct Limits {
     pub max_attachments: usize,
     /// Events that may wait per socket and channel. Default 256.
     pub mailbox: usize,
-    /// Packets that may wait to be sent to one client. Default 1024.
-    pub send_buffer: usize,
+    /// Bytes of events that may wait to be handled or are being handled, per connection. An event that finds no room is
+    /// answered with `overloaded`. Default 1 MB.
+    pub mailbox_bytes: u64,
+    /// Packets that may wait to be sent, per connection. Default 1024.
+    pub send_queue: usize,
+    /// Bytes that may wait to be sent, per connection; one packet may be larger. A client that does not read is not read
+    /// from either. Default 1 MB.
+    pub send_buffer: u64,
+    /// Bytes of a handshake: the request's path and headers, and the `auth` payloads of all channels. Default 16 kB.
+    pub header_bytes: u64,
     /// Events per second and connection; as many may come at once. Default 100. Those beyond are refused
     /// (`rate_limited`), and a client that goes on all the same is read from a few thousand times a second at most.
     pub events_per_second: u32,
@@ -292,7 +300,10 @@ impl Default for Config {
                 max_payload: 100_000,
                 max_attachments: 10,
                 mailbox: 256,
-                send_buffer: 1024,
+                mailbox_bytes: 1_000_000,
+                send_queue: 1024,
+                send_buffer: 1_000_000,
+                header_bytes: 16_000,
                 events_per_second: 100,
                 connections: 100_000,
                 connections_per_address: 1000,

@@ -41,7 +41,10 @@ prefix = "mine"
 max_payload = "1MB"
 max_attachments = 3
 mailbox = 64
-send_buffer = 65
+send_queue = 65
+send_buffer = "2MB"
+mailbox_bytes = "3MB"
+header_bytes = "4kB"
 events_per_second = 10
 connections = 66
 connections_per_address = 67
@@ -79,7 +82,7 @@ fn every_key_of_a_full_file_is_read() {
     assert_eq!(config.backplane.prefix, "mine");
     let limits = &config.limits;
     assert_eq!((limits.max_payload, limits.max_attachments, limits.events_per_second), (1_000_000, 3, 10));
-    assert_eq!((limits.mailbox, limits.send_buffer), (64, 65));
+    assert_eq!((limits.mailbox, limits.send_queue), (64, 65));
     assert_eq!((limits.connections, limits.connections_per_address), (66, 67));
     assert_eq!((limits.connect_timeout, limits.handler_timeout), (seconds(3), seconds(4)));
     assert_eq!((limits.send_timeout, limits.shutdown_timeout), (seconds(6), seconds(7)));
@@ -144,7 +147,7 @@ fn mistakes_name_place_key_and_what_would_be_right() {
         ("[limits]\nmax_payload = 0", "limits.max_payload: 0 would let nothing through"),
         ("[limits]\nmailbox = -1", "`-1` is not a whole number"),
         ("[limits]\nmailbox = \"many\"", "`many` is not a whole number"),
-        ("[limits]\nsend_buffer = 18446744073709551615", "is more than 100000000"),
+        ("[limits]\nsend_queue = 18446744073709551615", "is more than 100000000"),
         ("[limits]\nevents_per_second = 5000000000", "too large"),
         ("[limits]\nsend_timeout = 5", "`5` is not a duration such as"),
         ("[limits]\nsend_timeout = \"0s\"", "0 is no time to do anything"),

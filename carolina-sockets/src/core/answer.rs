@@ -210,8 +210,11 @@ pub(crate) async fn deliver(socket: &Arc<SocketState>, reply: &Reply, event: &st
     sent
 }
 
-/// Answers an event that is not put into the mailbox. If the client's buffer is full, the answer waits in a task of its
-/// own, so that the connection's read loop is not blocked.
+/// How many characters of an event's name a refusal repeats.
+const LONGEST_NAME: usize = 128;
+
+/// Answers an event that does not enter the mailbox. If the client's buffer is full, the answer waits beside it, so that
+/// the reader of packets does not have to.
 pub(crate) fn refuse(
     socket: &Arc<SocketState>,
     raw: &EngineSocket,
@@ -222,7 +225,8 @@ pub(crate) fn refuse(
     if socket.mailbox.is_closed() {
         return;
     }
-    let event = payload.event_name().unwrap_or_default().to_owned();
+    // A name that is longer than any that is declared need not be kept in full while the answer waits.
+    let event: String = payload.event_name().unwrap_or_default().chars().take(LONGEST_NAME).collect();
     let reply = Reply { raw: raw.clone(), ack };
     let error = to_client_error(error, &socket.channel.path, socket.id, &event);
     match reply.try_fail(&error, &event) {

@@ -85,7 +85,11 @@ fn close(socket: &Arc<SocketState>, raw: &EngineSocket, reason: DisconnectReason
         return;
     }
     socket.channel.unregister(socket);
-    if let Submitted::Run(job) = socket.mailbox.submit_last(Job::Disconnect { reason, rooms }) {
+    if reason.is_connection_lost() {
+        // What has not begun ends with the connection: nobody waits for an answer.
+        drop(socket.mailbox.take_events());
+    }
+    if let Submitted::Run(job) = socket.mailbox.submit_last(Job::Disconnect { reason, rooms }, &socket.client) {
         handlers.clone().run(socket, raw, job);
     }
 }

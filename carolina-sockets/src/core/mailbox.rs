@@ -1,13 +1,14 @@
 //! A socket's queue on one channel: one event at a time, in the order of arrival (rule R6).
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use futures_core::future::BoxFuture;
 use parking_lot::{Mutex, MutexGuard};
+use tokio::time::Instant;
 
 use super::SocketState;
 use crate::{
-    engine::{DisconnectReason, EngineSocket, EventPayload},
+    engine::{ClientConnection, DisconnectReason, EngineSocket, EventPayload},
     error::EventError,
 };
 
@@ -38,6 +39,30 @@ impl Job {
             | Self::Refused { payload, ack, .. } => Some((payload, *ack)),
             Self::Connect | Self::Disconnect { .. } => None,
         }
+    }
+
+    /// How many bytes of a client's it keeps.
+    pub(crate) fn bytes(&self) -> usize {
+        self.event_and_ack().map_or(0, |(payload, _)| payload.bytes())
+    }
+}
+
+/// The bytes of an event that waits or is being handled, counted for its client (`limits.mailbox_bytes`).
+pub(crate) struct Held {
+    client: Arc<ClientConnection>,
+    bytes: usize,
+}
+
+impl Held {
+    pub(crate) fn new(client: &Arc<ClientConnection>, bytes: usize) -> Self {
+        client.handling.add(bytes);
+        Self { client: client.clone(), bytes }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.client.handling.subtract(self.bytes);
     }
 }
 
@@ -76,7 +101,9 @@ struct State {
     resolving: usize,
     /// Handlers that run outside the order.
     concurrent: usize,
-    queue: VecDeque<Job>,
+    queue: VecDeque<(Job, Held)>,
+    /// When the socket left the channel.
+    closed_at: Option<Instant>,
 }
 
 impl Default for Mailbox {
@@ -89,7 +116,15 @@ impl Default for Mailbox {
             resolving: 0,
             concurrent: 0,
             queue: VecDeque::new(),
+            closed_at: None,
         }))
+    }
+}
+
+impl State {
+    fn push(&mut self, job: Job, client: &Arc<ClientConnection>) {
+        let held = Held::new(client, job.bytes());
+        self.queue.push_back((job, held));
     }
 }
 
@@ -99,7 +134,7 @@ impl Mailbox {
     }
 
     /// Submits an event.
-    pub(crate) fn submit(&self, job: Job, capacity: usize) -> Submitted {
+    pub(crate) fn submit(&self, job: Job, capacity: usize, client: &Arc<ClientConnection>) -> Submitted {
         let mut state = self.state();
         let resolving = usize::from(matches!(job, Job::Identify { .. }));
         let submitted = match state.phase {
@@ -110,7 +145,7 @@ impl Mailbox {
             }
             Phase::Open | Phase::Joining if state.queue.len() >= capacity => Submitted::Full(job),
             Phase::Open | Phase::Joining => {
-                state.queue.push_back(job);
+                state.push(job, client);
                 Submitted::Queued
             }
         };
@@ -120,9 +155,9 @@ impl Mailbox {
         submitted
     }
 
-    /// Submits an event of a `concurrent` handler: it waits only for `#[on(connect)]` and for unresolved `session_id`
-    /// events.
-    pub(crate) fn submit_concurrent(&self, job: Job, capacity: usize) -> Submitted {
+    /// Submits an event that need not wait for the others: only for `#[on(connect)]`, and for a `session_id` event that is
+    /// not resolved yet.
+    pub(crate) fn submit_concurrent(&self, job: Job, capacity: usize, client: &Arc<ClientConnection>) -> Submitted {
         let mut state = self.state();
         if state.phase == Phase::Closed {
             return Submitted::Closed;
@@ -137,7 +172,7 @@ impl Mailbox {
             state.concurrent += 1;
             return Submitted::Run(job);
         }
-        state.queue.push_back(job);
+        state.push(job, client);
         Submitted::Queued
     }
 
@@ -172,9 +207,15 @@ impl Mailbox {
         true
     }
 
-    /// The next job. After `None` the caller no longer runs the queue.
-    pub(crate) fn next(&self) -> Option<Job> {
+    /// The next job, whose bytes count until it is done. After `None` the caller no longer runs the queue.
+    ///
+    /// What a socket sent before it left is still handled for as long as one handler may take; what has not begun by then
+    /// is dropped, so that nothing is kept of a client that is long gone.
+    pub(crate) fn next(&self, limit: Duration) -> Option<(Job, Held)> {
         let mut state = self.state();
+        if state.closed_at.is_some_and(|at| at.elapsed() > limit) {
+            state.queue.retain(|(job, _)| matches!(job, Job::Disconnect { .. }));
+        }
         let job = state.queue.pop_front();
         if job.is_none() {
             state.busy = false;
@@ -186,9 +227,10 @@ impl Mailbox {
     /// Removes and returns the queued events.
     pub(crate) fn take_events(&self) -> VecDeque<Job> {
         let mut state = self.state();
-        let (last, events) = state.queue.drain(..).partition(|job| matches!(job, Job::Disconnect { .. }));
+        let (last, events): (VecDeque<_>, VecDeque<_>) =
+            state.queue.drain(..).partition(|(job, _)| matches!(job, Job::Disconnect { .. }));
         state.queue = last;
-        events
+        events.into_iter().map(|(job, _)| job).collect()
     }
 
     /// Accepts no further events. `leave`, which removes the socket from its rooms, runs under the same lock. `false`
@@ -199,19 +241,20 @@ impl Mailbox {
             return false;
         }
         state.phase = Phase::Closed;
+        state.closed_at = Some(Instant::now());
         leave();
         true
     }
 
-    /// Submits the last job after all others, regardless of the capacity; `Closed` if `#[on(connect)]` never started.
-    pub(crate) fn submit_last(&self, job: Job) -> Submitted {
+    /// Submits the last job behind all others, whatever the queue holds; `Closed` when the socket never entered.
+    pub(crate) fn submit_last(&self, job: Job, client: &Arc<ClientConnection>) -> Submitted {
         let mut state = self.state();
         if !state.entered {
             state.queue.clear();
             return Submitted::Closed;
         }
         if state.busy {
-            state.queue.push_back(job);
+            state.push(job, client);
             return Submitted::Queued;
         }
         state.busy = true;
@@ -244,16 +287,34 @@ mod tests {
 
     #[test]
     fn r6_concurrent_events_do_not_wait_for_room_in_the_order() {
-        let mailbox = Mailbox::default();
+        let (mailbox, client) = (Mailbox::default(), ClientConnection::slow());
         assert!(mailbox.begin());
         mailbox.connected();
         for _ in 0..2 {
-            assert!(matches!(mailbox.submit(event(), 2), Submitted::Queued));
+            assert!(matches!(mailbox.submit(event(), 2, &client), Submitted::Queued));
         }
-        assert!(matches!(mailbox.submit(event(), 2), Submitted::Full(_)));
+        assert!(matches!(mailbox.submit(event(), 2, &client), Submitted::Full(_)));
         for _ in 0..2 {
-            assert!(matches!(mailbox.submit_concurrent(event(), 2), Submitted::Run(_)));
+            assert!(matches!(mailbox.submit_concurrent(event(), 2, &client), Submitted::Run(_)));
         }
-        assert!(matches!(mailbox.submit_concurrent(event(), 2), Submitted::Full(_)));
+        assert!(matches!(mailbox.submit_concurrent(event(), 2, &client), Submitted::Full(_)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn r6_what_a_client_sent_ends_some_time_after_it() {
+        let (mailbox, client) = (Mailbox::default(), ClientConnection::slow());
+        assert!(mailbox.begin());
+        for _ in 0..2 {
+            assert!(matches!(mailbox.submit(event(), 2, &client), Submitted::Queued));
+        }
+        assert!(!client.handling.try_add(usize::try_from(1_000_000).unwrap()), "what waits is counted");
+        mailbox.close(|| {});
+        let last = Job::Disconnect { reason: DisconnectReason::TransportClose, rooms: Vec::new() };
+        assert!(matches!(mailbox.submit_last(last, &client), Submitted::Queued));
+        let limit = Duration::from_secs(30);
+        assert!(matches!(mailbox.next(limit), Some((Job::Event { .. }, _))));
+        tokio::time::advance(limit + Duration::from_millis(1)).await;
+        assert!(matches!(mailbox.next(limit), Some((Job::Disconnect { .. }, _))), "the other event is dropped");
+        assert!(client.handling.try_add(1_000_000), "nothing is counted any more");
     }
 }

@@ -18,7 +18,7 @@ pub(crate) use answer::{
 };
 pub(crate) use channel::{ChannelCore, Handlers};
 pub(crate) use end::{disconnect_unauthorized, end};
-pub(crate) use mailbox::{Identify, Job, Mailbox, Submitted};
+pub(crate) use mailbox::{Held, Identify, Job, Mailbox, Submitted};
 pub(crate) use services::{Services, States};
 pub(crate) use socket::SocketState;
 

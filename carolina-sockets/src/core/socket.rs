@@ -22,7 +22,7 @@ pub(crate) struct SocketState {
     pub(crate) channel: Arc<ChannelCore>,
     pub(crate) id: SocketId,
     pub(crate) client: Arc<ClientConnection>,
-    /// The CONNECT packet's payload, as JSON text.
+    /// The CONNECT packet's payload, as JSON text. Its bytes are counted for the client until the socket is dropped.
     pub(crate) auth: Option<Auth>,
     pub(crate) mailbox: Mailbox,
     identity: RwLock<Identity>,
@@ -144,6 +144,12 @@ impl SocketState {
 
     pub(super) fn end_waiting(&self) {
         self.waiting_answers.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for SocketState {
+    fn drop(&mut self) {
+        self.client.brought.subtract(self.auth.as_ref().map_or(0, |auth| auth.len()));
     }
 }
 

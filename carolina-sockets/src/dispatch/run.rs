@@ -11,7 +11,7 @@ use futures_core::future::BoxFuture;
 use super::{HandlerTable, SESSION_EVENT, guarded, table::Handler};
 use crate::{
     core::{
-        AckState, Handlers, Identify, Job, Outcome, Reply, SocketState, Submitted, acknowledge_nothing, deliver,
+        AckState, Handlers, Held, Identify, Job, Outcome, Reply, SocketState, Submitted, acknowledge_nothing, deliver,
         disconnect_unauthorized, refuse, to_client_error,
     },
     engine::{DisconnectReason, EngineSocket, EventPayload},
@@ -57,9 +57,20 @@ pub(super) fn submit(table: &Arc<HandlerTable>, socket: &Arc<SocketState>, raw: 
         }
         return;
     }
+    if !socket.client.handling.has_room(job.bytes()) {
+        let message = format!("events on `{}`: too many bytes are waiting (limits.mailbox_bytes)", socket.channel.path);
+        refused(Cause::MailboxBytes, &message);
+        if let Some((payload, ack)) = job.event_and_ack() {
+            refuse(socket, raw, payload, ack, overloaded("too many bytes are waiting"));
+        }
+        return;
+    }
     let concurrent = is_concurrent(table, &job);
-    let submitted =
-        if concurrent { socket.mailbox.submit_concurrent(job, capacity) } else { socket.mailbox.submit(job, capacity) };
+    let submitted = if concurrent {
+        socket.mailbox.submit_concurrent(job, capacity, &socket.client)
+    } else {
+        socket.mailbox.submit(job, capacity, &socket.client)
+    };
     match submitted {
         Submitted::Run(job) if concurrent => start_concurrent(table, socket, raw, job),
         Submitted::Run(job) => start(table, socket, raw, job),
@@ -92,30 +103,36 @@ fn overloaded(message: &'static str) -> EventError {
 
 /// Polls a job once in place. Most are ready then; the others continue in a task.
 fn start(table: &Arc<HandlerTable>, socket: &Arc<SocketState>, raw: &EngineSocket, job: Job) {
+    let bytes = job.bytes();
     let mut running = run(table.clone(), socket.clone(), raw.clone(), job);
     if running.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
+        let held = Held::new(&socket.client, bytes);
         let (table, socket, raw) = (table.clone(), socket.clone(), raw.clone());
         socket.channel.tasks.clone().spawn(async move {
             running.await;
+            drop(held);
             drain(table, socket, raw).await;
         });
-    } else if let Some(job) = socket.mailbox.next() {
-        // More events arrived meanwhile, on another thread; they must not keep this thread busy.
+    } else if let Some((job, held)) = socket.mailbox.next(socket.channel.limits.handler_timeout) {
+        // More came in meanwhile, from another thread, which must not keep this one busy.
         let (table, socket, raw) = (table.clone(), socket.clone(), raw.clone());
         socket.channel.tasks.clone().spawn(async move {
             run(table.clone(), socket.clone(), raw.clone(), job).await;
+            drop(held);
             drain(table, socket, raw).await;
         });
     }
 }
 
 async fn drain(table: Arc<HandlerTable>, socket: Arc<SocketState>, raw: EngineSocket) {
-    while let Some(job) = socket.mailbox.next() {
+    while let Some((job, held)) = socket.mailbox.next(socket.channel.limits.handler_timeout) {
         if is_concurrent(&table, &job) {
             socket.mailbox.begin_concurrent();
+            drop(held);
             start_concurrent(&table, &socket, &raw, job);
         } else {
             run(table.clone(), socket.clone(), raw.clone(), job).await;
+            drop(held);
         }
         // A long queue of handlers that are never pending must not monopolize the thread.
         tokio::task::coop::consume_budget().await;
@@ -123,13 +140,15 @@ async fn drain(table: Arc<HandlerTable>, socket: Arc<SocketState>, raw: EngineSo
 }
 
 fn start_concurrent(table: &Arc<HandlerTable>, socket: &Arc<SocketState>, raw: &EngineSocket, job: Job) {
+    let bytes = job.bytes();
     let mut running = run(table.clone(), socket.clone(), raw.clone(), job);
     if running.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready() {
         return socket.mailbox.end_concurrent();
     }
-    let socket = socket.clone();
+    let (socket, held) = (socket.clone(), Held::new(&socket.client, bytes));
     socket.channel.tasks.clone().spawn(async move {
         running.await;
+        drop(held);
         socket.mailbox.end_concurrent();
     });
 }

@@ -14,8 +14,8 @@ use http::request::Parts;
 
 use super::{reason::DisconnectReason, socket::SocketId};
 use crate::{
-    config::Transport,
-    guard::{Rate, rate},
+    config::{Limits, Transport},
+    guard::{ByteBudget, Rate, rate},
 };
 
 /// After this many refused events, reading from the connection pauses for [`BACKOFF`].
@@ -23,6 +23,25 @@ const REFUSED: u32 = 32;
 
 /// Chosen so that refusing a client's events takes less than 1 % of a core, however fast it sends.
 const BACKOFF: Duration = Duration::from_millis(10);
+
+/// How many packets that are no events a client may send for each event that it may.
+const PACKETS_PER_EVENT: u32 = 10;
+
+/// A packet that is no event.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum PacketKind {
+    /// CONNECT or DISCONNECT.
+    Membership,
+    /// A ping, a pong or an acknowledgement.
+    Other,
+}
+
+/// The bytes of a request's head that are kept.
+pub(super) fn head_bytes(request: &Parts) -> usize {
+    let uri = request.uri.path_and_query().map_or(0, |path| path.as_str().len());
+    let headers = request.headers.iter().map(|(name, value)| name.as_str().len() + value.len());
+    uri + headers.sum::<usize>()
+}
 
 /// One client's connection: what its sockets on all channels share.
 pub(crate) struct ClientConnection {
@@ -39,21 +58,43 @@ pub(crate) struct ClientConnection {
     /// Refused events since the last backoff.
     refused: AtomicU32,
     closed: AtomicBool,
-    /// Wakes the reader of the stream, so that a closed connection ends at once.
+    /// Packets other than events, which a client has less reason to send.
+    packets: rate::Limiter,
+    /// Bytes of events that wait or are being handled, on all channels.
+    pub(crate) handling: ByteBudget,
+    /// Bytes that the client brought: the request's head, and the `auth` payloads.
+    pub(crate) brought: ByteBudget,
+    /// Bytes that were sent since the client stopped reading.
+    sending: ByteBudget,
+    /// The client has stopped reading, and not all has been written that was sent since.
+    is_blocked: AtomicBool,
+    /// It is in the rooms that no broadcast reaches, as it has all the bytes waiting that it may.
+    is_full: AtomicBool,
+    /// Wakes whoever reads the stream, so that a connection that is cut ends at once.
     reader: AtomicWaker,
     /// Wakes the task that waits to write.
     writer: AtomicWaker,
 }
 
 impl ClientConnection {
-    pub(super) fn new(address: IpAddr, request: Parts, transport: Transport, events_per_second: u32) -> Self {
+    pub(super) fn new(address: IpAddr, request: Parts, transport: Transport, limits: &Limits) -> Self {
+        let per = Duration::from_secs(1);
+        let packets = limits.events_per_second.saturating_mul(PACKETS_PER_EVENT);
+        let brought = ByteBudget::new(limits.header_bytes);
+        brought.add(head_bytes(&request));
         Self {
             address,
             request,
             id: OnceLock::new(),
             is_websocket: AtomicBool::new(transport == Transport::Websocket),
             reason: OnceLock::new(),
-            events: rate::limiter(Rate { count: events_per_second, per: Duration::from_secs(1) }),
+            events: rate::limiter(Rate { count: limits.events_per_second, per }),
+            packets: rate::limiter(Rate { count: packets, per }),
+            handling: ByteBudget::new(limits.mailbox_bytes),
+            brought,
+            sending: ByteBudget::new(limits.send_buffer),
+            is_blocked: AtomicBool::new(false),
+            is_full: AtomicBool::new(false),
             refused: AtomicU32::new(0),
             closed: AtomicBool::new(false),
             reader: AtomicWaker::new(),
@@ -100,6 +141,53 @@ impl ClientConnection {
         rate::check(limiter).inspect_err(|_| {
             self.refused.fetch_add(1, Ordering::Relaxed);
         })
+    }
+
+    /// A packet that is no event has come. Those that join or leave a channel count as events, as each costs as much; of the
+    /// others there may be more. Returns how long not to read further.
+    pub(super) fn admit_packet(&self, kind: PacketKind) -> Option<Duration> {
+        match kind {
+            PacketKind::Membership => rate::check(&self.events).err().map(Duration::from_millis),
+            PacketKind::Other => {
+                let _ = self.admit(&self.packets);
+                None
+            }
+        }
+    }
+
+    /// Bytes that were sent since the client stopped reading. Meaningful while it [is blocked](Self::is_blocked).
+    pub(super) fn sending(&self) -> &ByteBudget {
+        &self.sending
+    }
+
+    /// Whether the client has stopped reading.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.is_blocked.load(Ordering::Acquire)
+    }
+
+    /// Broadcasts are kept from the client.
+    pub(super) fn set_full(&self) {
+        self.is_full.store(true, Ordering::Release);
+    }
+
+    /// Whether broadcasts were kept from the client, which from here on they are not.
+    pub(super) fn take_full(&self) -> bool {
+        self.is_full.swap(false, Ordering::AcqRel)
+    }
+
+    /// A write finds no room. `true` when that is new.
+    pub(super) fn block(&self) -> bool {
+        !self.is_blocked.swap(true, Ordering::AcqRel)
+    }
+
+    /// All has been written. `true` when the client had stopped reading.
+    pub(super) fn unblock(&self) -> bool {
+        let was = self.is_blocked.swap(false, Ordering::AcqRel);
+        if was {
+            self.sending.clear();
+            self.reader.wake();
+        }
+        was
     }
 
     /// How long to wait before reading from the connection again, if many of its events were refused: rejecting costs CPU
@@ -173,7 +261,8 @@ impl ClientConnection {
     pub(crate) fn slow() -> std::sync::Arc<Self> {
         let address = IpAddr::from([127, 0, 0, 1]);
         let (request, ()) = http::Request::new(()).into_parts();
-        std::sync::Arc::new(Self::new(address, request, Transport::Websocket, 1))
+        let limits = Limits { events_per_second: 1, ..crate::config::Config::default().limits };
+        std::sync::Arc::new(Self::new(address, request, Transport::Websocket, &limits))
     }
 }
 

@@ -8,7 +8,7 @@ use socketioxide_core::{
 };
 use socketioxide_parser_common::CommonParser;
 
-use super::payload;
+use super::{namespace::value_bytes, payload};
 use crate::error::EventError;
 
 /// An event as received from a client: the JSON array of its name and arguments, and its attachments.
@@ -22,6 +22,11 @@ impl EventPayload {
             Value::Str(text, _) => text,
             Value::Bytes(_) => "",
         }
+    }
+
+    /// How many bytes it keeps, attachments included.
+    pub(crate) fn bytes(&self) -> usize {
+        value_bytes(&self.0)
     }
 
     fn attachments(&self) -> Option<&VecDeque<Bytes>> {

@@ -77,9 +77,9 @@ impl Frames {
         matches!(self, Self::Header(_, 0))
     }
 
-    /// Processes the bytes read and returns how many frames began in them. With `watch`, `on_prefix` gets the first
-    /// bytes of each text message, unmasked.
-    pub(super) fn read(&mut self, mut bytes: &[u8], watch: bool, mut on_prefix: impl FnMut(&[u8])) -> usize {
+    /// Takes in what was read, and tells how many frames began in it. What a text frame without an event begins with is
+    /// handed over, unmasked: all that is needed to know which channel a client joins or leaves.
+    pub(super) fn read(&mut self, mut bytes: &[u8], mut on_prefix: impl FnMut(&[u8])) -> usize {
         let mut begun = 0;
         while !bytes.is_empty() {
             match self {
@@ -89,8 +89,8 @@ impl Frames {
                     bytes = &bytes[1..];
                     if let Some((length, mask)) = complete(&head[..usize::from(*have)]) {
                         begun += 1;
-                        let text = head[0] & 0x0f == 1;
-                        *self = match (length, watch && text) {
+                        let watch = head[0] & 0x0f == TEXT && !is_event(bytes, mask, length);
+                        *self = match (length, watch) {
                             (0, _) => Self::default(),
                             (left, true) => Self::Prefix(Box::new(Prefix { left, mask, seen: Vec::new() })),
                             (left, false) => Self::Payload(left),
@@ -116,7 +116,9 @@ impl Frames {
                     beginning.left -= taken as u64;
                     bytes = &bytes[taken..];
                     if beginning.left == 0 || beginning.seen.len() == PREFIX_LENGTH {
-                        on_prefix(&beginning.seen);
+                        if !is_event(&beginning.seen, [0; 4], beginning.seen.len() as u64) {
+                            on_prefix(&beginning.seen);
+                        }
                         *self = match beginning.left {
                             0 => Self::default(),
                             left => Self::Payload(left),
@@ -129,7 +131,12 @@ impl Frames {
     }
 }
 
-/// A header's payload length and mask, once it is complete.
+/// Whether a text frame is an event (`42`, or `45` with attachments), as far as its payload has come in.
+fn is_event(payload: &[u8], mask: [u8; 4], length: u64) -> bool {
+    length >= 2 && payload.len() >= 2 && payload[0] ^ mask[0] == b'4' && matches!(payload[1] ^ mask[1], b'2' | b'5')
+}
+
+/// A head's payload length and mask, once all of it is there.
 fn complete(head: &[u8]) -> Option<(u64, [u8; 4])> {
     let second = *head.get(1)?;
     let (length, after) = match second & 0x7f {
@@ -170,8 +177,17 @@ mod tests {
         let long = vec![b'x'; 70_000];
         let middling = vec![b'y'; 300];
         let mut stream = Vec::new();
-        let payloads: [(u8, &[u8]); 7] =
-            [(1, b"40/chat,"), (2, b"40/no"), (1, b""), (9, b"ping"), (1, &long), (1, &middling), (1, b"42[\"a\"]")];
+        let payloads: [(u8, &[u8]); 9] = [
+            (1, b"40/chat,"),
+            (2, b"40/no"),
+            (1, b""),
+            (9, b"ping"),
+            (1, &long),
+            (1, &middling),
+            (1, b"42[\"a\"]"),
+            (1, b"3"),
+            (1, b"451-[\"a\"]"),
+        ];
         for (number, (opcode, payload)) in payloads.iter().enumerate() {
             stream.extend(frame(*opcode, payload, [number as u8, 2, 3, 250]));
         }
@@ -179,11 +195,10 @@ mod tests {
             let mut frames = Frames::default();
             let (mut seen, mut begun) = (Vec::new(), 0);
             for chunk in stream.chunks(size) {
-                begun += frames.read(chunk, true, |packet| seen.push(packet.to_vec()));
+                begun += frames.read(chunk, |packet| seen.push(packet.to_vec()));
             }
             assert_eq!(begun, payloads.len(), "in chunks of {size}");
-            let expected: Vec<&[u8]> =
-                vec![b"40/chat,", &long[..PREFIX_LENGTH], &middling[..PREFIX_LENGTH], b"42[\"a\"]"];
+            let expected: Vec<&[u8]> = vec![b"40/chat,", &long[..PREFIX_LENGTH], &middling[..PREFIX_LENGTH], b"3"];
             assert_eq!(seen, expected, "in chunks of {size}");
         }
     }

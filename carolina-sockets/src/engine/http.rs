@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{
     Engine,
-    client::ClientConnection,
+    client::{ClientConnection, head_bytes},
     head::compact,
     polling::{PollError, PollingSession, PostError},
     stream::Carrier,
@@ -116,12 +116,19 @@ impl Engine {
             refused(Cause::Shutdown, &message);
             return Err(Refusal { status: StatusCode::SERVICE_UNAVAILABLE, code: "overloaded", message });
         }
+        compact(&mut parts);
+        let (bytes, most) = (head_bytes(&parts), self.config.limits.header_bytes);
+        if bytes as u64 > most {
+            let message = format!("a handshake's headers have {bytes} bytes, of {most} allowed (limits.header_bytes)");
+            refused(Cause::HeaderBytes, &message);
+            let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+            return Err(Refusal { status, code: "payload_too_large", message });
+        }
         let address = self.guard.address(&parts);
         let permit = self.guard.admit(address)?;
-        compact(&mut parts);
-        // They are not used later.
+        // Nobody asks for them later.
         parts.extensions.clear();
-        let client = ClientConnection::new(address, parts, transport, self.config.limits.events_per_second);
+        let client = ClientConnection::new(address, parts, transport, &self.config.limits);
         Ok(Admitted { client: Arc::new(client), permit, legacy })
     }
 

@@ -6,6 +6,7 @@
 //! is what the engine calls. `UPSTREAM.md` beside this file lists what is relied on or worked around, and the test that
 //! fails when a new release changes it.
 
+mod blocked;
 mod client;
 mod event;
 mod frames;
@@ -37,6 +38,7 @@ use crate::{
     guard::Guard,
 };
 
+use blocked::Blocked;
 pub(crate) use client::ClientConnection;
 pub(crate) use event::EventPayload;
 pub(crate) use hooks::{Auth, NamespaceHooks, SocketHooks};
@@ -62,6 +64,7 @@ pub(crate) struct Engine {
     config: Config,
     guard: Arc<Guard>,
     rejoin: Arc<Rejoin>,
+    blocked: Arc<Blocked>,
     sessions: Arc<Sessions>,
     tasks: TaskTracker,
     /// The service has ended.
@@ -91,7 +94,7 @@ impl Engine {
             .ping_timeout(config.transport.ping_timeout)
             .connect_timeout(limits.connect_timeout)
             .ack_timeout(ACK_TIMEOUT)
-            .max_buffer_size(limits.send_buffer)
+            .max_buffer_size(limits.send_queue)
             .max_payload(limits.max_payload)
             .ws_max_message_size(payload)
             .ws_max_frame_size(payload)
@@ -102,6 +105,7 @@ impl Engine {
         Self {
             io,
             service,
+            blocked: Arc::new(Blocked::new(directory.clone())),
             directory,
             config: config.clone(),
             guard,
@@ -122,7 +126,7 @@ impl Engine {
         let hook = hooks::ConnectHook { hooks, rejoin: self.rejoin.clone() };
         self.io.ns(path.to_owned(), hook).await.map_err(Error::backplane)?;
         let backplane = self.directory.get(path).ok_or(Error::Closed)?;
-        Ok(EngineNamespace::new(path, &backplane))
+        Ok(EngineNamespace::new(path, &backplane, self.blocked.clone()))
     }
 
     /// Closes a client's connection and with it all its sockets, without a disconnect packet. `false` if it was already

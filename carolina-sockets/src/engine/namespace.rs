@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Weak};
 
+use bytes::Bytes;
 use futures_util::StreamExt;
 use serde::{Serialize, de::DeserializeOwned};
 use socketioxide_core::{
@@ -10,12 +11,13 @@ use socketioxide_core::{
         BroadcastFlags, BroadcastOptions, CoreAdapter,
         errors::{BroadcastError, SocketError},
     },
-    packet::Packet,
+    packet::{Packet, PacketData},
     parser::Parse,
 };
 use socketioxide_parser_common::CommonParser;
 
 use super::{
+    blocked::{Blocked, FULL},
     payload::{Answer, Payload},
     rejoin::LEFT_ROOM,
     socket::{ACK_TIMEOUT, EngineSocket, SendError, SocketId, ack_error},
@@ -48,7 +50,7 @@ impl Recipients {
 
     fn from(mut options: BroadcastOptions) -> Self {
         options.add_flag(BroadcastFlags::Broadcast);
-        options.except.push(LEFT_ROOM.into());
+        options.except.extend([LEFT_ROOM.into(), FULL.into()]);
         Self(options)
     }
 
@@ -107,11 +109,12 @@ impl EncodedPayload {
 pub(crate) struct EngineNamespace {
     path: Str,
     backplane: Weak<Backplane>,
+    blocked: Arc<Blocked>,
 }
 
 impl EngineNamespace {
-    pub(super) fn new(path: &str, backplane: &Arc<Backplane>) -> Self {
-        Self { path: Str::copy_from_slice(path), backplane: Arc::downgrade(backplane) }
+    pub(super) fn new(path: &str, backplane: &Arc<Backplane>, blocked: Arc<Blocked>) -> Self {
+        Self { path: Str::copy_from_slice(path), backplane: Arc::downgrade(backplane), blocked }
     }
 
     fn backplane(&self) -> Result<Arc<Backplane>> {
@@ -126,14 +129,40 @@ impl EngineNamespace {
     /// notified, [`Error::Closed`] when the service has ended.
     pub(crate) async fn emit(&self, event: &str, data: &impl Serialize, recipients: &Recipients) -> Result<usize> {
         let packet = self.packet(event, data)?;
-        match self.backplane()?.broadcast(packet, recipients.0.clone()).await {
-            Ok(()) => Ok(0),
-            Err(BroadcastError::Socket(errors)) => Ok(count_full_buffers(&errors)),
+        let backplane = self.backplane()?;
+        let left_out = self.leave_out_full(&backplane, &packet, &recipients.0);
+        match backplane.broadcast(packet, recipients.0.clone()).await {
+            Ok(()) => Ok(left_out),
+            Err(BroadcastError::Socket(errors)) => Ok(left_out + count_full_buffers(&errors)),
             Err(error) => Err(Error::backplane(error.to_string())),
         }
     }
 
-    /// Sends an event and collects the acknowledgements.
+    /// Keeps a broadcast from those of this node's clients that do not read and have all the bytes waiting that they may.
+    /// They are in a room that no broadcast reaches until they have read what waits. Returns how many miss this one.
+    fn leave_out_full(&self, backplane: &Backplane, packet: &Packet, options: &BroadcastOptions) -> usize {
+        if !self.blocked.is_any() {
+            return 0;
+        }
+        let local = backplane.get_local();
+        let bytes = packet_bytes(packet);
+        let mut everybody = options.clone();
+        everybody.except.retain(|room| room != FULL);
+        let mut left_out = 0;
+        for id in local.sockets(everybody) {
+            let Some(client) = self.blocked.get(id) else { continue };
+            if client.sending().has_room(bytes) {
+                client.sending().add(bytes);
+            } else {
+                client.set_full();
+                local.add_all(id, [FULL]);
+                left_out += 1;
+            }
+        }
+        left_out
+    }
+
+    /// Sends an event and collects the acknowledgements of those that were asked.
     ///
     /// # Errors
     ///
@@ -170,8 +199,10 @@ impl EngineNamespace {
         let mut recipients = Recipients::all();
         recipients.0.rooms.extend(to.into_iter().map(Into::into));
         recipients.exclude_rooms(except);
-        let sent = backplane.get_local().broadcast(Packet::event(self.path.clone(), value), recipients.0);
-        Some(sent.err().map_or(0, |errors| count_full_buffers(&errors)))
+        let packet = Packet::event(self.path.clone(), value);
+        let left_out = self.leave_out_full(&backplane, &packet, &recipients.0);
+        let sent = backplane.get_local().broadcast(packet, recipients.0);
+        Some(left_out + sent.err().map_or(0, |errors| count_full_buffers(&errors)))
     }
 
     /// Acknowledges an event with an encoded value. It bypasses socketioxide's own handle, which would serialize it
@@ -188,10 +219,11 @@ impl EngineNamespace {
     ) -> std::result::Result<(), SendError> {
         let (Some(ack), Ok(backplane)) = (ack, self.backplane()) else { return Ok(()) };
         let packet = Packet::ack(self.path.clone(), value.0.clone(), ack);
-        match backplane.get_local().broadcast(packet, BroadcastOptions::new(socket.id())) {
+        let send = || match backplane.get_local().broadcast(packet, BroadcastOptions::new(socket.id())) {
             Ok(()) => Ok(()),
             Err(mut errors) => Err(socketioxide::SendError::Socket(errors.pop().unwrap_or(SocketError::Closed)).into()),
-        }
+        };
+        socket.send_written(value_bytes(&value.0), send)
     }
 
     /// The recipients' rooms, on every node.
@@ -263,4 +295,23 @@ impl EngineNamespace {
 /// How many of the errors are full buffers. Closed sockets do not count, as their clients are leaving.
 fn count_full_buffers(errors: &[SocketError]) -> usize {
     errors.iter().filter(|error| matches!(error, SocketError::InternalChannelFull)).count()
+}
+
+/// The bytes of a packet's payload, attachments included.
+fn packet_bytes(packet: &Packet) -> usize {
+    match &packet.inner {
+        PacketData::Event(value, _)
+        | PacketData::BinaryEvent(value, _)
+        | PacketData::EventAck(value, _)
+        | PacketData::BinaryAck(value, _) => value_bytes(value),
+        PacketData::Connect(_) | PacketData::Disconnect | PacketData::ConnectError(_) => 0,
+    }
+}
+
+/// The bytes of a value, attachments included.
+pub(super) fn value_bytes(value: &Value) -> usize {
+    match value {
+        Value::Str(text, attachments) => text.len() + attachments.iter().flatten().map(Bytes::len).sum::<usize>(),
+        Value::Bytes(bytes) => bytes.len(),
+    }
 }

@@ -28,6 +28,22 @@ pub enum DisconnectReason {
     SessionRenewed,
 }
 
+impl DisconnectReason {
+    /// Whether the connection broke or was cut, in place of being closed in an orderly way.
+    pub(crate) fn is_connection_lost(self) -> bool {
+        match self {
+            Self::TransportError
+            | Self::MultipleHttpPolling
+            | Self::InvalidPacket
+            | Self::HeartbeatTimeout
+            | Self::SlowReader
+            | Self::Flooding
+            | Self::SessionRenewed => true,
+            Self::TransportClose | Self::ClientLeft | Self::ServerDisconnect | Self::ServerShutdown => false,
+        }
+    }
+}
+
 impl From<socketioxide::socket::DisconnectReason> for DisconnectReason {
     fn from(reason: socketioxide::socket::DisconnectReason) -> Self {
         use socketioxide::socket::DisconnectReason as Raw;

@@ -12,7 +12,7 @@ use socketioxide_core::Value;
 
 use super::{
     client::ClientConnection,
-    payload::{Answer, Payload},
+    payload::{self, Answer, Payload},
 };
 use crate::{backplane::RawSocket, error::Error};
 
@@ -65,14 +65,31 @@ impl EngineSocket {
         self.0.req_parts().extensions.get::<Arc<ClientConnection>>().cloned()
     }
 
+    /// Sends, within the bytes that a client which does not read may make wait.
+    fn within_budget<T>(
+        &self,
+        bytes: impl FnOnce() -> usize,
+        send: impl FnOnce() -> Result<T, SendError>,
+    ) -> Result<T, SendError> {
+        let client = self.0.req_parts().extensions.get::<Arc<ClientConnection>>();
+        let Some(client) = client.filter(|client| client.is_blocked()) else { return send() };
+        let bytes = bytes();
+        if !client.sending().has_room(bytes) {
+            return Err(SendError::Full);
+        }
+        let sent = send()?;
+        client.sending().add(bytes);
+        Ok(sent)
+    }
+
     /// Writes an event into the client's buffer.
     pub(crate) fn emit<T: Serialize + ?Sized>(&self, event: &str, data: &T) -> Result<(), SendError> {
-        Ok(self.0.emit(event, &Payload(data))?)
+        self.within_budget(|| payload::size(data), || Ok(self.0.emit(event, &Payload(data))?))
     }
 
     /// The same for the library's own values, which need not be wrapped in [`Payload`].
     pub(crate) fn emit_plain<T: Serialize>(&self, event: &str, data: &T) -> Result<(), SendError> {
-        Ok(self.0.emit(event, data)?)
+        self.within_budget(|| payload::size(data), || Ok(self.0.emit(event, data)?))
     }
 
     /// Writes an event that asks for an acknowledgement; the future resolves to it.
@@ -81,15 +98,25 @@ impl EngineSocket {
         event: &str,
         data: &D,
     ) -> Result<impl Future<Output = Result<T, Error>> + use<T, D>, SendError> {
-        let answer = self.0.emit_with_ack::<_, Answer<T>>(event, &Payload(data))?;
+        let send = || Ok(self.0.emit_with_ack::<_, Answer<T>>(event, &Payload(data))?);
+        let answer = self.within_budget(|| payload::size(data), send)?;
         Ok(async move { answer.await.map(|answer| answer.0).map_err(|error| ack_error(&error)) })
     }
 
-    /// Writes an event's acknowledgement. Without an id, none was requested and nothing is written.
+    /// The same for a packet that is written already.
+    pub(super) fn send_written(
+        &self,
+        bytes: usize,
+        send: impl FnOnce() -> Result<(), SendError>,
+    ) -> Result<(), SendError> {
+        self.within_budget(|| bytes, send)
+    }
+
+    /// Writes an event's acknowledgement. Without an id, none was asked for and nothing is written.
     pub(crate) fn acknowledge<T: Serialize + ?Sized>(&self, ack: Option<i64>, value: &T) -> Result<(), SendError> {
         let mut unused = Value::Bytes(Bytes::new());
         match AckSender::from_message_parts(&self.0, &mut unused, &ack) {
-            Ok(sender) => Ok(sender.send(&Payload(value))?),
+            Ok(sender) => self.within_budget(|| payload::size(value), || Ok(sender.send(&Payload(value))?)),
             Err(never) => match never {},
         }
     }

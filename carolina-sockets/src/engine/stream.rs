@@ -19,13 +19,18 @@ use tokio::{
 };
 
 use super::{
-    client::ClientConnection,
-    frames::{Frame, Frames},
+    DisconnectReason,
+    blocked::Blocked,
+    client::{ClientConnection, PacketKind},
+    frames::{Frame, Frames, PREFIX_LENGTH},
     polling::PollingSession,
     rejoin::Rejoin,
     sessions::Sessions,
 };
-use crate::guard::Permit;
+use crate::{
+    guard::Permit,
+    telemetry::{Cause, refused},
+};
 
 /// The transport below a client's stream.
 pub(super) enum Carrier {
@@ -56,7 +61,8 @@ pub(super) struct ClientStream {
     client: Arc<ClientConnection>,
     frames: Frames,
     rejoin: Arc<Rejoin>,
-    /// Bytes read but not yet requested. Allocates nothing while empty.
+    blocked: Arc<Blocked>,
+    /// What was read and has not been asked for yet. Empty, it has no memory of its own.
     read_ahead: Bytes,
     /// Bytes to write before anything else. Empty except right after an upgrade.
     write_ahead: Bytes,
@@ -95,6 +101,12 @@ const YIELD_AFTER: usize = 64 * 1024;
 /// What each frame counts in addition to its bytes.
 const FRAME_COST: usize = 512;
 
+/// How long a channel's path may be.
+const MOST_PATH: usize = PREFIX_LENGTH - 2;
+
+/// How long a client that joins and leaves too often is not read from, at most, for what it sent at once.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
 /// A ping as the engine writes it.
 const PING: &[u8] = &[0x81, 1, b'2'];
 
@@ -110,6 +122,7 @@ thread_local! {
 pub(super) struct Connected {
     pub(super) client: Arc<ClientConnection>,
     pub(super) rejoin: Arc<Rejoin>,
+    pub(super) blocked: Arc<Blocked>,
     pub(super) permit: Permit,
     /// How long a write may make no progress.
     pub(super) stall_timeout: Duration,
@@ -121,13 +134,14 @@ pub(super) struct Connected {
 impl ClientStream {
     /// `read` has the bytes already read from the stream.
     pub(super) fn new(carrier: Carrier, read: &[u8], connected: Connected) -> Self {
-        let Connected { client, rejoin, permit, stall_timeout, is_pinged, listed } = connected;
+        let Connected { client, rejoin, blocked, permit, stall_timeout, is_pinged, listed } = connected;
         let mut this = Self {
             carrier,
             client,
             frames: Frames::default(),
             rejoin,
-            // Copied, since even an empty slice would keep its 8 KB buffer alive with the connection.
+            blocked,
+            // A copy: even an empty slice would keep the buffer it is from, 8 KB, as long as the connection lives.
             read_ahead: Bytes::copy_from_slice(read),
             write_ahead: Bytes::new(),
             first_ping: if is_pinged { FirstPing::Expected { left: 0 } } else { FirstPing::Done },
@@ -142,14 +156,31 @@ impl ClientStream {
         this
     }
 
-    /// Inspects incoming bytes.
+    /// Looks at what has come in: it is counted, and whoever joins a channel again is noticed.
     fn inspect(&mut self, read: &[u8]) {
         let (client, rejoin) = (&self.client, &self.rejoin);
-        let begun = self.frames.read(read, rejoin.has_any(), |packet| {
-            if let Some(id) = client.id() {
+        let mut pause = Duration::ZERO;
+        let begun = self.frames.read(read, |packet| {
+            let kind = match packet {
+                [b'4', b'0' | b'1', path @ ..] => {
+                    if !is_short(path) {
+                        refused(Cause::InvalidPacket, &format!("a channel's path of more than {MOST_PATH} bytes"));
+                        client.close_with(DisconnectReason::InvalidPacket);
+                    }
+                    PacketKind::Membership
+                }
+                _ => PacketKind::Other,
+            };
+            if let Some(wait) = client.admit_packet(kind) {
+                pause += wait;
+            }
+            if let Some(id) = client.id().filter(|_| rejoin.has_any()) {
                 rejoin.packet_received(id, packet);
             }
         });
+        if !pause.is_zero() {
+            self.backoff = Some(Box::pin(sleep(pause.min(LONGEST_PAUSE))));
+        }
         self.since_yield += read.len() + begun * FRAME_COST;
     }
 
@@ -272,10 +303,16 @@ impl ClientStream {
     /// Fails a write that has made no progress for too long.
     fn watch_progress<T>(&mut self, context: &mut Context<'_>, progress: &Poll<io::Result<T>>) -> io::Result<()> {
         if progress.is_ready() {
-            self.stalled = None;
+            if self.stalled.take().is_some() {
+                // The reader goes on.
+                self.client.wake_reader();
+            }
             return Ok(());
         }
-        // A closed connection is not waited for either.
+        if self.client.block() {
+            self.blocked.insert(&self.client);
+        }
+        // A connection that is cut is not waited for, either.
         let is_alive = self.client.poll_writable(context);
         let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(self.stall_timeout)));
         if is_alive && stalled.as_mut().poll(context).is_pending() {
@@ -286,8 +323,13 @@ impl ClientStream {
     }
 }
 
+/// Whether the path that a packet begins with, if it begins with one, is at an end here.
+fn is_short(path: &[u8]) -> bool {
+    path.first() != Some(&b'/') || path.len() < MOST_PATH || path.iter().any(|byte| matches!(byte, b',' | b'?'))
+}
+
 fn connection_closed() -> io::Error {
-    io::Error::new(io::ErrorKind::ConnectionAborted, "the connection has been closed")
+    io::Error::new(io::ErrorKind::ConnectionAborted, "the connection has been cut")
 }
 
 impl Drop for ClientStream {
@@ -298,6 +340,7 @@ impl Drop for ClientStream {
         if let Some((sessions, token)) = self.listed.take() {
             sessions.remove(&token);
         }
+        self.blocked.remove(&self.client);
     }
 }
 
@@ -310,8 +353,9 @@ impl AsyncRead for ClientStream {
         if let Some(time) = this.client.backoff() {
             this.backoff = Some(Box::pin(sleep(time)));
         }
-        let read = this.poll_chunk(context, into)?;
-        // The waker is registered before the flag is read again, so that no close is missed.
+        // A client that does not read is not read from: what it sends would only make more to be sent.
+        let read = if this.stalled.is_some() { Poll::Pending } else { this.poll_chunk(context, into)? };
+        // The waker is registered before the flag is read once more, so that no cut goes unnoticed.
         if read.is_pending() && !this.client.poll_alive(context) {
             return Poll::Ready(Err(connection_closed()));
         }
@@ -347,6 +391,9 @@ impl AsyncWrite for ClientStream {
             other => other,
         };
         this.watch_progress(context, &flushed)?;
+        if flushed.is_ready() && this.client.unblock() {
+            this.blocked.remove(&this.client);
+        }
         flushed
     }
 
@@ -379,6 +426,7 @@ mod tests {
         Connected {
             client: client.clone(),
             rejoin: Arc::default(),
+            blocked: Arc::default(),
             permit,
             stall_timeout: Duration::from_secs(45),
             is_pinged: true,

@@ -129,6 +129,7 @@ impl Engine {
         let connected = Connected {
             client,
             rejoin: self.rejoin.clone(),
+            blocked: self.blocked.clone(),
             permit,
             stall_timeout: transport.ping_interval + transport.ping_timeout,
             is_pinged: !legacy,

@@ -1,6 +1,7 @@
 //! Limits on who may connect, how many and how fast (rule R14).
 
 mod address;
+mod bytes;
 mod connections;
 mod origin;
 pub(crate) mod rate;
@@ -11,6 +12,7 @@ use std::{net::IpAddr, sync::Arc};
 use http::{StatusCode, request::Parts};
 
 pub(crate) use address::{is_secure, of as client_address};
+pub(crate) use bytes::ByteBudget;
 #[cfg(test)]
 pub(crate) use connections::Connections;
 pub(crate) use connections::Permit;

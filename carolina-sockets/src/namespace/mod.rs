@@ -10,11 +10,12 @@ use futures_core::future::BoxFuture;
 use crate::{
     core::{ChannelCore, Identify, SocketState, end, to_client_error},
     dispatch::{HandlerTable, handle_event, start_connect},
-    engine::{Auth, DisconnectReason, EngineSocket, EventPayload, NamespaceHooks, SocketHooks},
+    engine::{Auth, ClientConnection, DisconnectReason, EngineSocket, EventPayload, NamespaceHooks, SocketHooks},
     error::{EventError, code},
     identity::Handshake,
     plan::MountPlan,
     session_sync::SessionSync,
+    telemetry::{Cause, refused},
 };
 
 /// A channel at a path, with its handlers.
@@ -62,11 +63,21 @@ impl ConnectHook {
         let Some(client) = raw.client() else {
             return Err(EventError::internal("a connection came past the service's own layer"));
         };
+        let bytes = auth.as_ref().map_or(0, |auth| auth.len());
+        if !client.brought.try_add(bytes) {
+            let most = self.core.limits.header_bytes;
+            refused(Cause::HeaderBytes, "an `auth` payload: the client has brought more than limits.header_bytes");
+            let text = format!("headers and `auth` payloads have more than {most} bytes (limits.header_bytes)");
+            return Err(EventError::new("payload_too_large", text));
+        }
+        let mut brought = Brought { client: client.clone(), bytes };
         let identities = &self.core.services.identities;
         let handshake = Handshake::new(client.clone(), auth.clone());
         let seen = identities.generation();
         let identity = identities.identify(&handshake).await;
         let identity = identity.map_err(|error| to_client_error(error, &self.core.path, raw.id(), "connect"))?;
+        // From here on the socket gives the bytes back.
+        brought.bytes = 0;
         let socket = Arc::new(SocketState::new(self.core.clone(), &raw, client, auth, identity));
         self.core.handlers().authorize(&socket, &raw).await?;
         socket.join_identity_rooms(&raw);
@@ -80,6 +91,18 @@ impl ConnectHook {
             return Err(EventError::unauthenticated());
         }
         Ok(Arc::new(hook))
+    }
+}
+
+/// The bytes of an `auth` payload, given back when the client is not let in.
+struct Brought {
+    client: Arc<ClientConnection>,
+    bytes: usize,
+}
+
+impl Drop for Brought {
+    fn drop(&mut self) {
+        self.client.brought.subtract(self.bytes);
     }
 }
 

@@ -23,7 +23,13 @@ pub(crate) enum Cause {
     InvalidSession,
     /// A request whose body did not arrive.
     SlowBody,
-    /// A broadcast that did not reach all of its recipients.
+    /// A handshake that is too large.
+    HeaderBytes,
+    /// Events whose bytes found no room.
+    MailboxBytes,
+    /// A packet that is not one that a client may send.
+    InvalidPacket,
+    /// A broadcast that did not reach all its clients.
     Missed,
     /// A message that did not reach the other nodes.
     #[allow(dead_code, reason = "a process that is alone has no backplane")]
@@ -33,7 +39,7 @@ pub(crate) enum Cause {
     Backplane,
 }
 
-const CAUSES: usize = 11;
+const CAUSES: usize = 14;
 
 impl Cause {
     fn name(self) -> &'static str {
@@ -46,6 +52,9 @@ impl Cause {
             Self::Shutdown => "shutdown",
             Self::InvalidSession => "invalid_session",
             Self::SlowBody => "slow_body",
+            Self::HeaderBytes => "header_bytes",
+            Self::MailboxBytes => "mailbox_bytes",
+            Self::InvalidPacket => "invalid_packet",
             Self::Missed => "missed",
             Self::Lost => "lost",
             Self::Backplane => "backplane",

@@ -26,6 +26,10 @@ pub(super) fn read<T: DeserializeOwned>(
     pad: bool,
 ) -> Result<T, (String, String)> {
     let packet: Vec<Json> = serde_json::from_str(text).map_err(|error| (".".to_owned(), error.to_string()))?;
+    if !is_each_used_once(&packet, attachments.len()) {
+        let reason = format!("expected each of the {} attachments to have one placeholder", attachments.len());
+        return Err((".".to_owned(), reason));
+    }
     let node = |value| Node { value, attachments };
     let arguments = packet.iter().skip(1).map(node);
     let missing = std::iter::repeat_n(node(&Json::Null), if pad { usize::MAX } else { 0 });
@@ -38,7 +42,29 @@ pub(super) fn read<T: DeserializeOwned>(
     read.map_err(|error| (error.path().to_string(), error.inner().to_string()))
 }
 
-/// A JSON value; a placeholder reads as its attachment.
+/// Whether each attachment has one placeholder. Without this, a short packet could make a handler read one attachment any
+/// number of times.
+fn is_each_used_once(packet: &[Json], attachments: usize) -> bool {
+    let mut used = vec![false; attachments];
+    let mut to_visit: Vec<&Json> = packet.iter().collect();
+    while let Some(value) = to_visit.pop() {
+        match value {
+            Json::Object(entries) if entries.get("_placeholder") == Some(&Json::Bool(true)) => {
+                let number = entries.get("num").and_then(Json::as_u64).and_then(|number| usize::try_from(number).ok());
+                match number.and_then(|number| used.get_mut(number)) {
+                    Some(used) if !*used => *used = true,
+                    _ => return false,
+                }
+            }
+            Json::Object(entries) => to_visit.extend(entries.values()),
+            Json::Array(values) => to_visit.extend(values),
+            _ => {}
+        }
+    }
+    used.into_iter().all(|used| used)
+}
+
+/// A value, binary where it is a placeholder.
 #[derive(Clone, Copy)]
 struct Node<'a> {
     value: &'a Json,
@@ -138,8 +164,10 @@ mod tests {
     use super::*;
 
     fn first<T: DeserializeOwned>(payload: &Json) -> Result<T, (String, String)> {
-        let attachments = VecDeque::from([Bytes::from_static(b"ab"), Bytes::from_static(b"cd")]);
-        read(&json!(["event", payload]).to_string(), &attachments, false, false)
+        let text = json!(["event", payload]).to_string();
+        let all = [Bytes::from_static(b"ab"), Bytes::from_static(b"cd")];
+        let attachments = all.into_iter().take(text.matches("_placeholder").count()).collect();
+        read(&text, &attachments, false, false)
     }
 
     fn place(number: u64) -> Json {
@@ -175,11 +203,11 @@ mod tests {
     fn binary_values_are_read_wherever_they_stand() {
         let (ab, cd) = (Bytes::from_static(b"ab"), Bytes::from_static(b"cd"));
         assert_eq!(first(&place(0)), Ok(ab.clone()));
-        assert_eq!(first(&place(1)), Ok(Some(cd.clone())));
+        assert_eq!(first(&place(0)), Ok(Some(ab.clone())));
         assert_eq!(first(&Json::Null), Ok(None::<Bytes>));
         assert_eq!(first(&place(0)), Ok(b"ab".to_vec()));
         assert_eq!(first(&place(0)), Ok(New(Some(ab.clone()))));
-        assert_eq!(first(&json!({ "a": place(1), "b": -3 })), Ok(Named { a: Some(cd.clone()), b: -3 }));
+        assert_eq!(first(&json!({ "a": place(0), "b": -3 })), Ok(Named { a: Some(ab.clone()), b: -3 }));
         assert_eq!(first(&json!([place(1), place(0)])), Ok(vec![cd.clone(), ab.clone()]));
         assert_eq!(first(&json!("nothing")), Ok(Of::Nothing));
         assert_eq!(first(&json!({ "one": place(0) })), Ok(Of::One(ab.clone())));
@@ -197,9 +225,16 @@ mod tests {
         let (path, reason) = read::<(u8, Named<Vec<Bytes>>)>(&packet, &attachments, true, true).unwrap_err();
         assert_eq!(path, "[1].a[1]");
         assert!(reason.contains("expected"), "{reason}");
-        let packet = json!(["event", place(7)]).to_string();
-        let (_, reason) = read::<Bytes>(&packet, &attachments, false, false).unwrap_err();
-        assert_eq!(reason, "a placeholder for an attachment that is not there");
+    }
+
+    #[test]
+    fn r15_each_attachment_has_one_placeholder() {
+        let attachments = VecDeque::from([Bytes::from_static(b"ab")]);
+        for payload in [json!(null), place(7), json!([place(0), place(0)]), json!({ "_placeholder": true })] {
+            let packet = json!(["event", payload]).to_string();
+            let (_, reason) = read::<serde::de::IgnoredAny>(&packet, &attachments, false, false).unwrap_err();
+            assert_eq!(reason, "expected each of the 1 attachments to have one placeholder", "{packet}");
+        }
     }
 
     #[test]

@@ -6,4 +6,4 @@ mod read;
 mod write;
 
 pub(crate) use read::{from_text, read};
-pub(crate) use write::{Answer, Payload};
+pub(crate) use write::{Answer, Payload, size};

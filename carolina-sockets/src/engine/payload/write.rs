@@ -58,6 +58,27 @@ impl<T: Serialize + ?Sized> Serialize for Payload<'_, T> {
     }
 }
 
+/// About how many bytes a value takes in a packet.
+pub(crate) fn size<T: Serialize + ?Sized>(value: &T) -> usize {
+    struct Counter(usize);
+
+    impl std::io::Write for Counter {
+        fn write(&mut self, data: &[u8]) -> std::io::Result<usize> {
+            self.0 += data.len();
+            Ok(data.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    let mut counter = Counter(0);
+    // What does not serialize is told by whoever sends it.
+    let _ = serde_json::to_writer(&mut counter, value);
+    counter.0
+}
+
 /// A value within another.
 struct Part<'a, T: ?Sized>(&'a T);
 

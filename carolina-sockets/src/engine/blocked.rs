@@ -1,0 +1,61 @@
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use parking_lot::Mutex;
+use socketioxide_core::adapter::CoreAdapter;
+
+use super::{client::ClientConnection, socket::SocketId};
+use crate::backplane::Directory;
+
+/// The room of sockets whose clients have no room left for broadcasts.
+pub(super) const FULL: &str = "\0full";
+
+/// The clients that have stopped reading. Usually there is none, so that sending to many costs nothing more.
+#[derive(Default)]
+pub(super) struct Blocked {
+    directory: Arc<Directory>,
+    count: AtomicUsize,
+    by_id: Mutex<HashMap<SocketId, Arc<ClientConnection>>>,
+}
+
+impl Blocked {
+    /// The directory has the namespaces, in each of which a client may be in the room [`FULL`].
+    pub(super) fn new(directory: Arc<Directory>) -> Self {
+        Self { directory, ..Self::default() }
+    }
+
+    /// Whether there are any. Asked for every broadcast.
+    pub(super) fn is_any(&self) -> bool {
+        self.count.load(Ordering::Acquire) > 0
+    }
+
+    pub(super) fn insert(&self, client: &Arc<ClientConnection>) {
+        let Some(id) = client.id() else { return };
+        let mut by_id = self.by_id.lock();
+        by_id.insert(id, client.clone());
+        self.count.store(by_id.len(), Ordering::Release);
+    }
+
+    pub(super) fn remove(&self, client: &ClientConnection) {
+        let Some(id) = client.id() else { return };
+        let mut by_id = self.by_id.lock();
+        by_id.remove(&id);
+        by_id.shrink_to(16);
+        self.count.store(by_id.len(), Ordering::Release);
+        drop(by_id);
+        if client.take_full() {
+            for backplane in self.directory.all() {
+                backplane.get_local().del(id, [FULL]);
+            }
+        }
+    }
+
+    pub(super) fn get(&self, id: SocketId) -> Option<Arc<ClientConnection>> {
+        self.by_id.lock().get(&id).cloned()
+    }
+}
