@@ -87,19 +87,4 @@ mod prometheus {
             self.serving.abort();
         }
     }
-
-    #[cfg(test)]
-    mod tests {
-        use super::*;
-
-        #[test]
-        fn the_chapter_names_every_metric() {
-            let chapter = include_str!("../../../docs/running.md");
-            for (_, name, _) in ALL {
-                assert!(chapter.contains(&format!("| `{name}")), "{name}");
-            }
-            let named = chapter.lines().filter(|line| line.starts_with("| `carolina_sockets_")).count();
-            assert_eq!(named, ALL.len());
-        }
-    }
 }
