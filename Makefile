@@ -3,7 +3,8 @@
 CARGO ?= cargo
 NODE_FOLDERS := examples/quickstart tests/e2e carolina-sockets/frontend examples/chat/web examples/chat/e2e
 
-.PHONY: help run test rust-test frontend-test chat-test chat node-packages bench-programs bench bench-quick bench-micro bench-compile check fmt clippy doc
+.PHONY: help run test setup rust-test frontend-test chat-test chat node-packages bench-programs bench bench-quick bench-micro bench-compile
+.PHONY: check fmt clippy doc package deny features minimal-versions msrv semver unused
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -11,7 +12,10 @@ help: ## list the targets
 run: ## start the quickstart
 	$(CARGO) run --package quickstart
 
-test: node-packages rust-test frontend-test chat-test ## everything: rules, doctests, compile errors, official clients
+test: setup node-packages rust-test frontend-test chat-test ## everything: rules, doctests, compile errors, official clients
+
+setup: ## install what the tests need: servers and a browser
+	tests/setup
 
 rust-test:
 	$(CARGO) build --workspace --exclude carolina-bench-micro --all-features
@@ -63,3 +67,32 @@ clippy: ## lints, with all features and with none
 
 doc:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --all-features --no-deps
+
+package: setup ## pack both crates as for publishing, unpack them elsewhere and test them there
+	tests/package
+
+# What follows needs one tool each: `cargo install cargo-deny cargo-hack cargo-machete cargo-semver-checks --locked`, and for
+# `minimal-versions` a nightly toolchain.
+
+LIBRARIES := --package carolina-sockets --package carolina-sockets-macros
+
+deny: ## licences, advisories, sources and bans of all dependencies
+	$(CARGO) deny check
+
+features: ## the library with every two features
+	$(CARGO) hack check --package carolina-sockets --feature-powerset --depth 2
+
+msrv: ## the libraries with the Rust version that they state
+	$(CARGO) hack check $(LIBRARIES) --all-features --rust-version
+
+minimal-versions: ## the libraries with the oldest dependencies that they allow
+	cp Cargo.lock Cargo.lock.kept
+	$(CARGO) +nightly update -Z direct-minimal-versions && $(CARGO) check $(LIBRARIES) --all-features; \
+	    status=$$?; mv Cargo.lock.kept Cargo.lock; exit $$status
+
+semver: ## the public interface against the last tag
+	tag=$$(git describe --tags --abbrev=0 2> /dev/null) || { echo "there is no tag to compare with"; exit 0; }; \
+	    $(CARGO) semver-checks $(LIBRARIES) --all-features --baseline-rev "$$tag"
+
+unused: ## dependencies that nothing uses
+	$(CARGO) machete
