@@ -77,7 +77,8 @@ impl Reader {
                         _ => None,
                     };
                     if name == "mod"
-                        && let [TokenTree::Ident(inner), TokenTree::Group(body)] = &tokens[at + 1..(at + 3).min(tokens.len())]
+                        && let [TokenTree::Ident(inner), TokenTree::Group(body)] =
+                            &tokens[at + 1..(at + 3).min(tokens.len())]
                     {
                         self.walk(body.stream(), &[module, &[inner.to_string()]].concat());
                         at += 3;
@@ -178,10 +179,8 @@ impl Source {
     fn load() -> Self {
         let mut files = BTreeMap::new();
         collect(&root().join(SOURCE), "", &mut files);
-        let tests: Vec<String> = files
-            .values()
-            .flat_map(|file: &Reader| file.test_modules.iter().map(|module| module.join("/")))
-            .collect();
+        let tests: Vec<String> =
+            files.values().flat_map(|file: &Reader| file.test_modules.iter().map(|module| module.join("/"))).collect();
         files.retain(|path, _| {
             !tests.iter().any(|test| *path == format!("{test}.rs") || path.starts_with(&format!("{test}/")))
         });
