@@ -4,7 +4,7 @@ CARGO ?= cargo
 NODE_FOLDERS := examples/quickstart tests/e2e carolina-sockets/frontend examples/chat/web examples/chat/e2e
 
 .PHONY: help run test setup rust-test frontend-test chat-test chat node-packages bench-programs bench bench-quick bench-micro bench-compile
-.PHONY: check fmt clippy doc package deny features minimal-versions msrv semver unused
+.PHONY: attack attack-quick check fmt clippy doc package deny features minimal-versions msrv semver unused
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -47,6 +47,12 @@ bench: bench-programs ## measure against raw socketioxide, Node and a bare WebSo
 
 bench-quick: bench-programs ## the short benchmark, under 3 minutes
 	$(BENCH) --quick
+
+attack: ## attack a server as hostile clients would: what each attack costs the others
+	$(CARGO) run --release --quiet --package carolina-attack
+
+attack-quick: ## the short form
+	$(CARGO) run --quiet --package carolina-attack -- --quick
 
 bench-micro: ## time and instruction count of one event and one start-up
 	$(CARGO) bench --package carolina-bench-micro

@@ -1,0 +1,45 @@
+//! Attacks a server of this library as a hostile client would, and reports for each attack what it cost everybody else:
+//! the latency of 50 paced clients, memory, open files and tasks, during the attack and after it has ended.
+//!
+//! `make attack` runs all of it, `make attack-quick` a short form with fewer clients and rounds. The server is a process of
+//! its own on the loopback address. Every loop is bounded, in number and in time. The last line counts what passed and
+//! what failed; the exit code is 1 when anything did.
+
+mod attacks;
+mod client;
+mod server;
+mod target;
+
+use std::process::ExitCode;
+
+/// How hard to attack.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scale {
+    /// Hostile clients at the same time.
+    pub(crate) clients: usize,
+    /// How often something is done where once is not telling.
+    pub(crate) rounds: usize,
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let scale = match words.as_slice() {
+        ["server"] => return server::run(),
+        [] => Scale { clients: 40, rounds: 20_000 },
+        ["--quick"] => Scale { clients: 10, rounds: 2_000 },
+        _ => {
+            eprintln!("usage: carolina-attack [--quick]");
+            return ExitCode::from(2);
+        }
+    };
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("no runtime: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let failed = runtime.block_on(target::attack_all(scale));
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

@@ -1,0 +1,219 @@
+//! The server as a process, what it uses, and the clients that must not notice an attack.
+
+use std::{
+    io::{BufRead, BufReader},
+    net::SocketAddr,
+    process::{Child, Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+
+use tokio::{sync::Mutex, time::sleep};
+
+use crate::{
+    Scale,
+    attacks::{ATTACKS, Attack},
+    client::{self, WebSocket},
+};
+
+/// What one hostile client may make the server keep.
+const PER_CLIENT: u64 = 4_000_000;
+
+/// What memory may have grown by after an attack: allocators keep some of what they had.
+const KEPT: u64 = 24_000_000;
+
+/// How long the server has to forget its attackers: interval and timeout of its pings, and some time to spare.
+const FORGET: Duration = Duration::from_secs(12);
+
+/// Clients that send one event every 100 ms.
+const PACED: usize = 50;
+
+/// A server in a process of its own. It ends with this.
+pub(crate) struct Target {
+    process: Child,
+    pub(crate) address: SocketAddr,
+}
+
+impl Target {
+    fn start() -> Self {
+        let program = std::env::current_exe().expect("the path of this program");
+        let mut process = Command::new(program)
+            .arg("server")
+            .env("CAROLINA_BIND", "127.0.0.1:0")
+            .env("CAROLINA_SESSION__SECRET", "for this attack alone and long enough for that")
+            .env("CAROLINA_LIMITS__CONNECT_TIMEOUT", "2s")
+            .env("CAROLINA_LIMITS__BODY_TIMEOUT", "2s")
+            .env("CAROLINA_LIMITS__CONNECTIONS_PER_ADDRESS", "20000")
+            .env("CAROLINA_TRANSPORT__PING_INTERVAL", "3s")
+            .env("CAROLINA_TRANSPORT__PING_TIMEOUT", "2s")
+            .env("RUST_LOG", "error")
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("this program starts once more");
+        let mut lines = BufReader::new(process.stdout.take().expect("its output is piped")).lines();
+        let first = lines.next().expect("it says where it listens").expect("its output is text");
+        let address = first.strip_prefix("listening on http://").expect("it says where it listens");
+        let address = address.parse().expect("an address");
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { process, address }
+    }
+
+    /// Resident memory, in bytes.
+    pub(crate) fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap_or_default() * 1024
+    }
+
+    /// Open files.
+    fn files(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.process.id())).map_or(0, Iterator::count)
+    }
+
+    /// Connections and tasks.
+    async fn stats(&self) -> Option<(u64, u64)> {
+        let answer = client::http(self.address, "GET /stats HTTP/1.1", b"").await.ok()?;
+        let stats: serde_json::Value = serde_json::from_str(answer.split("\r\n\r\n").nth(1)?).ok()?;
+        Some((stats["connections"].as_u64()?, stats["tasks"].as_u64()?))
+    }
+}
+
+impl Drop for Target {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Clients that behave, and how long their events take.
+struct Paced {
+    /// In microseconds, since it was last asked for.
+    latencies: Arc<Mutex<Vec<u64>>>,
+    lost: Arc<AtomicU64>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Paced {
+    async fn start(address: SocketAddr) -> Self {
+        let this = Self { latencies: Arc::default(), lost: Arc::default(), stop: Arc::default() };
+        for number in 0..PACED {
+            let mut socket = WebSocket::join(address, "/open").await.expect("a client joins before the attack");
+            let (latencies, lost, stop) = (this.latencies.clone(), this.lost.clone(), this.stop.clone());
+            tokio::spawn(async move {
+                sleep(Duration::from_millis(2 * number as u64)).await;
+                for id in 0_u64.. {
+                    if stop.load(Relaxed) {
+                        return;
+                    }
+                    let began = Instant::now();
+                    let sent = socket.send(&format!("42/open,{id}[\"echo\",{id}]")).await;
+                    let answered = match sent {
+                        Ok(()) => socket.expect(&format!("43/open,{id}[{id}]")).await,
+                        Err(error) => Err(error),
+                    };
+                    if answered.is_err() {
+                        lost.fetch_add(1, Relaxed);
+                        return;
+                    }
+                    let took = began.elapsed();
+                    latencies.lock().await.push(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+                    sleep(Duration::from_millis(100).saturating_sub(took)).await;
+                }
+            });
+        }
+        this
+    }
+
+    /// The 99th percentile since this was last asked for.
+    async fn p99(&self) -> Duration {
+        let mut latencies = std::mem::take(&mut *self.latencies.lock().await);
+        latencies.sort_unstable();
+        let at = (latencies.len() * 99 / 100).min(latencies.len().saturating_sub(1));
+        Duration::from_micros(latencies.get(at).copied().unwrap_or_default())
+    }
+}
+
+/// Runs every attack; returns how many failed.
+pub(crate) async fn attack_all(scale: Scale) -> usize {
+    let target = Target::start();
+    let paced = Paced::start(target.address).await;
+    sleep(Duration::from_secs(2)).await;
+    let calm = paced.p99().await;
+    println!("calm: p99 {calm:?}, memory {}, files {}", mega(target.memory()), target.files());
+    let mut failed = 0;
+    for attack in ATTACKS {
+        match run(&target, &paced, attack, scale, calm).await {
+            Ok(cost) => println!("ok      {}: {cost}", attack.name),
+            Err(reason) => {
+                failed += 1;
+                println!("FAILED  {}: {reason}", attack.name);
+            }
+        }
+    }
+    paced.stop.store(true, Relaxed);
+    println!("{} passed, {failed} failed", ATTACKS.len() - failed);
+    failed
+}
+
+async fn run(
+    target: &Target,
+    paced: &Paced,
+    attack: &Attack,
+    scale: Scale,
+    calm: Duration,
+) -> Result<String, String> {
+    let (connections, tasks) = target.stats().await.ok_or("the server does not answer before the attack")?;
+    let (memory, files) = (target.memory(), target.files());
+    paced.p99().await;
+    let began = Instant::now();
+    let attacking = (attack.run)(target.address, scale);
+    tokio::pin!(attacking);
+    let mut peak = memory;
+    let outcome = loop {
+        tokio::select! {
+            outcome = &mut attacking => break outcome,
+            () = sleep(Duration::from_millis(10)) => peak = peak.max(target.memory()),
+        }
+    };
+    peak = peak.max(target.memory());
+    // Long enough for each of them to have sent something.
+    sleep(Duration::from_millis(500).saturating_sub(began.elapsed())).await;
+    let p99 = paced.p99().await;
+    outcome?;
+    let grown = peak.saturating_sub(memory);
+    let most = PER_CLIENT * attack.clients(scale) as u64 + KEPT;
+    if grown > most {
+        return Err(format!("memory grew by {}, at most {} was allowed", mega(grown), mega(most)));
+    }
+    // What the attack left behind.
+    let until = Instant::now() + FORGET;
+    loop {
+        let now = target.stats().await.ok_or("the server does not answer after the attack")?;
+        let (left, tasks_left) = (now.0.saturating_sub(connections), now.1.saturating_sub(tasks));
+        let files_left = target.files().saturating_sub(files);
+        if left == 0 && tasks_left <= 8 && files_left <= 4 {
+            break;
+        }
+        if Instant::now() > until {
+            return Err(format!("{left} connections, {tasks_left} tasks and {files_left} files are left"));
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
+    let kept = target.memory().saturating_sub(memory);
+    if kept > KEPT + most / 4 {
+        return Err(format!("memory stays grown by {}", mega(kept)));
+    }
+    match paced.lost.load(Relaxed) {
+        0 => {}
+        lost => return Err(format!("{lost} of the clients that behave lost their connection")),
+    }
+    let ratio = p99.as_secs_f64() / calm.as_secs_f64().max(1e-6);
+    Ok(format!("p99 of the others {p99:?} ({ratio:.1} x calm), memory +{}, kept +{}", mega(grown), mega(kept)))
+}
+
+fn mega(bytes: u64) -> String {
+    format!("{:.1} MB", bytes as f64 / 1e6)
+}
