@@ -4,7 +4,7 @@ CARGO ?= cargo
 NODE_FOLDERS := examples/quickstart tests/e2e carolina-sockets/frontend examples/chat/web examples/chat/e2e
 
 .PHONY: help run test setup rust-test frontend-test chat-test chat node-packages bench-programs bench bench-quick bench-micro bench-compile
-.PHONY: attack attack-quick check fmt clippy doc package deny features minimal-versions msrv semver unused
+.PHONY: attack attack-quick fuzz check fmt clippy doc package deny features minimal-versions msrv semver unused
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -53,6 +53,10 @@ attack: ## attack a server as hostile clients would: what each attack costs the 
 
 attack-quick: ## the short form
 	$(CARGO) run --quiet --package carolina-attack -- --quick
+
+fuzz: ## a minute each: frames, packets, polling bodies, configurations and macros, on whatever comes
+	FUZZ_SECONDS=$${FUZZ_SECONDS:-60} $(CARGO) test --package carolina-sockets --all-features --lib fuzz::
+	FUZZ_SECONDS=$${FUZZ_SECONDS:-60} $(CARGO) test --package carolina-sockets-macros whatever_stands_there
 
 bench-micro: ## time and instruction count of one event and one start-up
 	$(CARGO) bench --package carolina-bench-micro

@@ -42,6 +42,8 @@ mod dispatch;
 mod engine;
 pub mod error;
 pub mod extract;
+#[cfg(test)]
+mod fuzz;
 mod guard;
 pub mod http;
 pub mod identity;

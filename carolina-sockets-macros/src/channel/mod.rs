@@ -155,4 +155,78 @@ mod tests {
             assert!(found.contains(expected), "{expected}: {found}");
         }
     }
+
+    /// Runs for `FUZZ_SECONDS`, or for a moment.
+    #[test]
+    fn whatever_stands_there_is_expanded_or_refused() {
+        use std::time::{Duration, Instant};
+
+        use proptest::{
+            prelude::*,
+            test_runner::{Config, TestRunner},
+        };
+
+        let word = || {
+            let words = [
+                "on",
+                "channel",
+                "\"/a\"",
+                "\"e\"",
+                "any",
+                "connect",
+                "init",
+                "private",
+                "timeout",
+                "=",
+                "\"5s\"",
+                "\"20/s\"",
+                "rate",
+                ",",
+                "concurrent",
+                "5",
+                "-1",
+                "'a'",
+                "b\"x\"",
+                "\"\\u{0}\"",
+                "::",
+                "&",
+                "mut",
+                "self",
+                "(x)",
+                "[1]",
+                "{}",
+                "<T>",
+                "#",
+                "r#\"x\"#",
+            ];
+            proptest::sample::select(words.to_vec())
+        };
+        let words = || proptest::collection::vec(word(), 0..6).prop_map(|words| words.join(" "));
+        let method = (words(), words(), words()).prop_map(|(on, arguments, returned)| {
+            format!("#[on({on})] async fn handler({arguments}) -> Result<({returned}), EventError> {{ }}")
+        });
+        let item = prop_oneof![
+            words().prop_map(|inside| format!("struct Custom {{ {inside} }}")),
+            proptest::collection::vec(method, 0..4)
+                .prop_map(|methods| format!("impl Custom {{ {} }}", methods.join("\n"))),
+            words(),
+        ];
+        let seconds = std::env::var("FUZZ_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(0.2);
+        let until = Instant::now() + Duration::from_secs_f64(seconds);
+        let mut runner = TestRunner::new(Config { cases: 64, failure_persistence: None, ..Config::default() });
+        while Instant::now() < until {
+            let run = runner.run(&(words(), item.clone()), |(arguments, item)| {
+                // What is no sequence of tokens does not get as far as a macro.
+                let (Ok(arguments), Ok(item)) = (arguments.parse::<TokenStream>(), item.parse::<TokenStream>()) else {
+                    return Ok(());
+                };
+                let given = item.is_empty();
+                prop_assert!(given || !expand(arguments, item).is_empty(), "an item has vanished");
+                Ok(())
+            });
+            if let Err(error) = run {
+                panic!("{error}");
+            }
+        }
+    }
 }

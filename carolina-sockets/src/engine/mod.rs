@@ -144,3 +144,39 @@ impl Engine {
         self.draining.load(Ordering::Acquire)
     }
 }
+
+/// The readers of what clients send, for tests on whatever comes.
+#[cfg(test)]
+pub(crate) mod fuzz {
+    use std::collections::VecDeque;
+
+    use bytes::Bytes;
+    use serde::de::IgnoredAny;
+
+    use super::{EventPayload, frames::Frames, payload, polling};
+    use crate::error::EventError;
+
+    /// How many frames begin in these bytes, and what those without events begin with, when they come in such pieces.
+    pub(crate) fn follow(bytes: &[u8], size: usize) -> (usize, Vec<Vec<u8>>) {
+        let (mut frames, mut seen) = (Frames::default(), Vec::new());
+        let begun = bytes.chunks(size).map(|chunk| frames.read(chunk, |packet| seen.push(packet.to_vec()))).sum();
+        (begun, seen)
+    }
+
+    pub(crate) fn polling_frames(body: &[u8]) -> Option<Vec<u8>> {
+        polling::frames(body).map(|frames| frames.to_vec())
+    }
+
+    /// Reads a packet in every way; returns the refusals.
+    pub(crate) fn read(text: &str, attachments: &VecDeque<Bytes>) -> Vec<EventError> {
+        let _ = EventPayload::from_text(text).event_name();
+        let attachments = Some(attachments).filter(|attachments| !attachments.is_empty());
+        let refused = [
+            payload::read::<IgnoredAny>(text, attachments, false, false).err(),
+            payload::read::<(String, Option<Bytes>)>(text, attachments, true, true).err(),
+            payload::read::<serde_json::Value>(text, attachments, false, false).err(),
+            payload::read::<Vec<Bytes>>(text, attachments, true, false).err(),
+        ];
+        refused.into_iter().flatten().collect()
+    }
+}

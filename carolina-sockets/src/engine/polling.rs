@@ -378,7 +378,7 @@ impl Drop for Probe {
 }
 
 /// The frames that a body's packets would have been on a WebSocket; `None` when it has others than a client sends.
-fn frames(body: &[u8]) -> Option<BytesMut> {
+pub(super) fn frames(body: &[u8]) -> Option<BytesMut> {
     let mut frames = BytesMut::with_capacity(body.len() + 16);
     for packet in body.split(|byte| *byte == SEPARATOR) {
         match packet.first()? {

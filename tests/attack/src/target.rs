@@ -158,13 +158,7 @@ pub(crate) async fn attack_all(scale: Scale) -> usize {
     failed
 }
 
-async fn run(
-    target: &Target,
-    paced: &Paced,
-    attack: &Attack,
-    scale: Scale,
-    calm: Duration,
-) -> Result<String, String> {
+async fn run(target: &Target, paced: &Paced, attack: &Attack, scale: Scale, calm: Duration) -> Result<String, String> {
     let (connections, tasks) = target.stats().await.ok_or("the server does not answer before the attack")?;
     let (memory, files) = (target.memory(), target.files());
     paced.p99().await;
