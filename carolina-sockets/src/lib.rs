@@ -53,6 +53,8 @@ mod plan;
 pub mod prelude;
 #[doc(hidden)]
 pub mod private;
+#[cfg(feature = "redis")]
+mod redis_client;
 mod registry;
 mod service;
 mod session_sync;

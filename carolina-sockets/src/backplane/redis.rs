@@ -1,29 +1,28 @@
 //! Redis between the nodes: `socketioxide-redis`, on a driver of our own that never makes an emit wait for the server.
 
-use std::{
-    collections::HashMap,
-    fmt,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use fred::{
-    clients::SubscriberClient,
-    interfaces::{ClientLike, EventInterface, PubsubInterface},
-    prelude::{Builder, Client, Config, ReconnectPolicy},
-};
 use futures_core::stream::BoxStream;
 use futures_util::StreamExt;
+use parking_lot::Mutex;
+use redis::{
+    AsyncCommands, Client, Msg, RedisResult,
+    aio::{MultiplexedConnection, PubSubSink, PubSubStream},
+};
 use socketioxide::adapter::Emitter;
 use socketioxide_core::adapter::{CoreAdapter, CoreLocalAdapter};
 use socketioxide_redis::{
     CustomRedisAdapter, RedisAdapterConfig, RedisAdapterCtr,
     drivers::{ChanItem, Driver, MessageStream},
 };
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{BackplaneError, link::CONNECT, record_lost};
-use crate::telemetry::{Cause, metric, refused, undelivered};
+use crate::{
+    redis_client,
+    telemetry::{Cause, metric, refused},
+};
 
 /// What ours begin with; whatever else is published on our channels is dropped.
 const MAGIC: &[u8] = b"carolina1:";
@@ -31,8 +30,16 @@ const MAGIC: &[u8] = b"carolina1:";
 const QUEUE: usize = 16_384;
 /// Messages that are on their way to the server at once.
 const IN_FLIGHT: usize = 256;
+/// Commands that the connection accepts without making the sender wait: with fewer than [`IN_FLIGHT`], messages could
+/// overtake each other.
+const BUFFERED: usize = 2 * IN_FLIGHT;
 /// How long a command may take.
 const COMMAND: Duration = Duration::from_secs(2);
+/// How often the server is asked whether it still answers.
+const PROBE: Duration = Duration::from_secs(1);
+/// The pauses between attempts to connect again: doubled from the first to the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// A namespace's adapter.
 pub(super) type Adapter = CustomRedisAdapter<Emitter, Redis>;
@@ -42,45 +49,46 @@ pub(super) fn adapter(redis: &Redis, local: CoreLocalAdapter<Emitter>) -> Adapte
     CustomRedisAdapter::new(&RedisAdapterCtr::new_with_driver(redis.clone(), config), local)
 }
 
-/// The connection, shared by all namespaces.
+/// The way to the server, shared by all namespaces.
 #[derive(Clone)]
 pub(crate) struct Redis {
     prefix: Arc<str>,
-    publisher: Client,
-    subscriber: SubscriberClient,
+    server: Arc<Server>,
     queue: mpsc::Sender<ChanItem>,
-    handlers: Handlers,
+    /// Ends the connection with the last clone.
+    _stop: Arc<DropGuard>,
 }
 
-type Handlers = Arc<Mutex<HashMap<String, mpsc::Sender<ChanItem>>>>;
+struct Server {
+    client: Client,
+    /// `None` while the server is away.
+    connection: Mutex<Option<Connection>>,
+    handlers: Mutex<HashMap<String, mpsc::Sender<ChanItem>>>,
+    /// A command has failed, so the server should be asked at once whether it still answers.
+    suspected: Notify,
+}
+
+/// Two connections: one that has subscribed takes no other commands.
+#[derive(Clone)]
+struct Connection {
+    publisher: MultiplexedConnection,
+    subscriber: PubSubSink,
+}
 
 impl Redis {
-    pub(super) async fn open(url: &str, prefix: &str) -> Result<Self, String> {
-        let config = Config::from_url(url).map_err(|error| error.to_string())?;
-        let mut builder = Builder::from_config(config);
-        builder
-            .with_connection_config(|connection| connection.connection_timeout = CONNECT)
-            .with_performance_config(|performance| performance.default_command_timeout = COMMAND)
-            .set_policy(ReconnectPolicy::new_exponential(0, 50, 1_000, 2));
-        let publisher = builder.build().map_err(|error| error.to_string())?;
-        let subscriber = builder.build_subscriber_client().map_err(|error| error.to_string())?;
-        let handlers = Handlers::default();
-        tokio::spawn(dispatch(subscriber.message_rx(), handlers.clone()));
-        let connected = async {
-            publisher.init().await?;
-            subscriber.init().await
-        };
-        match tokio::time::timeout(CONNECT, connected).await {
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => return Err(error.to_string()),
-            Err(_) => return Err(format!("no answer within {CONNECT:?}")),
-        }
-        // Subscribes again after an outage.
-        subscriber.manage_subscriptions();
+    pub(super) async fn open(url: &str, prefix: &str) -> Result<Self, RedisError> {
+        let server = Arc::new(Server {
+            client: redis_client::client(url)?,
+            connection: Mutex::default(),
+            handlers: Mutex::default(),
+            suspected: Notify::new(),
+        });
+        let messages = server.connect().await?;
         let (queue, queued) = mpsc::channel(QUEUE);
-        tokio::spawn(publish(publisher.clone(), queued));
-        tokio::spawn(watch(publisher.clone()));
-        Ok(Self { prefix: prefix.into(), publisher, subscriber, queue, handlers })
+        let stop = CancellationToken::new();
+        tokio::spawn(publish(server.clone(), queued));
+        tokio::spawn(stop.clone().run_until_cancelled_owned(keep_connected(server.clone(), messages)));
+        Ok(Self { prefix: prefix.into(), server, queue, _stop: Arc::new(stop.drop_guard()) })
     }
 
     fn control(&self) -> String {
@@ -90,12 +98,10 @@ impl Redis {
     /// A message to all nodes. Unlike an emit, it is sent before this returns: the sending process may be about to
     /// exit.
     pub(super) async fn publish_control(&self, text: String) -> Result<(), BackplaneError> {
-        if !self.publisher.is_connected() {
-            return Err(BackplaneError::new("Redis is away"));
-        }
+        let Connection { mut publisher, .. } = self.server.connection().map_err(BackplaneError::new)?;
         let data = [MAGIC, text.as_bytes()].concat();
-        let published = self.publisher.publish::<i64, _, _>(self.control(), data.as_slice()).await;
-        published.map(|_| ()).map_err(BackplaneError::new)
+        let published: RedisResult<()> = publisher.publish(self.control(), data).await;
+        published.map_err(|error| BackplaneError::new(self.server.failed(error)))
     }
 
     pub(super) async fn listen_control(&self) -> Result<BoxStream<'static, String>, BackplaneError> {
@@ -105,88 +111,138 @@ impl Redis {
     }
 }
 
+impl Server {
+    fn connection(&self) -> Result<Connection, RedisError> {
+        self.connection.lock().clone().ok_or(RedisError::Away)
+    }
+
+    /// Connects, and subscribes to all channels that have a handler.
+    async fn connect(&self) -> Result<PubSubStream, RedisError> {
+        let connected = async {
+            let publisher = redis_client::connect(&self.client, CONNECT, COMMAND, BUFFERED).await?;
+            let (mut subscriber, messages) = self.client.get_async_pubsub().await?.split();
+            subscriber.ping::<redis::Value>().await?;
+            let channels: Vec<String> = self.handlers.lock().keys().cloned().collect();
+            if !channels.is_empty() {
+                subscriber.subscribe(channels).await?;
+            }
+            RedisResult::Ok((Connection { publisher, subscriber }, messages))
+        };
+        match tokio::time::timeout(CONNECT, connected).await {
+            Ok(connected) => {
+                let (connection, messages) = connected?;
+                *self.connection.lock() = Some(connection);
+                Ok(messages)
+            }
+            Err(_) => Err(RedisError::Timeout(CONNECT)),
+        }
+    }
+
+    /// Returns when the server no longer answers.
+    async fn watch(&self, mut connection: Connection) {
+        let mut probe = tokio::time::interval(PROBE);
+        probe.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = probe.tick() => {}
+                () = self.suspected.notified() => {}
+            }
+            let answers = async {
+                redis::cmd("PING").exec_async(&mut connection.publisher).await?;
+                connection.subscriber.ping::<redis::Value>().await
+            };
+            if !matches!(tokio::time::timeout(COMMAND, answers).await, Ok(Ok(_))) {
+                return;
+            }
+        }
+    }
+
+    /// Hands a message to whoever has subscribed.
+    fn dispatch(&self, message: &Msg) {
+        let channel = message.get_channel_name();
+        let Some(data) = message.get_payload_bytes().strip_prefix(MAGIC) else {
+            refused(Cause::Backplane, &format!("a message on `{channel}` that comes from no node"));
+            return;
+        };
+        if let Some(handler) = self.handlers.lock().get(channel)
+            && handler.try_send((channel.to_owned(), data.to_vec())).is_err()
+        {
+            record_lost(&"messages of other nodes came too fast");
+        }
+    }
+
+    /// A command's failure, which may be the first sign that the server is away.
+    fn failed(&self, error: impl Into<RedisError>) -> RedisError {
+        self.suspected.notify_one();
+        error.into()
+    }
+}
+
+/// Hands on what is received, and connects again whenever the server was away. Says when it goes and comes.
+async fn keep_connected(server: Arc<Server>, mut messages: PubSubStream) {
+    loop {
+        if let Ok(connection) = server.connection() {
+            let received = async {
+                while let Some(message) = messages.next().await {
+                    server.dispatch(&message);
+                }
+            };
+            tokio::select! {
+                () = received => {}
+                () = server.watch(connection) => {}
+            }
+        }
+        *server.connection.lock() = None;
+        metric::backplane_up(false);
+        tracing::warn!("the backplane is away: emits reach this node's clients alone");
+        let mut pause = FIRST_PAUSE;
+        messages = loop {
+            match server.connect().await {
+                Ok(messages) => break messages,
+                Err(error) => tracing::debug!(%error, "the backplane cannot be reached"),
+            }
+            tokio::time::sleep(pause).await;
+            pause = (2 * pause).min(LONGEST_PAUSE);
+        };
+        metric::backplane_up(true);
+        tracing::info!("the backplane is back: emits reach other nodes again");
+    }
+}
+
 /// Publishes what is queued, in order. While the server is away nothing is kept: old news would come all at once.
-async fn publish(client: Client, mut queued: mpsc::Receiver<ChanItem>) {
+async fn publish(server: Arc<Server>, mut queued: mpsc::Receiver<ChanItem>) {
     let mut in_flight = futures_util::stream::FuturesOrdered::new();
     loop {
         tokio::select! {
-            next = queued.recv(), if in_flight.len() < IN_FLIGHT => match next {
-                None => return,
-                Some(_) if !client.is_connected() => record_lost(&"Redis is away"),
-                Some((channel, data)) => {
-                    let client = client.clone();
-                    in_flight.push_back(async move { client.publish::<i64, _, _>(channel, data.as_slice()).await });
+            next = queued.recv(), if in_flight.len() < IN_FLIGHT => {
+                let Some((channel, data)) = next else { return };
+                match server.connection() {
+                    Ok(Connection { mut publisher, .. }) => {
+                        in_flight.push_back(async move { publisher.publish::<_, _, ()>(channel, data).await });
+                    }
+                    Err(error) => record_lost(&error),
                 }
             },
             Some(published) = in_flight.next() => {
                 if let Err(error) = published {
-                    record_lost(&error);
+                    record_lost(&server.failed(error));
                 }
             }
-        }
-    }
-}
-
-/// Says when the server goes and comes.
-async fn watch(client: Client) {
-    let mut state = true;
-    let mut every = tokio::time::interval(Duration::from_millis(250));
-    while !matches!(client.state(), fred::types::ClientState::Disconnecting) {
-        every.tick().await;
-        if client.is_connected() != state {
-            state = !state;
-            metric::backplane_up(state);
-            match state {
-                true => tracing::info!("the backplane is back: emits reach other nodes again"),
-                false => tracing::warn!("the backplane is away: emits reach this node's clients alone"),
-            }
-        }
-    }
-}
-
-/// Hands what is received to whoever has subscribed.
-async fn dispatch(mut messages: tokio::sync::broadcast::Receiver<fred::types::Message>, handlers: Handlers) {
-    use tokio::sync::broadcast::error::RecvError;
-    loop {
-        let message = match messages.recv().await {
-            Ok(message) => message,
-            Err(RecvError::Lagged(missed)) => {
-                metric::backplane_lost(missed);
-                undelivered(Cause::Lost, &format!("{missed} messages of other nodes came too fast"));
-                continue;
-            }
-            Err(RecvError::Closed) => return,
-        };
-        let channel = message.channel.to_string();
-        let Some(bytes) = message.value.as_bytes().and_then(|bytes| bytes.strip_prefix(MAGIC)) else {
-            refused(Cause::Backplane, &format!("a message on `{channel}` that comes from no node"));
-            continue;
-        };
-        let handler = handlers.lock().expect("no panic happens under this lock").get(&channel).cloned();
-        if let Some(handler) = handler
-            && handler.try_send((channel, bytes.to_vec())).is_err()
-        {
-            record_lost(&"messages of other nodes came too fast");
         }
     }
 }
 
 /// Why Redis could not do what it was asked for.
-#[derive(Debug)]
-pub(crate) struct RedisError(String);
-
-impl fmt::Display for RedisError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for RedisError {}
-
-impl From<fred::error::Error> for RedisError {
-    fn from(error: fred::error::Error) -> Self {
-        Self(error.to_string())
-    }
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RedisError {
+    #[error("Redis is away")]
+    Away,
+    #[error("no answer within {0:?}")]
+    Timeout(Duration),
+    #[error("too many messages wait to be published")]
+    QueueFull,
+    #[error(transparent)]
+    Client(#[from] redis::RedisError),
 }
 
 impl Driver for Redis {
@@ -195,27 +251,37 @@ impl Driver for Redis {
     /// Queues a message, so that no emit waits for the server.
     async fn publish(&self, chan: String, val: Vec<u8>) -> Result<(), RedisError> {
         let data = [MAGIC, &val].concat();
-        self.queue.try_send((chan, data)).map_err(|_| RedisError("too many messages wait to be published".to_owned()))
+        self.queue.try_send((chan, data)).map_err(|_| RedisError::QueueFull)
     }
 
     async fn subscribe(&self, chan: String, size: usize) -> Result<MessageStream<ChanItem>, RedisError> {
+        let Connection { mut subscriber, .. } = self.server.connection()?;
         let (to, from) = mpsc::channel(size);
-        self.handlers.lock().expect("no panic happens under this lock").insert(chan.clone(), to);
-        self.subscriber.subscribe(chan).await?;
-        Ok(MessageStream::new(from))
+        // Before the server knows, so that the first message finds it.
+        self.server.handlers.lock().insert(chan.clone(), to);
+        let error = match tokio::time::timeout(COMMAND, subscriber.subscribe(&chan)).await {
+            Ok(Ok(())) => return Ok(MessageStream::new(from)),
+            Ok(Err(error)) => error.into(),
+            Err(_) => RedisError::Timeout(COMMAND),
+        };
+        self.server.handlers.lock().remove(&chan);
+        Err(self.server.failed(error))
     }
 
     async fn unsubscribe(&self, chan: String) -> Result<(), RedisError> {
-        self.handlers.lock().expect("no panic happens under this lock").remove(&chan);
-        Ok(self.subscriber.unsubscribe(chan).await?)
+        self.server.handlers.lock().remove(&chan);
+        let Connection { mut subscriber, .. } = self.server.connection()?;
+        match tokio::time::timeout(COMMAND, subscriber.unsubscribe(chan)).await {
+            Ok(done) => done.map_err(|error| self.server.failed(error)),
+            Err(_) => Err(self.server.failed(RedisError::Timeout(COMMAND))),
+        }
     }
 
     /// How many nodes listen.
     async fn num_serv(&self, chan: &str) -> Result<u16, RedisError> {
-        if !self.publisher.is_connected() {
-            return Err(RedisError("Redis is away".to_owned()));
-        }
-        let (_, count): (String, u16) = self.publisher.pubsub_numsub(chan).await?;
+        let Connection { mut publisher, .. } = self.server.connection()?;
+        let counted = redis::cmd("PUBSUB").arg("NUMSUB").arg(chan).query_async(&mut publisher).await;
+        let (_, count): (String, u16) = counted.map_err(|error| self.server.failed(error))?;
         Ok(count)
     }
 }
