@@ -5,7 +5,7 @@ use futures_core::stream::BoxStream;
 use super::BackplaneError;
 use crate::{
     config::without_password,
-    error::{Error, Result},
+    error::{Caused, Error, Result, Source},
 };
 
 /// The connection to other nodes, shared by all namespaces.
@@ -61,8 +61,9 @@ fn without_feature(url: &str, feature: &str) -> Error {
     failed(url, format!("this program was built without it; enable the feature `{feature}` of carolina-sockets"))
 }
 
-fn failed(url: &str, reason: impl std::fmt::Display) -> Error {
-    Error::backplane(format!("`{}`: {reason}", without_password(url)))
+fn failed(url: &str, reason: impl Into<Source>) -> Error {
+    let reason = reason.into();
+    Error::backplane(Caused::new(format!("`{}`: {reason}", without_password(url)), reason))
 }
 
 impl Link {

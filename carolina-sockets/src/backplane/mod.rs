@@ -33,7 +33,7 @@ use socketioxide_core::{
 
 use crate::{
     config::Config,
-    error::Result,
+    error::{Caused, Result, Source},
     telemetry::{Cause, metric, undelivered},
 };
 pub(crate) use bus::{Bus, Message, decode, encode};
@@ -117,13 +117,70 @@ impl Directory {
 /// Why a backplane operation failed.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub(crate) struct BackplaneError(#[source] Box<dyn std::error::Error + Send + Sync>);
+pub(crate) struct BackplaneError(#[source] Source);
 
 impl BackplaneError {
     #[allow(dead_code, reason = "a process that is alone has no such errors")]
-    pub(crate) fn new(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+    pub(crate) fn new(source: impl Into<Source>) -> Self {
         Self(source.into())
     }
+}
+
+/// Keeps the driver's error as a source: the adapters' own errors name it in their text only.
+#[cfg(any(feature = "redis", feature = "postgres"))]
+macro_rules! keep_driver_error {
+    ($adapter:ident::$error:ident, $driver:ty) => {
+        impl From<$adapter::$error<$driver>> for BackplaneError {
+            fn from(error: $adapter::$error<$driver>) -> Self {
+                let text = error.to_string();
+                match error {
+                    $adapter::$error::Driver(error) => Self::new(Caused::new(text, error)),
+                    error => Self::new(error),
+                }
+            }
+        }
+    };
+}
+
+#[cfg(feature = "redis")]
+keep_driver_error!(socketioxide_redis::Error, redis::Redis);
+#[cfg(feature = "redis")]
+keep_driver_error!(socketioxide_redis::InitError, redis::Redis);
+#[cfg(feature = "postgres")]
+keep_driver_error!(socketioxide_postgres::Error, postgres::Postgres);
+
+impl From<BroadcastError> for BackplaneError {
+    fn from(error: BroadcastError) -> Self {
+        let text = error.to_string();
+        match error {
+            BroadcastError::Socket(_) => Self::new(text),
+            BroadcastError::Serialize(error) => Self::new(Caused::new(text, error)),
+            BroadcastError::Adapter(AdapterError(error)) => match by_type(error) {
+                Some(error) => Self::new(Caused::new(text, error)),
+                None => Self::new(text),
+            },
+        }
+    }
+}
+
+/// The error of an adapter. It comes as one that need not be `Sync`, as ours have to be.
+fn by_type(error: Box<dyn std::error::Error + Send>) -> Option<BackplaneError> {
+    let error = match error.downcast::<BackplaneError>() {
+        Ok(error) => return Some(*error),
+        Err(error) => error,
+    };
+    #[cfg(feature = "redis")]
+    let error = match error.downcast::<socketioxide_redis::Error<redis::Redis>>() {
+        Ok(error) => return Some((*error).into()),
+        Err(error) => error,
+    };
+    #[cfg(feature = "postgres")]
+    let error = match error.downcast::<socketioxide_postgres::Error<postgres::Postgres>>() {
+        Ok(error) => return Some((*error).into()),
+        Err(error) => error,
+    };
+    drop(error);
+    None
 }
 
 impl From<BackplaneError> for AdapterError {
@@ -146,7 +203,7 @@ impl Backplane {
     /// Disconnects sockets of other nodes; this node's have already been disconnected.
     pub(crate) async fn disconnect_others(&self, options: BroadcastOptions) -> std::result::Result<(), BackplaneError> {
         with_remote!(self, adapter => {
-            adapter.disconnect_socket(options).await.map_err(|error| BackplaneError::new(error.to_string()))
+            adapter.disconnect_socket(options).await.map_err(BackplaneError::from)
         }, else _local => {
             let _ = options;
             Ok(())
@@ -178,7 +235,7 @@ impl CoreAdapter<SocketEmitter> for Backplane {
         self.directory.by_path.lock().insert(path, Arc::downgrade(&self));
         with_remote!(self, adapter => {
             let ready = adapter.clone().init(on_success);
-            Initializing::of(async move { ready.await.map_err(BackplaneError::new) })
+            Initializing::of(async move { ready.await.map_err(BackplaneError::from) })
         }, else _local => {
             on_success();
             Initializing::ready()
@@ -187,13 +244,13 @@ impl CoreAdapter<SocketEmitter> for Backplane {
 
     async fn close(&self) -> std::result::Result<(), Self::Error> {
         with_remote!(self, adapter => {
-            adapter.close().await.map_err(BackplaneError::new)
+            adapter.close().await.map_err(BackplaneError::from)
         }, else _local => Ok(()))
     }
 
     async fn server_count(&self) -> std::result::Result<u16, Self::Error> {
         with_remote!(self, adapter => {
-            adapter.server_count().await.map_err(BackplaneError::new)
+            adapter.server_count().await.map_err(BackplaneError::from)
         }, else _local => Ok(1))
     }
 
@@ -233,7 +290,7 @@ impl CoreAdapter<SocketEmitter> for Backplane {
             let done = adapter.add_sockets(opts.clone(), rooms.clone()).await;
             done.map_err(|error| {
                 adapter.get_local().add_sockets(opts, rooms);
-                BackplaneError::new(error)
+                BackplaneError::from(error)
             })
         }, else local => {
             local.add_sockets(opts, rooms);
@@ -247,7 +304,7 @@ impl CoreAdapter<SocketEmitter> for Backplane {
             let done = adapter.del_sockets(opts.clone(), rooms.clone()).await;
             done.map_err(|error| {
                 adapter.get_local().del_sockets(opts, rooms);
-                BackplaneError::new(error)
+                BackplaneError::from(error)
             })
         }, else local => {
             local.del_sockets(opts, rooms);
@@ -263,13 +320,13 @@ impl CoreAdapter<SocketEmitter> for Backplane {
 
     async fn rooms(&self, opts: BroadcastOptions) -> std::result::Result<Vec<Room>, Self::Error> {
         with_remote!(self, adapter => {
-            adapter.rooms(opts).await.map_err(BackplaneError::new)
+            adapter.rooms(opts).await.map_err(BackplaneError::from)
         }, else local => Ok(local.rooms(opts).into_iter().collect()))
     }
 
     async fn fetch_sockets(&self, opts: BroadcastOptions) -> std::result::Result<Vec<RemoteSocketData>, Self::Error> {
         with_remote!(self, adapter => {
-            adapter.fetch_sockets(opts).await.map_err(BackplaneError::new)
+            adapter.fetch_sockets(opts).await.map_err(BackplaneError::from)
         }, else local => Ok(local.fetch_sockets(opts)))
     }
 

@@ -2,7 +2,6 @@
 //! session store and never waits for an unavailable server.
 
 use std::{
-    fmt,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -66,20 +65,18 @@ pub(crate) struct Postgres {
 }
 
 impl Postgres {
-    pub(super) async fn connect(url: &str, prefix: &str) -> Result<Self, String> {
+    pub(super) async fn connect(url: &str, prefix: &str) -> Result<Self, PostgresError> {
         if prefix.len() > MAX_PREFIX
             || !prefix.bytes().all(|byte| matches!(byte, b'-' | b'_') || byte.is_ascii_alphanumeric())
         {
-            return Err(format!(
-                "the prefix `{prefix}` names a table and channels there: at most {MAX_PREFIX} letters, digits, `-` and `_`"
-            ));
+            return Err(PostgresError::Prefix(prefix.to_owned()));
         }
         let options = PgPoolOptions::new().max_connections(POOL_SIZE).acquire_timeout(CONNECT);
-        let pool = options.connect(url).await.map_err(|error| error.to_string())?;
+        let pool = options.connect(url).await?;
         let (queue, queued) = mpsc::channel(QUEUE_CAPACITY);
         let up = Arc::new(AtomicBool::new(true));
         tokio::spawn(send(pool.clone(), queued, up.clone()));
-        let listener = Listener::connect(&pool).await.map_err(|error| error.to_string())?;
+        let listener = Listener::connect(&pool).await?;
         let table = format!("{}_backplane", prefix.replace('-', "_"));
         Ok(Self { prefix: prefix.into(), table: table.into(), pool, up, queue, listener })
     }
@@ -91,20 +88,19 @@ impl Postgres {
     /// A message to all nodes. Unlike an emit, it is sent before this returns: the sending process may be about to
     /// exit.
     pub(super) async fn publish_control(&self, text: String) -> Result<(), BackplaneError> {
-        let failed = |error: PostgresError| BackplaneError::new(error);
         let text = match text.len() {
             0..MAX_NOTIFICATION => format!("t{text}"),
-            _ => format!("r{}", self.push_attachment(&self.table, text.as_bytes()).await.map_err(failed)?),
+            _ => format!("r{}", self.push_attachment(&self.table, text.as_bytes()).await?),
         };
-        self.ensure_available().map_err(failed)?;
+        self.ensure_available()?;
         let notify = sqlx::query("SELECT pg_notify($1, $2)").bind(self.control()).bind(format!("{MAGIC}{text}"));
-        with_timeout(notify.execute(&self.pool)).await.map(|_| ()).map_err(failed)
+        with_timeout(notify.execute(&self.pool)).await?;
+        Ok(())
     }
 
     pub(super) async fn listen_control(&self) -> Result<BoxStream<'static, String>, BackplaneError> {
-        let failed = |error: PostgresError| BackplaneError::new(error);
-        self.init(&self.table).await.map_err(failed)?;
-        let notes = self.listen(&[&self.control()]).await.map_err(failed)?;
+        self.init(&self.table).await?;
+        let notes = self.listen(&[&self.control()]).await?;
         let this = self.clone();
         let texts = notes.filter_map(move |note| {
             let this = this.clone();
@@ -123,7 +119,7 @@ impl Postgres {
     }
 
     fn ensure_available(&self) -> Result<(), PostgresError> {
-        if self.up.load(Ordering::Acquire) { Ok(()) } else { Err(PostgresError("PostgreSQL is away".to_owned())) }
+        if self.up.load(Ordering::Acquire) { Ok(()) } else { Err(PostgresError::Away) }
     }
 }
 
@@ -177,20 +173,25 @@ fn set_available(up: &AtomicBool, is: bool) {
 }
 
 /// A PostgreSQL operation that failed.
-#[derive(Debug)]
-pub(crate) struct PostgresError(String);
-
-impl fmt::Display for PostgresError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PostgresError {
+    #[error("PostgreSQL is away")]
+    Away,
+    #[error("no answer within {COMMAND_TIMEOUT:?}")]
+    Timeout,
+    #[error("too many messages wait to be sent")]
+    QueueFull,
+    #[error("the connection that listens has ended")]
+    ListenerEnded,
+    #[error("the prefix `{0}` names a table and channels there: at most {MAX_PREFIX} letters, digits, `-` and `_`")]
+    Prefix(String),
+    #[error("{0}")]
+    Client(#[from] sqlx::Error),
 }
 
-impl std::error::Error for PostgresError {}
-
-impl From<sqlx::Error> for PostgresError {
-    fn from(error: sqlx::Error) -> Self {
-        Self(error.to_string())
+impl From<PostgresError> for BackplaneError {
+    fn from(error: PostgresError) -> Self {
+        Self::new(error)
     }
 }
 
@@ -198,7 +199,7 @@ impl From<sqlx::Error> for PostgresError {
 async fn with_timeout<T>(statement: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, PostgresError> {
     match tokio::time::timeout(COMMAND_TIMEOUT, statement).await {
         Ok(done) => Ok(done?),
-        Err(_) => Err(PostgresError(format!("no answer with_timeout {COMMAND_TIMEOUT:?}"))),
+        Err(_) => Err(PostgresError::Timeout),
     }
 }
 
@@ -227,7 +228,7 @@ impl Driver for Postgres {
     /// Queues a notification, so that no emit waits for the server.
     async fn notify(&self, channel: &str, message: &str) -> Result<(), PostgresError> {
         let queued = self.queue.try_send((channel.to_owned(), format!("{MAGIC}{message}")));
-        queued.map_err(|_| PostgresError("too many messages wait to be sent".to_owned()))
+        queued.map_err(|_| PostgresError::QueueFull)
     }
 
     async fn push_attachment(&self, table: &str, attachment: &[u8]) -> Result<i64, PostgresError> {

@@ -98,15 +98,14 @@ impl Redis {
     /// A message to all nodes. Unlike an emit, it is sent before this returns: the sending process may be about to
     /// exit.
     pub(super) async fn publish_control(&self, text: String) -> Result<(), BackplaneError> {
-        let Connection { mut publisher, .. } = self.server.connection().map_err(BackplaneError::new)?;
+        let Connection { mut publisher, .. } = self.server.connection()?;
         let data = [MAGIC, text.as_bytes()].concat();
         let published: RedisResult<()> = publisher.publish(self.control(), data).await;
-        published.map_err(|error| BackplaneError::new(self.server.failed(error)))
+        Ok(published.map_err(|error| self.server.failed(error))?)
     }
 
     pub(super) async fn listen_control(&self) -> Result<BoxStream<'static, String>, BackplaneError> {
-        let messages = self.subscribe(self.control(), QUEUE).await;
-        let messages = messages.map_err(BackplaneError::new)?;
+        let messages = self.subscribe(self.control(), QUEUE).await?;
         Ok(messages.filter_map(|(_, data)| async move { String::from_utf8(data).ok() }).boxed())
     }
 }
@@ -241,8 +240,14 @@ pub(crate) enum RedisError {
     Timeout(Duration),
     #[error("too many messages wait to be published")]
     QueueFull,
-    #[error(transparent)]
+    #[error("{0}")]
     Client(#[from] redis::RedisError),
+}
+
+impl From<RedisError> for BackplaneError {
+    fn from(error: RedisError) -> Self {
+        Self::new(error)
+    }
 }
 
 impl Driver for Redis {

@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use super::SocketState;
 use crate::{
     engine::{DisconnectReason, EncodedPayload, EngineSocket, EventPayload, NoArguments, SendError, SocketId},
-    error::{EventError, Result, code},
+    error::{EventError, Result, Source, code},
     telemetry::metric,
 };
 
@@ -176,7 +176,7 @@ pub(crate) fn acknowledge<T: Serialize + ?Sized>(reply: &Reply, value: &T) -> Ou
     if reply.ack.is_none() {
         return Outcome::Done;
     }
-    let unwritable = |error: String| {
+    let unwritable = |error: Source| {
         Outcome::Failed(EventError::internal(format!("the returned value does not serialize: {error}")))
     };
     match reply.raw.acknowledge(reply.ack, value) {

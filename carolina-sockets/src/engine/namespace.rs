@@ -23,8 +23,8 @@ use super::{
     socket::{ACK_TIMEOUT, EngineSocket, SendError, SocketId, ack_error},
 };
 use crate::{
-    backplane::{Backplane, decode, encode},
-    error::{Error, Result},
+    backplane::{Backplane, BackplaneError, decode, encode},
+    error::{Caused, Error, Result, Source},
 };
 
 /// A room that is always empty.
@@ -88,9 +88,9 @@ pub struct EncodedPayload(Value);
 ///
 /// [`Error::Serialize`] when `data` does not serialize.
 pub(crate) fn encode_event(event: &str, data: &impl Serialize) -> Result<(String, Vec<String>)> {
-    let unfit = |reason: String| Error::Serialize { event: event.to_owned(), reason };
-    let value = CommonParser.encode_value(&Payload(data), Some(event)).map_err(|error| unfit(error.to_string()))?;
-    encode(&value).ok_or_else(|| unfit("it is not text".to_owned()))
+    let unfit = |reason: Source| Error::Serialize { event: event.to_owned(), reason };
+    let value = CommonParser.encode_value(&Payload(data), Some(event)).map_err(|error| unfit(error.into()))?;
+    encode(&value).ok_or_else(|| unfit("it is not text".into()))
 }
 
 impl EncodedPayload {
@@ -99,8 +99,8 @@ impl EncodedPayload {
     /// # Errors
     ///
     /// Why the value does not serialize.
-    pub(crate) fn answer<T: Serialize + ?Sized>(value: &T) -> std::result::Result<Self, String> {
-        CommonParser.encode_value(&Payload(value), None).map(Self).map_err(|error| error.to_string())
+    pub(crate) fn answer<T: Serialize + ?Sized>(value: &T) -> std::result::Result<Self, Source> {
+        CommonParser.encode_value(&Payload(value), None).map(Self).map_err(Source::from)
     }
 }
 
@@ -134,7 +134,7 @@ impl EngineNamespace {
         match backplane.broadcast(packet, recipients.0.clone()).await {
             Ok(()) => Ok(left_out),
             Err(BroadcastError::Socket(errors)) => Ok(left_out + count_full_buffers(&errors)),
-            Err(error) => Err(Error::backplane(error.to_string())),
+            Err(error) => Err(Error::backplane(BackplaneError::from(error))),
         }
     }
 
@@ -176,11 +176,12 @@ impl EngineNamespace {
         let packet = self.packet(event, data)?;
         let answers = self.backplane()?.broadcast_with_ack(packet, recipients.0.clone(), Some(ACK_TIMEOUT)).await;
         let answers = answers.map_err(Error::backplane)?.map(|(_, answer)| match answer {
-            Ok(mut value) => CommonParser
-                .decode_value(&mut value, false)
-                .map(|answer: Answer<T>| answer.0)
-                .map_err(|error| Error::Acknowledgement(format!("it does not read as asked: {error}"))),
-            Err(error) => Err(ack_error(&error)),
+            Ok(mut value) => {
+                CommonParser.decode_value(&mut value, false).map(|answer: Answer<T>| answer.0).map_err(|error| {
+                    Error::Acknowledgement(Caused::new(format!("it does not read as asked: {error}"), error).into())
+                })
+            }
+            Err(error) => Err(ack_error(error)),
         });
         Ok(answers.collect().await)
     }
@@ -287,7 +288,7 @@ impl EngineNamespace {
     fn packet(&self, event: &str, data: &impl Serialize) -> Result<Packet> {
         let data: Value = CommonParser
             .encode_value(&Payload(data), Some(event))
-            .map_err(|error| Error::Serialize { event: event.to_owned(), reason: error.to_string() })?;
+            .map_err(|error| Error::Serialize { event: event.to_owned(), reason: error.into() })?;
         Ok(Packet::event(self.path.clone(), data))
     }
 }

@@ -14,7 +14,10 @@ use super::{
     client::ClientConnection,
     payload::{self, Answer, Payload},
 };
-use crate::{backplane::RawSocket, error::Error};
+use crate::{
+    backplane::RawSocket,
+    error::{Error, Source},
+};
 
 /// The id of a socket; its client has the same.
 pub type SocketId = socketioxide::socket::Sid;
@@ -37,7 +40,7 @@ pub(crate) enum SendError {
     /// The client is gone.
     Closed,
     /// The value does not serialize.
-    Serialize(String),
+    Serialize(Source),
 }
 
 impl From<socketioxide::SendError> for SendError {
@@ -46,7 +49,7 @@ impl From<socketioxide::SendError> for SendError {
         match error {
             Raw::Socket(SocketError::InternalChannelFull) => Self::Full,
             Raw::Socket(SocketError::Closed) => Self::Closed,
-            Raw::Serialize(error) => Self::Serialize(error.to_string()),
+            Raw::Serialize(error) => Self::Serialize(error.into()),
         }
     }
 }
@@ -100,7 +103,7 @@ impl EngineSocket {
     ) -> Result<impl Future<Output = Result<T, Error>> + use<T, D>, SendError> {
         let send = || Ok(self.0.emit_with_ack::<_, Answer<T>>(event, &Payload(data))?);
         let answer = self.within_budget(|| payload::size(data), send)?;
-        Ok(async move { answer.await.map(|answer| answer.0).map_err(|error| ack_error(&error)) })
+        Ok(async move { answer.await.map(|answer| answer.0).map_err(ack_error) })
     }
 
     /// The same for a packet that is written already.
@@ -174,9 +177,9 @@ impl fmt::Debug for EngineSocket {
 }
 
 /// The error for an acknowledgement that was not received.
-pub(super) fn ack_error(error: &AckError) -> Error {
+pub(super) fn ack_error(error: AckError) -> Error {
     match error {
-        AckError::Timeout => Error::Acknowledgement(format!("none came within {ACK_TIMEOUT:?}")),
-        error => Error::Acknowledgement(error.to_string()),
+        AckError::Timeout => Error::Acknowledgement(format!("none came within {ACK_TIMEOUT:?}").into()),
+        error => Error::Acknowledgement(error.into()),
     }
 }

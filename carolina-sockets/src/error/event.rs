@@ -3,7 +3,7 @@ use std::{borrow::Cow, error::Error as StdError, fmt};
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 use serde_json::Value;
 
-use super::code;
+use super::{Caused, Source, code};
 
 /// The error that a client receives when its event fails or it is not allowed to join a channel (rules R7 and R8).
 ///
@@ -23,7 +23,7 @@ pub struct EventError {
     code: Cow<'static, str>,
     message: Cow<'static, str>,
     details: Option<Value>,
-    source: Option<Box<dyn StdError + Send + Sync>>,
+    source: Option<Source>,
     /// The message adds nothing to the code.
     plain: bool,
 }
@@ -104,12 +104,23 @@ impl EventError {
                 let mut text = source.to_string();
                 let mut cause = source.source();
                 while let Some(next) = cause {
-                    text = format!("{text}: {next}");
+                    let reason = next.to_string();
+                    // Many an error's text ends with that of its cause.
+                    if !text.ends_with(&reason) {
+                        text = format!("{text}: {reason}");
+                    }
                     cause = next.source();
                 }
                 text
             }
         }
+    }
+
+    /// The same as an error that keeps the hidden cause.
+    pub(crate) fn into_cause(self) -> Caused {
+        let text = self.internal_text();
+        let source = self.source.unwrap_or_else(|| self.message.into_owned().into());
+        Caused::new(text, source)
     }
 
     /// Whether the message adds nothing to the code.

@@ -10,10 +10,14 @@ pub use event::EventError;
 /// The result of everything in this crate that is not an event handler.
 pub type Result<T = (), E = Error> = std::result::Result<T, E>;
 
+/// What an error was caused by.
+pub(crate) type Source = Box<dyn StdError + Send + Sync>;
+
 /// Why an operation of the library failed.
 ///
 /// `Debug` prints the same text as `Display`, because `fn main() -> carolina_sockets::Result` prints an error
-/// with `Debug`.
+/// with `Debug`. That text names the causes as well; [`source`](StdError::source) has them as errors of their own types, for
+/// example of the client library of a database, as far as they are known.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -65,45 +69,60 @@ pub enum Error {
         /// The event it was meant for.
         event: String,
         /// The serializer's error.
-        reason: String,
+        #[source]
+        reason: Source,
     },
     /// A client's acknowledgement did not come in time, or could not be read.
     #[error("no acknowledgement: {0}")]
-    Acknowledgement(String),
+    Acknowledgement(#[source] Source),
     /// A session store failed.
     #[error("session store: {0}")]
-    Store(#[source] Box<dyn StdError + Send + Sync>),
+    Store(#[source] Source),
     /// The backplane failed; what was meant for this node's own clients has been delivered.
     #[error("backplane: {0}")]
-    Backplane(#[source] Box<dyn StdError + Send + Sync>),
+    Backplane(#[source] Source),
     /// A command failed.
     #[error("{0}")]
     Command(String),
     /// A channel's `#[on(init)]` failed.
     #[error("{0}")]
-    Init(String),
+    Init(#[source] Source),
 }
 
 impl Error {
     /// A session store failed.
-    pub(crate) fn store(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+    pub(crate) fn store(source: impl Into<Source>) -> Self {
         Self::Store(source.into())
     }
 
     /// The backplane failed.
-    pub(crate) fn backplane(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+    pub(crate) fn backplane(source: impl Into<Source>) -> Self {
         Self::Backplane(source.into())
     }
 
     /// A channel's constructor failed.
     pub(crate) fn init(error: EventError) -> Self {
-        Self::Init(error.internal_text())
+        Self::Init(error.into_cause().into())
     }
 
     /// An input/output failure with what was being done. Without these features nothing touches files or listens.
     #[cfg(any(feature = "serve", feature = "cli"))]
     pub(crate) fn io(what: impl Into<String>, source: std::io::Error) -> Self {
         Self::Io { what: what.into(), source }
+    }
+}
+
+/// An error with a text of its own, which keeps what caused it.
+#[derive(Debug, thiserror::Error)]
+#[error("{text}")]
+pub(crate) struct Caused {
+    text: String,
+    source: Source,
+}
+
+impl Caused {
+    pub(crate) fn new(text: String, source: impl Into<Source>) -> Self {
+        Self { text, source: source.into() }
     }
 }
 
@@ -126,5 +145,56 @@ fn list_mounted(paths: &[String]) -> String {
     match paths {
         [] => String::new(),
         paths => format!("; mounted are: {}", paths.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    fn refused() -> io::Error {
+        io::Error::new(io::ErrorKind::ConnectionRefused, "nobody listens")
+    }
+
+    /// The first cause of this type.
+    fn cause<T: StdError + 'static>(error: &Error) -> Option<&T> {
+        std::iter::successors(error.source(), |error| error.source()).find_map(|error| error.downcast_ref())
+    }
+
+    #[test]
+    fn errors_keep_their_sources() {
+        let caused = || Caused::new(format!("`redis://:***@host`: {}", refused()), refused());
+        for (error, text) in [
+            (Error::store(refused()), "session store: nobody listens"),
+            (Error::backplane(refused()), "backplane: nobody listens"),
+            (Error::store(caused()), "session store: `redis://:***@host`: nobody listens"),
+            (Error::backplane(caused()), "backplane: `redis://:***@host`: nobody listens"),
+            (Error::init(refused().into()), "nobody listens"),
+            (Error::Acknowledgement(refused().into()), "no acknowledgement: nobody listens"),
+            (
+                Error::Serialize { event: "news".to_owned(), reason: refused().into() },
+                "the payload of `news` could not be serialized: nobody listens",
+            ),
+        ] {
+            assert_eq!(error.to_string(), text);
+            assert_eq!(format!("{error:?}"), text, "what `main` prints");
+            let source = cause::<io::Error>(&error).unwrap_or_else(|| panic!("{text}"));
+            assert_eq!(source.kind(), io::ErrorKind::ConnectionRefused);
+        }
+    }
+
+    #[test]
+    fn texts_are_sources_too() {
+        let error = Error::backplane("Redis is away");
+        assert_eq!(format!("{error:?}"), "backplane: Redis is away");
+        assert_eq!(error.source().unwrap().to_string(), "Redis is away");
+    }
+
+    #[test]
+    fn the_log_names_each_cause_once() {
+        let error = Error::store(Caused::new(format!("`redis://host`: {}", refused()), refused()));
+        assert_eq!(EventError::from(error).internal_text(), "session store: `redis://host`: nobody listens");
     }
 }

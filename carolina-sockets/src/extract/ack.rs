@@ -63,7 +63,7 @@ impl Ack {
                 outcome => Ok(Some(self.deliver_in_task(outcome))),
             }
         } else {
-            Err(Error::Acknowledgement("the event has been answered already".to_owned()))
+            Err(Error::Acknowledgement("the event has been answered already".into()))
         };
         async move {
             match sent? {
@@ -82,7 +82,7 @@ impl Ack {
         self.socket.channel.tasks.spawn(async move {
             let sent = deliver(&socket, &reply, &event, outcome).await;
             match failed {
-                Some(reason) => Err(Error::Serialize { event, reason }),
+                Some(reason) => Err(Error::Serialize { event, reason: reason.into() }),
                 None => sent,
             }
         })

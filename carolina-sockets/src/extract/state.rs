@@ -62,7 +62,7 @@ impl<T: Send + Sync + 'static> FromEvent for State<T> {
 
 impl<T: Send + Sync + 'static> FromInit for State<T> {
     fn from_init(context: &InitContext) -> Result<Self> {
-        context.states.get().map(State).ok_or_else(|| Error::Init(missing::<T>()))
+        context.states.get().map(State).ok_or_else(|| Error::Init(missing::<T>().into()))
     }
 
     fn needs(needs: &mut Needs) {

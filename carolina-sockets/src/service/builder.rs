@@ -14,7 +14,7 @@ use crate::{
     core::{ChannelCore, Services, States},
     dispatch::HandlerTable,
     engine::Engine,
-    error::{Error, Result},
+    error::{Caused, Error, Result},
     extract::InitContext,
     guard::Guard,
     http::SessionLayer,
@@ -238,12 +238,16 @@ async fn build_channel(plan: &MountPlan, states: &States) -> Result<ErasedChanne
     match init.map(|row| (row, row.call)) {
         Some((row, Call::Init(build))) => build(InitContext { states: states.clone() })
             .await
-            .map_err(|error| Error::Init(format!("{}: `{}` at `{}`: {error}", row.location, plan.driver, plan.path))),
+            .map_err(|error| {
+                let text = format!("{}: `{}` at `{}`: {error}", row.location, plan.driver, plan.path);
+                Error::Init(Caused::new(text, error).into())
+            }),
         _ => (plan.row.default)().ok_or_else(|| {
-            Error::Init(format!(
+            Error::Init(
+                format!(
                 "{}: nothing builds `{}`, mounted at `{}`: derive `Default` for it, or give it an `#[on(init)]` function that returns `Self`",
                 plan.row.location, plan.driver, plan.path,
-            ))
+            ).into())
         }),
     }
 }

@@ -137,7 +137,7 @@ impl SessionSync {
             reset_connections(&sockets);
             return Ok(());
         }
-        self.reload(&id, &sockets).await.map_err(|error| Error::store(error.internal_text()))
+        self.reload(&id, &sockets).await.map_err(|error| Error::store(error.into_cause()))
     }
 
     /// Identifies one socket again. If that fails, it keeps its identity until the next check.

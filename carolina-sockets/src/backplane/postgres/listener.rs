@@ -53,11 +53,10 @@ impl Listener {
         channels: &[&str],
         to: mpsc::Sender<PgNotification>,
     ) -> Result<(), PostgresError> {
-        let ended = || PostgresError("the connection that listens has ended".to_owned());
         let (done, answer) = oneshot::channel();
         let channels = channels.iter().map(|&channel| channel.to_owned()).collect();
-        self.0.send(Subscribe { channels, to, done }).await.map_err(|_| ended())?;
-        Ok(answer.await.map_err(|_| ended())??)
+        self.0.send(Subscribe { channels, to, done }).await.map_err(|_| PostgresError::ListenerEnded)?;
+        Ok(answer.await.map_err(|_| PostgresError::ListenerEnded)??)
     }
 }
 

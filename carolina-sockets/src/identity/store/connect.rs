@@ -8,7 +8,7 @@ use tower_sessions::session_store::ExpiredDeletion;
 use super::{SharedStore, memory::MemoryStore};
 use crate::{
     config::without_password,
-    error::{Error, Result},
+    error::{Caused, Error, Result, Source},
 };
 
 /// How long a server may take to be reached at start-up.
@@ -37,8 +37,9 @@ impl SharedStore {
     }
 }
 
-fn failed(url: &str, reason: impl std::fmt::Display) -> Error {
-    Error::store(format!("`{}`: {reason}", without_password(url)))
+fn failed(url: &str, reason: impl Into<Source>) -> Error {
+    let reason = reason.into();
+    Error::store(Caused::new(format!("`{}`: {reason}", without_password(url)), reason))
 }
 
 #[cfg(not(all(feature = "sqlite", feature = "postgres", feature = "redis")))]
