@@ -155,37 +155,58 @@ pub struct Redis {
     port: u16,
     folder: Folder,
     password: Option<&'static str>,
+    tls: bool,
 }
 
 impl Redis {
     /// Starts one.
     pub fn start() -> Self {
-        let mut redis = Self { process: None, port: free_port(), folder: Folder::new(), password: None };
-        redis.run();
-        redis
+        Self::start_as(None, false)
     }
 
     /// Starts one that asks for a password.
     pub fn start_with_password(password: &'static str) -> Self {
-        let mut redis = Self { process: None, port: free_port(), folder: Folder::new(), password: Some(password) };
+        Self::start_as(Some(password), false)
+    }
+
+    /// Starts one that speaks TLS, with a certificate by [`authority`](Self::authority).
+    pub fn start_with_tls() -> Self {
+        Self::start_as(None, true)
+    }
+
+    fn start_as(password: Option<&'static str>, tls: bool) -> Self {
+        let mut redis = Self { process: None, port: free_port(), folder: Folder::new(), password, tls };
         redis.run();
         redis
     }
 
+    /// The file with the certificate of the authority that has signed that of the servers.
+    pub fn authority() -> PathBuf {
+        certificate("ca.pem")
+    }
+
+    /// Stops it from running, without ending its connections.
+    pub fn pause(&self) {
+        self.process.as_ref().expect("a server that runs").signal("STOP");
+    }
+
+    /// Lets it run again.
+    pub fn resume(&self) {
+        self.process.as_ref().expect("a server that runs").signal("CONT");
+    }
+
     fn run(&mut self) {
         let mut command = Command::new("redis-server");
+        if self.tls {
+            command.args(["--port", "0", "--tls-port", &self.port.to_string(), "--tls-auth-clients", "no"]);
+            command.arg("--tls-cert-file").arg(certificate("server.pem"));
+            command.arg("--tls-key-file").arg(certificate("server.key"));
+            command.arg("--tls-ca-cert-file").arg(certificate("ca.pem"));
+        } else {
+            command.args(["--port", &self.port.to_string()]);
+        }
         command
-            .args([
-                "--bind",
-                "127.0.0.1",
-                "--port",
-                &self.port.to_string(),
-                "--save",
-                "",
-                "--appendonly",
-                "no",
-                "--dir",
-            ])
+            .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir"])
             .arg(self.folder.path())
             .stdout(Stdio::null());
         if let Some(password) = self.password {
@@ -202,8 +223,12 @@ impl Redis {
 
     /// Its URL.
     pub fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
+        format!("{}://127.0.0.1:{}", if self.tls { "rediss" } else { "redis" }, self.port)
     }
+}
+
+fn certificate(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("certificates").join(name)
 }
 
 /// A way to a port that can be cut, and opened again.

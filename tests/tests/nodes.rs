@@ -229,6 +229,42 @@ async fn r17_an_outage_of_postgres_costs_the_messages_of_that_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn r17_a_redis_that_hangs_is_away() {
+    let redis = Redis::start();
+    let [a, b] = std::array::from_fn(|_| Node::start_with(&redis.url(), &[("CAROLINA_SESSION__STORE", "memory")]));
+    let mut local = RawSocket::join(&a.url(), "/open").await;
+    let mut remote = RawSocket::join(&b.url(), "/open").await;
+    redis.pause();
+    until("the nodes notice", || [&a, &b].iter().all(|node| node.log().contains("the backplane is away"))).await;
+    let began = Instant::now();
+    a.emit(json!({ "event": "n", "data": 1 }));
+    local.expect("42/open,[\"n\",1]").await;
+    assert!(began.elapsed() < Duration::from_secs(1), "an emit waited {:?}", began.elapsed());
+    redis.resume();
+    until("the nodes are back", || [&a, &b].iter().all(|node| node.log().contains("the backplane is back"))).await;
+    a.emit(json!({ "event": "n", "data": 2 }));
+    assert_eq!(remote.expect("42/open,").await, "42/open,[\"n\",2]", "what was emitted meanwhile is not sent later");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r16_redis_over_tls() {
+    let redis = Redis::start_with_tls();
+    let authority = Redis::authority();
+    let [a, b] = std::array::from_fn(|_| {
+        Node::start_with(&redis.url(), &[("SSL_CERT_FILE", authority.to_str().expect("a path in UTF-8"))])
+    });
+    let cookie = a.login("ada");
+    let mut socket = RawSocket::join_with(&b.url(), "/open", Some(&cookie)).await;
+    socket.send("42/open,1[\"whoami\"]").await;
+    socket.expect("43/open,1[\"ada\"]").await;
+    a.emit(json!({ "event": "n", "data": 1 }));
+    socket.expect("42/open,[\"n\",1]").await;
+    // By an authority that this process does not know.
+    let error = Emitter::connect(&redis.url()).await.unwrap_err().to_string();
+    assert!(error.contains("certificate") && error.lines().count() == 1, "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn r17_a_node_that_dies_costs_the_others_nothing() {
     let server = redis();
     let [a, mut b, c] = three(&server);
@@ -326,6 +362,10 @@ async fn r16_what_cannot_be_reached_is_one_clear_line() {
         assert!(error.contains(expected) && !error.contains("secret"), "{error}");
         assert_eq!(error.lines().count(), 1, "{error}");
     }
+    let error = Emitter::connect("postgres://127.0.0.1:1/db").await.unwrap_err();
+    let mut causes = std::iter::successors(std::error::Error::source(&error), |&error| error.source());
+    let refused = causes.find_map(|error| error.downcast_ref::<std::io::Error>());
+    assert_eq!(refused.map(std::io::Error::kind), Some(std::io::ErrorKind::ConnectionRefused), "{error}");
     let redis = Redis::start_with_password("right");
     let wrong = redis.url().replace("redis://", "redis://:wrong@");
     let error = tokio::time::timeout(DEADLINE, Emitter::connect(&wrong)).await.unwrap().unwrap_err().to_string();

@@ -160,7 +160,7 @@ mod tests {
 
     /// The first cause of this type.
     fn cause<T: StdError + 'static>(error: &Error) -> Option<&T> {
-        std::iter::successors(error.source(), |error| error.source()).find_map(|error| error.downcast_ref())
+        std::iter::successors(error.source(), |&error| error.source()).find_map(|error| error.downcast_ref())
     }
 
     #[test]

@@ -154,29 +154,79 @@ mod servers {
     }
 
     #[cfg(feature = "redis")]
+    fn run_redis(port: u16, folder: &Folder) -> Child {
+        let mut command = Command::new("redis-server");
+        command.args(["--bind", "127.0.0.1", "--port", &port.to_string()]);
+        command.args(["--save", "", "--requirepass", "open sesame", "--dir"]).arg(&folder.0);
+        quiet(&mut command).spawn().expect("redis-server, from Debian's package of that name")
+    }
+
+    #[cfg(feature = "redis")]
     #[tokio::test]
     async fn r13_redis_keeps_sessions() {
         let folder = Folder::new();
         let port = free_port();
-        let mut command = Command::new("redis-server");
-        command.args([
-            "--bind",
-            "127.0.0.1",
-            "--port",
-            &port.to_string(),
-            "--save",
-            "",
-            "--requirepass",
-            "open sesame",
-        ]);
-        command.arg("--dir").arg(&folder.0);
-        let child = quiet(&mut command).spawn().expect("redis-server, from Debian's package of that name");
-        let mut server = Server { child, port, _folder: folder };
+        let mut server = Server { child: run_redis(port, &folder), port, _folder: folder };
         let url = format!("redis://:open%20sesame@127.0.0.1:{port}/1");
         wait_for(&mut server, &url).await;
         keeps_sessions(&url).await;
         is_refused(&format!("redis://:sesame@127.0.0.1:{port}"), "password").await;
         is_refused(&format!("redis://:sesame@127.0.0.1:{}", free_port()), "refused").await;
+        let without_password =
+            SharedStore::connect(&format!("redis://127.0.0.1:{port}"), &CancellationToken::new()).await;
+        let error = without_password.unwrap_err().to_string();
+        assert!(error.to_lowercase().contains("authentication required"), "{error}");
+    }
+
+    #[cfg(feature = "redis")]
+    #[tokio::test]
+    async fn r13_what_redis_says_is_a_source() {
+        use std::error::Error;
+
+        let stop = CancellationToken::new();
+        let error = SharedStore::connect(&format!("redis://127.0.0.1:{}", free_port()), &stop).await.unwrap_err();
+        let cause = std::iter::successors(error.source(), |&error| error.source())
+            .find_map(|error| error.downcast_ref::<::redis::RedisError>());
+        assert!(cause.is_some_and(::redis::RedisError::is_connection_refusal), "{error}");
+    }
+
+    /// No operation fails for a server that comes back in time, whatever the store's connection has become meanwhile.
+    #[cfg(feature = "redis")]
+    #[tokio::test]
+    async fn r13_redis_may_be_away_for_a_moment() {
+        let folder = Folder::new();
+        let port = free_port();
+        let mut server = Server { child: run_redis(port, &folder), port, _folder: folder };
+        let url = format!("redis://:open%20sesame@127.0.0.1:{port}");
+        wait_for(&mut server, &url).await;
+        let SharedStore(store) = SharedStore::connect(&url, &CancellationToken::new()).await.unwrap();
+        let record = || Record {
+            id: Id::default(),
+            data: HashMap::from([("user_id".to_owned(), json!(7))]),
+            expiry_date: OffsetDateTime::now_utc() + Duration::from_secs(100),
+        };
+        let mut first = record();
+        store.create(&mut first).await.unwrap();
+        assert!(store.load(&first.id).await.unwrap().is_some());
+        // A restart that nobody has noticed.
+        let _ = server.child.kill();
+        let _ = server.child.wait();
+        server.child = run_redis(port, &server._folder);
+        let mut second = record();
+        store.create(&mut second).await.unwrap();
+        assert_eq!(store.load(&second.id).await.unwrap().unwrap().data, second.data);
+        assert!(store.load(&first.id).await.unwrap().is_none(), "this server keeps nothing");
+        // It is away while operations wait for it.
+        let _ = server.child.kill();
+        let _ = server.child.wait();
+        let mut waiting =
+            (0..20).map(|_| store.load(&second.id)).collect::<futures_util::stream::FuturesUnordered<_>>();
+        let early = tokio::time::timeout(Duration::from_millis(500), futures_util::StreamExt::next(&mut waiting)).await;
+        assert!(early.is_err(), "an operation has not waited: {early:?}");
+        server.child = run_redis(port, &server._folder);
+        while let Some(loaded) = futures_util::StreamExt::next(&mut waiting).await {
+            assert!(loaded.unwrap().is_none());
+        }
     }
 
     #[cfg(feature = "postgres")]
