@@ -362,10 +362,10 @@ async fn r16_what_cannot_be_reached_is_one_clear_line() {
         assert!(error.contains(expected) && !error.contains("secret"), "{error}");
         assert_eq!(error.lines().count(), 1, "{error}");
     }
-    let error = Emitter::connect("postgres://127.0.0.1:1/db").await.unwrap_err();
-    let mut causes = std::iter::successors(std::error::Error::source(&error), |&error| error.source());
-    let refused = causes.find_map(|error| error.downcast_ref::<std::io::Error>());
-    assert_eq!(refused.map(std::io::Error::kind), Some(std::io::ErrorKind::ConnectionRefused), "{error}");
+    let error = Emitter::connect("redis://127.0.0.1:1").await.unwrap_err();
+    let causes = std::iter::successors(std::error::Error::source(&error), |&error| error.source());
+    let last = causes.last().expect("a source").to_string();
+    assert!(last.starts_with("Connection refused"), "{last}");
     let redis = Redis::start_with_password("right");
     let wrong = redis.url().replace("redis://", "redis://:wrong@");
     let error = tokio::time::timeout(DEADLINE, Emitter::connect(&wrong)).await.unwrap().unwrap_err().to_string();
