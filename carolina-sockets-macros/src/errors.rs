@@ -4,6 +4,8 @@ use proc_macro2::TokenStream;
 use quote::ToTokens;
 use syn::Ident;
 
+use crate::suggest::did_you_mean;
+
 /// The errors found so far. Dropping it without reporting them panics, as the errors would be lost.
 #[derive(Debug, Default)]
 pub(crate) struct Errors {
@@ -29,13 +31,9 @@ impl Errors {
 
     /// Reports a name that is not in `known`: with the nearest known name, or else with `otherwise`.
     pub(crate) fn unknown(&mut self, name: &Ident, known: &[&str], otherwise: &str) {
-        self.at(
-            name,
-            match nearest(&name.to_string(), known) {
-                Some(near) => format!("unknown option `{name}`; did you mean `{near}`?"),
-                None => format!("unknown option `{name}`; {otherwise}"),
-            },
-        );
+        let near = did_you_mean(&name.to_string(), known.iter().copied());
+        let hint = if near.is_empty() { format!("; {otherwise}") } else { near };
+        self.at(name, format!("unknown option `{name}`{hint}"));
     }
 
     /// The number of errors so far.
@@ -62,10 +60,4 @@ impl Drop for Errors {
             panic!("errors were collected and not reported: {:?}", self.found);
         }
     }
-}
-
-/// The name in `known` nearest to `name`, if any is near enough.
-pub(crate) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
-    let rated = known.iter().map(|known| (strsim::damerau_levenshtein(name, known), *known));
-    rated.filter(|(distance, known)| *distance <= 1 + known.len() / 4).min().map(|(_, known)| known)
 }

@@ -4,8 +4,10 @@
 
 mod channel;
 mod errors;
+mod names;
 mod on;
-mod paths;
+mod path;
+mod suggest;
 
 use proc_macro::TokenStream;
 
@@ -22,8 +24,9 @@ use proc_macro::TokenStream;
 /// | `"/path"` | where the driver is mounted unless the configuration says otherwise |
 /// | `private` | lets in only whom `#[on(authorize)]` accepts; without that hook, only sockets with a user |
 ///
-/// A path begins with `/` and has neither `,`, `?`, `#` nor white space in it. Two drivers of one name, and two channels
-/// at one path, are told at start-up, wherever they are linked from.
+/// A path begins with `/`, has no empty segment (so it ends with `/` only if it is `/`), at most 255 bytes, and neither
+/// white space, control characters, quotes, backslashes nor any of `,`, `?`, `#`, `[`, `]`, `{`, `}`. Two drivers of one
+/// name, and two channels at one path, are told at start-up, wherever they are linked from.
 ///
 /// A channel is built once per mount: by its `#[on(init)]` function, otherwise by `Default`. It is shared by all its
 /// clients, so it is `Send + Sync`, and what changes in it is in a `Mutex` or an atomic.
@@ -40,7 +43,7 @@ use proc_macro::TokenStream;
 ///
 /// - On an item that is neither a struct nor an impl block, on an `impl Trait for`; a path or an option above an impl block.
 /// - A generic channel. It is found at link time, before a type is chosen; wrap the one that is meant.
-/// - An unknown option, one that is given twice, a path that Socket.IO could not carry.
+/// - An unknown option, one that is given twice, a path that breaks the rule above.
 /// - An impl block of a struct that is no channel itself.
 /// - Two handlers for one event, two for one word, such as `connect`. Handlers under `#[cfg]`, and those of different
 ///   blocks, are compared at start-up instead.

@@ -14,7 +14,7 @@ use syn::{
     parse::{ParseStream, Parser},
 };
 
-use crate::errors::{Errors, nearest};
+use crate::{errors::Errors, suggest::did_you_mean};
 
 /// What a handler is for, as written in the attribute.
 #[derive(Debug)]
@@ -180,18 +180,16 @@ fn take_word(word: Ident, found: &mut Found, errors: &mut Errors) {
         unknown => {
             found.target_invalid = true;
             let known: Vec<&str> = WORDS.into_iter().chain(OPTIONS).collect();
-            return errors.at(
-                &word,
-                match nearest(unknown, &known) {
-                    Some(near) => format!(
-                        "unknown word `{unknown}`; did you mean `{near}`? An event's name has to be in quotes: `#[on(\"{unknown}\")]`"
-                    ),
-                    None => format!(
-                        "an event's name has to be in quotes: `#[on(\"{unknown}\")]`; without quotes there are {}",
-                        list(&known)
-                    ),
-                },
-            );
+            let near = did_you_mean(unknown, known.iter().copied());
+            let message = if near.is_empty() {
+                format!(
+                    "an event's name has to be in quotes: `#[on(\"{unknown}\")]`; without quotes there are {}",
+                    list(&known)
+                )
+            } else {
+                format!("unknown word `{unknown}`{near} An event's name has to be in quotes: `#[on(\"{unknown}\")]`")
+            };
+            return errors.at(&word, message);
         }
     };
     match &found.word {

@@ -48,7 +48,7 @@ mod guard;
 pub mod http;
 pub mod identity;
 mod namespace;
-mod nearest;
+mod path;
 mod plan;
 pub mod prelude;
 #[doc(hidden)]
@@ -59,6 +59,7 @@ mod registry;
 mod service;
 mod session_sync;
 mod socket;
+mod suggest;
 mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -11,14 +11,15 @@ use std::{
 };
 
 use crate::{
-    config::{ChannelConfig, Config, channel_path},
+    config::{ChannelConfig, Config},
     error::{Error, Result},
     extract::Needs,
-    nearest::did_you_mean,
+    path,
     registry::{
         Driver, MainChannel, Registry, conflicts, handler_conflicts, name_conflict,
         row::{ChannelRow, HandlerRow},
     },
+    suggest::did_you_mean,
 };
 
 pub(crate) use table::Table;
@@ -102,8 +103,14 @@ impl PlanBuilder<'_> {
     fn mount_declared(&mut self) {
         let registry = self.registry;
         for driver in &registry.drivers {
-            if let Some(path) = driver.row.path {
-                self.mount(driver, path);
+            let Some(path) = driver.row.path else { continue };
+            // The macro has checked it, but a row can be written by hand or come from another version.
+            match path::check(path) {
+                Ok(()) => self.mount(driver, path),
+                Err(problem) => self.problems.push(format!(
+                    "{}: `{}` is declared at {path:?}: {problem}",
+                    driver.row.location, driver.row.driver
+                )),
             }
         }
     }
@@ -113,8 +120,8 @@ impl PlanBuilder<'_> {
         let (registry, options) = (self.registry, self.options);
         let mut picked: BTreeMap<&str, &str> = BTreeMap::new();
         for (of, name, path) in options.mounts {
-            let call = format!("`mount::<{name}>(\"{path}\")`");
-            if let Err(problem) = channel_path(path) {
+            let call = format!("`mount::<{name}>({path:?})`");
+            if let Err(problem) = path::check(path) {
                 self.problems.push(format!("{call}: {problem}"));
                 continue;
             }
@@ -131,7 +138,7 @@ impl PlanBuilder<'_> {
     /// An entry of `[channels]` (rule R2).
     fn apply_entry(&mut self, path: &str, entry: &ChannelConfig) {
         let registry = self.registry;
-        let key = format!("{}: channels.\"{path}\"", entry.place());
+        let key = format!("{}: channels.{path:?}", entry.place());
         match &entry.driver {
             Some(name) => {
                 let mut named = registry.by_name(name);

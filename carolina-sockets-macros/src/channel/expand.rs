@@ -13,8 +13,8 @@ use super::{
     model::{Block, Driver, Handler, Receiver},
 };
 use crate::{
+    names::{core, location, private},
     on::{On, Target},
-    paths::{core, location, private},
 };
 
 fn p(name: &str) -> TokenStream {

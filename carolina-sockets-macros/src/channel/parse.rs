@@ -12,10 +12,7 @@ use super::{
     attributes::{TakenOn, cfgs, take_on_attributes},
     model::{Block, Driver, Handler},
 };
-use crate::{
-    errors::{Errors, nearest},
-    on,
-};
+use crate::{errors::Errors, on, path, suggest::did_you_mean};
 
 /// `#[channel(…)]` on a struct.
 pub(super) fn driver(arguments: TokenStream, item: &ItemStruct, errors: &mut Errors) -> Driver {
@@ -72,12 +69,14 @@ impl Arguments {
         Ok(())
     }
 
-    fn take_path(&mut self, path: LitStr, errors: &mut Errors) {
+    fn take_path(&mut self, literal: LitStr, errors: &mut Errors) {
         if self.path.is_some() {
-            errors.at(&path, "a struct declares one path; mount it at others by the configuration's [channels]");
+            errors.at(&literal, "a struct declares one path; mount it at others by the configuration's [channels]");
         }
-        check_path(&path, errors);
-        self.path = Some(path);
+        if let Err(problem) = path::check(&literal.value()) {
+            errors.at(&literal, problem);
+        }
+        self.path = Some(literal);
     }
 
     fn take_word(&mut self, word: &Ident, value: Option<Lit>, errors: &mut Errors) {
@@ -90,22 +89,11 @@ impl Arguments {
                 errors.at(word, format!("the path is written without a name: `#[channel({text})]`"));
                 self.path = Some(path);
             }
-            (text, None) if nearest(text, &["private"]).is_none() => {
+            (text, None) if did_you_mean(text, ["private"]).is_empty() => {
                 errors.unknown(word, &[], &format!("{CHANNEL_OPTIONS}; if it is the path, write `\"/{text}\"`"));
             }
             _ => errors.unknown(word, &["private"], CHANNEL_OPTIONS),
         }
-    }
-}
-
-fn check_path(path: &LitStr, errors: &mut Errors) {
-    let text = path.value();
-    let bad = |character: &char| matches!(character, ',' | '?' | '#') || character.is_whitespace();
-    if let Some(bad) = text.chars().find(bad) {
-        let bad = bad.escape_debug();
-        errors.at(path, format!("a channel's path has no `{bad}` in it: Socket.IO could not carry it"));
-    } else if !text.starts_with('/') {
-        errors.at(path, format!("a channel's path begins with `/`: `\"/{text}\"`"));
     }
 }
 

@@ -1,7 +1,10 @@
 use std::path::{Path, PathBuf};
 
 use super::{name, usage_error};
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    path,
+};
 
 /// Writes a channel with a test into the application at `root`, and returns where.
 pub(super) fn channel(root: &Path, struct_name: &str, path: Option<&str>, private: bool) -> Result<PathBuf> {
@@ -13,7 +16,7 @@ pub(super) fn channel(root: &Path, struct_name: &str, path: Option<&str>, privat
             format!("/{}", name::split(short, '-'))
         }
     };
-    check_path(&path)?;
+    path::check(&path).map_err(|problem| usage_error(format!("--path {path:?}: {problem}")))?;
     if !root.join("Cargo.toml").exists() {
         return Err(usage_error(
             "this folder has no Cargo.toml; go to the application's folder, or make one with `carolina new`",
@@ -41,19 +44,6 @@ fn touch(file: &Path) {
     // Without this file, the application has a layout of its own.
     if let Ok(file) = std::fs::OpenOptions::new().append(true).open(file) {
         let _ = file.set_modified(std::time::SystemTime::now());
-    }
-}
-
-fn check_path(path: &str) -> Result {
-    if !path.starts_with('/') {
-        return Err(usage_error(format!("`{path}` is not a channel's path: it begins with `/`, as `/{path}`")));
-    }
-    match path.chars().find(|character| matches!(character, ',' | '?' | '#' | '"' | '\\') || character.is_whitespace())
-    {
-        Some(bad) => {
-            Err(usage_error(format!("`{path}` is not a channel's path: it has no `{}` in it", bad.escape_debug())))
-        }
-        None => Ok(()),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use super::{Config, redact::without_password, source::Place};
+use crate::path;
 
 /// What is wrong with the value of a key.
 pub(super) struct Fault {
@@ -94,32 +95,18 @@ pub(super) fn faults(config: &Config) -> Vec<Fault> {
             ensure(value <= MAX_DURATION, || "is longer than a hundred years; write at most \"36500d\"".to_owned()),
         );
     }
-    check("transport.path", request_path(&config.transport.path));
+    check("transport.path", path::check(&config.transport.path));
     let connects = !config.transport.transports.is_empty();
     let nobody = "without a transport nobody can connect; write [\"polling\", \"websocket\"]";
     check("transport.transports", ensure(connects, || nobody.to_owned()));
 
     for (path, entry) in &config.channels {
-        if let Err(problem) = channel_path(path) {
-            let key = format!("channels.\"{path}\"");
+        if let Err(problem) = path::check(path) {
+            let key = format!("channels.{path:?}");
             faults.push(Fault { key, place: Some(entry.place.clone()), problem });
         }
     }
     faults
-}
-
-/// Checks that a channel can be mounted at this path; the error is the reason.
-pub(crate) fn channel_path(path: &str) -> Result<(), String> {
-    let bad = path
-        .chars()
-        .find(|character| matches!(character, ',' | '?' | '#') || character.is_whitespace() || character.is_control());
-    match bad {
-        _ if !path.starts_with('/') => Err(format!("a channel's path begins with `/`: write \"/{path}\"")),
-        Some(bad) => {
-            Err(format!("a channel's path has no `{}` in it: Socket.IO could not carry it", bad.escape_debug()))
-        }
-        None => Ok(()),
-    }
 }
 
 fn ensure(sound: bool, problem: impl FnOnce() -> String) -> Result<(), String> {
@@ -192,11 +179,6 @@ fn secret(number: usize, text: &str) -> Result<(), String> {
             text.len()
         )
     })
-}
-
-fn request_path(path: &str) -> Result<(), String> {
-    let sound = path.starts_with('/') && !path.contains(|c: char| matches!(c, '?' | '#') || c.is_whitespace());
-    ensure(sound, || not(path, "a path such as \"/socket.io\""))
 }
 
 fn has_scheme(url: &str, known: &[&str]) -> bool {

@@ -1,7 +1,7 @@
 //! The table of settings: each key with its reader; and suggestions for mistyped keys.
 
 use super::{Config, source::PREFIX, value::Value};
-use crate::nearest::{did_you_mean, nearest};
+use crate::suggest::{did_you_mean, nearest};
 
 type Set = fn(&mut Config, &Value<'_>) -> Result<(), String>;
 

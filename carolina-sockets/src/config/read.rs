@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    nearest::did_you_mean,
+    suggest::did_you_mean,
 };
 
 /// Reads a configuration. The error lists every mistake in it.
@@ -105,7 +105,7 @@ impl Reader {
 
     /// An entry of `[channels]`. One from a variable replaces the file's entry for that path.
     fn channel(&mut self, path: &str, entry: &DeValue<'_>, place: &Place) {
-        let key = format!("{CHANNELS}.\"{path}\"");
+        let key = format!("{CHANNELS}.{path:?}");
         let DeValue::Table(entries) = entry else {
             let driver = entry.as_str().unwrap_or("MyCustomChannel");
             let problem = format!("is not a table such as {{ driver = \"{driver}\" }}");

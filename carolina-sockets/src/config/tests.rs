@@ -177,10 +177,10 @@ fn mistakes_name_place_key_and_what_would_be_right() {
         ("[session]\nuser_key = \"\"", "names no key"),
         ("[backplane]\nurl = \"amqp://u:secret@x\"", "`amqp://u:***@x` is not"),
         ("[backplane]\nprefix = \"a b\"", "letters, digits"),
-        ("[transport]\npath = \"live\"", "`live` is not a path such as"),
+        ("[transport]\npath = \"live\"", "transport.path: a path begins with `/`: write \"/live\""),
         ("[transport]\ntransports = [\"pooling\"]", "did you mean `polling`?"),
         ("[transport]\ntransports = []", "nobody can connect"),
-        ("[channels]\nother = { driver = \"X\" }", "web.toml:2: channels.\"other\": a channel's path begins with `/`"),
+        ("[channels]\nother = { driver = \"X\" }", "web.toml:2: channels.\"other\": a path begins with `/`"),
         ("[channels]\n\"/a,b\" = { driver = \"X\" }", "has no `,` in it"),
         (
             "[channels]\n\"/x\" = { drivr = \"X\" }",
@@ -217,7 +217,7 @@ fn mistakes_in_variables_name_the_variable() {
         ("CAROLINA_BACKPLANE__URL", "", "backplane.url: `` is not redis://"),
         ("CAROLINA_CHANNELS", "X", "is not a table such as"),
         ("CAROLINA_CHANNELS", "{ \"/x\" = {}", "unclosed inline table"),
-        ("CAROLINA_CHANNELS", "{ x = {} }", "channels.\"x\": a channel's path begins with `/`"),
+        ("CAROLINA_CHANNELS", "{ x = {} }", "channels.\"x\": a path begins with `/`"),
         ("CAROLINA_CHANNELS__X", "X", "is given as a whole: CAROLINA_CHANNELS='{"),
         ("CAROLINA_COLOUR", "red", "colour: unknown key"),
     ] {

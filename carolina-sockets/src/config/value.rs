@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use toml::{Spanned, de::DeValue};
 
 use super::Transport;
-use crate::nearest::did_you_mean;
+use crate::suggest::did_you_mean;
 
 /// A value to be read.
 pub(super) enum Value<'a> {

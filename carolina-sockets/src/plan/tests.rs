@@ -139,6 +139,23 @@ fn mistakes_of_every_kind_are_told_together() {
 }
 
 #[test]
+fn a_declared_path_is_checked_again() {
+    let registry = registry(&[channel::<A>("A", Some("/a,b"), 1), private::<B>("B", Some("b"), 2)], &[]);
+    refuses(
+        &registry,
+        "",
+        &DISCOVER,
+        &[
+            "src/sample.rs:1: `A` is declared at \"/a,b\": a path has no `,` in it",
+            "src/sample.rs:2: `B` is declared at \"b\": a path begins with `/`: write \"/b\"",
+        ],
+    );
+    // What is declared is not mounted without discovery, so it is nobody's mistake.
+    let by_hand = PlanOptions { discover: false, mounts: &[], has_state: &|_| true };
+    assert!(plan(&registry, "", &by_hand).is_ok());
+}
+
+#[test]
 fn channels_picked_by_hand() {
     let registry = declared();
     let (a, b) = (TypeId::of::<A>(), TypeId::of::<B>());
@@ -173,7 +190,7 @@ fn channels_picked_by_hand() {
     )
     .unwrap_err();
     assert_eq!(problems.len(), 3, "{problems:#?}");
-    assert!(problems[0].contains("`mount::<A>(\"x\")`: a channel's path begins with `/`"), "{problems:#?}");
+    assert!(problems[0].contains("`mount::<A>(\"x\")`: a path begins with `/`"), "{problems:#?}");
     assert!(problems[1].contains("`mount::<B>(\"/x\")`: `A` is mounted there already"), "{problems:#?}");
     assert!(problems[2].contains("is not linked"), "{problems:#?}");
 }

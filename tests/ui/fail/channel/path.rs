@@ -11,22 +11,6 @@ impl Relative {
     fn event(&self) {}
 }
 
-#[channel("")]
-#[derive(Default)]
-struct Empty;
-
-#[channel("/one,two")]
-#[derive(Default)]
-struct Comma;
-
-#[channel("/search?for=this")]
-#[derive(Default)]
-struct Query;
-
-#[channel("/two words")]
-#[derive(Default)]
-struct Space;
-
 #[channel("/one", "/two")]
 #[derive(Default)]
 struct Two;

@@ -1,6 +1,8 @@
 //! The nearest known name, for messages about unknown ones.
+//!
+//! Compiled into both crates, as `path` is: in the crate of macros this file is a symbolic link.
 
-/// The name in `known` nearest to `name`, if any is near enough.
+/// The name in `known` nearest to `name`, if any is near enough. Case makes no difference.
 pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = name.to_lowercase();
     let rated = known.into_iter().map(|known| (strsim::damerau_levenshtein(&lower, &known.to_lowercase()), known));

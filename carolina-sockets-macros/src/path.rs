@@ -1,0 +1,1 @@
+../../carolina-sockets/src/path.rs

@@ -1,0 +1,1 @@
+../../carolina-sockets/src/suggest.rs
