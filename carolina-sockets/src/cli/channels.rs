@@ -5,19 +5,20 @@ use serde_json::json;
 use crate::{
     config::Config,
     error::Result,
-    plan::{MountPlan, Plan, PlanOptions},
+    plan::{MountPlan, Plan},
     registry::{Registry, row::Options},
+    service::Settings,
 };
 
-/// Lists what would be mounted.
-pub(super) fn list(config: &Config, json: bool) -> Result<String> {
+/// Lists what would be mounted with these settings.
+pub(super) fn list(mut settings: Settings, json: bool) -> Result<String> {
+    let config = match settings.config.take() {
+        Some(config) => config,
+        None => Config::load()?,
+    };
     config.check()?;
-    let plan = Plan::make(
-        &Registry::linked(),
-        config,
-        // State is provided when the application serves; it is not checked here.
-        &PlanOptions { discover: true, mounts: &[], has_state: &|_| true },
-    )?;
+    // State is provided when the application serves; it is not checked here.
+    let plan = Plan::make(&Registry::linked(), &config, &settings.plan_options(&|_| true))?;
     if json { Ok(as_json(&plan)) } else { Ok(as_table(&plan, std::io::stdout().is_terminal())) }
 }
 
@@ -84,4 +85,21 @@ fn options(options: &Options) -> String {
         texts.push(format!("rate {}/{}", rate.count, humantime::format_duration(rate.per)));
     }
     texts.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Cli, Config, MainChannel, cli};
+
+    fn listed(cli: Cli) -> String {
+        super::list(cli.serve.settings, true).unwrap()
+    }
+
+    #[test]
+    fn the_list_shows_what_these_settings_would_serve() {
+        let picked = listed(cli().config(Config::default()).discover(false).mount::<MainChannel>("/picked"));
+        assert!(picked.contains(r#""path": "/picked""#) && !picked.contains(r#""path": "/""#), "{picked}");
+        let off = listed(cli().config(Config::default()).discover(false));
+        assert!(off.contains(r#""use_sockets": false"#), "{off}");
+    }
 }

@@ -11,11 +11,9 @@ use std::{fmt, future::IntoFuture, path::PathBuf, process::ExitCode};
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
-    config::Config,
     error::{Error, Result},
-    identity::Identify,
     private::BoxFuture,
-    service::{Serve, serve},
+    service::{Serve, serve, serve_setters, setters},
 };
 
 /// An application's command line; without a command, it serves.
@@ -113,7 +111,7 @@ impl Generate {
 /// When awaited: those of [`serve`](crate::serve), or of the command. An invalid command line exits the process with
 /// code 2 and prints the usage.
 pub fn cli() -> Cli {
-    Cli { serve: serve(), config: None }
+    Cli { serve: serve() }
 }
 
 /// Returned by [`cli`]; configure it like [`Serve`] and await it.
@@ -121,40 +119,10 @@ pub fn cli() -> Cli {
 #[derive(Debug)]
 pub struct Cli {
     serve: Serve,
-    config: Option<Config>,
 }
 
-impl Cli {
-    /// Runs with this configuration instead of loading it.
-    pub fn config(mut self, config: Config) -> Self {
-        self.config = Some(config);
-        self
-    }
-
-    /// Provides a value to handlers that take `State<T>`.
-    pub fn state<T: Send + Sync + 'static>(mut self, value: T) -> Self {
-        self.serve = self.serve.state(value);
-        self
-    }
-
-    /// Serves these routes as well; see [`Serve::router`].
-    pub fn router(mut self, router: axum::Router) -> Self {
-        self.serve = self.serve.router(router);
-        self
-    }
-
-    /// Identifies clients with the application's own [`Identify`]; see [`Serve::identify`].
-    pub fn identify(mut self, identify: impl Identify) -> Self {
-        self.serve = self.serve.identify(identify);
-        self
-    }
-
-    /// Keeps sessions in this store; see [`Serve::session_store`].
-    pub fn session_store(mut self, store: impl tower_sessions::SessionStore) -> Self {
-        self.serve = self.serve.session_store(store);
-        self
-    }
-}
+setters!(Cli, serve.settings);
+serve_setters!(Cli, serve);
 
 impl IntoFuture for Cli {
     type Output = Result;
@@ -163,17 +131,10 @@ impl IntoFuture for Cli {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             match AppCli::parse().command {
-                None | Some(AppCommand::Serve) => match self.config {
-                    Some(config) => self.serve.config(config).await,
-                    None => self.serve.await,
-                },
+                None | Some(AppCommand::Serve) => self.serve.await,
                 Some(AppCommand::Generate(generate)) => generate.run(),
                 Some(AppCommand::Channels { json }) => {
-                    let config = match self.config {
-                        Some(config) => config,
-                        None => Config::load()?,
-                    };
-                    println!("{}", channels::list(&config, json)?);
+                    println!("{}", channels::list(self.serve.settings, json)?);
                     Ok(())
                 }
             }

@@ -1,13 +1,16 @@
 use std::{
-    any::TypeId,
     collections::BTreeMap,
-    fmt,
     sync::{Arc, atomic::AtomicBool},
 };
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Inner, Sockets, control, extract::ServiceRef, nodes};
+use super::{
+    Inner, Sockets, control,
+    extract::ServiceRef,
+    nodes,
+    settings::{Settings, setters},
+};
 use crate::{
     backplane::BackplaneState,
     config::Config,
@@ -18,11 +21,11 @@ use crate::{
     extract::InitContext,
     guard::Guard,
     http::SessionLayer,
-    identity::{Identify, Identities},
+    identity::Identities,
     namespace::{ConnectHook, Namespace},
-    plan::{MountPlan, Plan, PlanOptions},
+    plan::{MountPlan, Plan},
     registry::{
-        Channel, Registry,
+        Registry,
         row::{Call, ErasedChannel, On},
     },
     session_sync::SessionSync,
@@ -30,71 +33,22 @@ use crate::{
 
 /// Builds a service; see [`Sockets::builder`].
 #[must_use = "a builder does nothing until `build` is called"]
+#[derive(Debug, Default)]
 pub struct Builder {
-    config: Option<Config>,
-    discover: bool,
-    mounts: Vec<(TypeId, &'static str, String)>,
-    states: States,
+    settings: Settings,
     /// For tests, replaces the configured one: URL and prefix.
     backplane: Option<(String, String)>,
-    identify: Option<Arc<dyn Identify>>,
-    store: Option<crate::identity::SharedStore>,
 }
 
-impl Default for Builder {
-    fn default() -> Self {
-        Self {
-            config: None,
-            discover: true,
-            mounts: Vec::new(),
-            states: States::default(),
-            backplane: None,
-            identify: None,
-            store: None,
-        }
+setters!(Builder, settings);
+
+impl From<Settings> for Builder {
+    fn from(settings: Settings) -> Self {
+        Self { settings, ..Self::default() }
     }
 }
 
 impl Builder {
-    /// Runs with this configuration. If not called, [`Config::load`] reads file and environment; a service with
-    /// explicit channels only ([`discover(false)`](Self::discover)) uses the defaults.
-    pub fn config(mut self, config: Config) -> Self {
-        self.config = Some(config);
-        self
-    }
-
-    /// Provides a value to handlers that take `State<T>`. A second value of the same type replaces the first.
-    pub fn state<T: Send + Sync + 'static>(mut self, value: T) -> Self {
-        self.states.insert(value);
-        self
-    }
-
-    /// Whether all linked channels are mounted, which is the default. With `false`, only those that
-    /// [`mount`](Self::mount) names are, which is useful in tests.
-    pub fn discover(mut self, discover: bool) -> Self {
-        self.discover = discover;
-        self
-    }
-
-    /// Mounts a driver at a path, in place of the channel that declares it. An entry of `[channels]` for that path
-    /// takes precedence (rule R2).
-    pub fn mount<C: Channel>(mut self, path: impl Into<String>) -> Self {
-        self.mounts.push((TypeId::of::<C>(), C::DRIVER, path.into()));
-        self
-    }
-
-    /// Identifies clients with the application's own [`Identify`] instead of the session (rule R13).
-    pub fn identify(mut self, identify: impl Identify) -> Self {
-        self.identify = Some(Arc::new(identify));
-        self
-    }
-
-    /// Keeps sessions in this store instead of the one that `session.store` names.
-    pub fn session_store(mut self, store: impl tower_sessions::SessionStore) -> Self {
-        self.store = Some(crate::identity::SharedStore::new(store));
-        self
-    }
-
     /// Connects the service to a backplane unless its configuration names one.
     #[cfg(feature = "testing")]
     pub(crate) fn backplane_for_tests(mut self, url: String, prefix: String) -> Self {
@@ -110,7 +64,8 @@ impl Builder {
     /// configuration at once (rules R1 and R2), [`Error::Init`] when a channel's `#[on(init)]` fails, [`Error::Store`]
     /// when the session store, [`Error::Backplane`] when the backplane cannot be reached.
     pub async fn build(self) -> Result<Sockets> {
-        let mut config = match (self.config, self.discover) {
+        let mut settings = self.settings;
+        let mut config = match (settings.config.take(), settings.discover) {
             (Some(config), _) => config,
             (None, true) => Config::load()?,
             (None, false) => Config::default(),
@@ -120,13 +75,10 @@ impl Builder {
             config.backplane.prefix = prefix;
         }
         config.check()?;
-        let plan = Plan::make(
-            &Registry::linked(),
-            &config,
-            &PlanOptions { discover: self.discover, mounts: &self.mounts, has_state: &|of| self.states.contains(of) },
-        )?;
+        let has_state = |of| settings.states.contains(of);
+        let plan = Plan::make(&Registry::linked(), &config, &settings.plan_options(&has_state))?;
         let stop = CancellationToken::new();
-        let identities = Identities::connect(&config, self.identify, self.store, &stop).await?;
+        let identities = Identities::connect(&config, settings.identify, settings.store, &stop).await?;
         let backplane = BackplaneState::connect(&config).await?;
         let bus = backplane.bus();
         let (tasks, draining) = (TaskTracker::new(), Arc::new(AtomicBool::new(false)));
@@ -140,7 +92,7 @@ impl Builder {
         let store = identities.sessions().store().clone();
         let session_layer = SessionLayer::new(store, identities.cookie_keys().clone(), &config);
         let inner = Arc::new_cyclic(|service| {
-            let mut states = self.states;
+            let mut states = settings.states;
             states.insert(ServiceRef(service.clone()));
             let services = Arc::new(Services::new(states, identities));
             if let Some(engine) = &engine {
@@ -197,15 +149,6 @@ fn log_disabled(config: &Config) {
         "no channel is declared or configured, but for disabled ones, and `use_sockets` is not true"
     };
     tracing::info!("web sockets are off: {reason}");
-}
-
-impl fmt::Debug for Builder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder")
-            .field("discover", &self.discover)
-            .field("mounts", &self.mounts)
-            .finish_non_exhaustive()
-    }
 }
 
 impl Sockets {

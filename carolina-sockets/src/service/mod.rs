@@ -9,6 +9,7 @@ mod layer;
 mod nodes;
 #[cfg(feature = "serve")]
 mod serve;
+mod settings;
 mod shutdown;
 
 use std::{
@@ -44,6 +45,8 @@ pub use layer::{SocketsLayer, SocketsService};
 pub(crate) use serve::run;
 #[cfg(feature = "serve")]
 pub use serve::{Serve, serve};
+#[cfg(feature = "cli")]
+pub(crate) use settings::{Settings, serve_setters, setters};
 
 /// The running service. Cheap to clone, and an extractor.
 ///

@@ -15,12 +15,15 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-use super::{Builder, Sockets, exporter::Exporter, set_global};
+use super::{
+    Builder, Sockets,
+    exporter::Exporter,
+    set_global,
+    settings::{Settings, serve_setters, setters},
+};
 use crate::{
     config::Config,
     error::{Error, Result},
-    identity::Identify,
-    registry::Channel,
     telemetry::{Cause, refused},
 };
 
@@ -37,70 +40,24 @@ use crate::{
 /// [`Error::AlreadyRunning`] in a process that has served before. A `main` that returns it prints one clear message and
 /// exits with code 1.
 pub fn serve() -> Serve {
-    Serve { builder: Sockets::builder(), config: None, router: Router::new(), listener: None }
+    Serve { settings: Settings::default(), router: Router::new(), listener: None }
 }
 
 /// Returned by [`serve`]; configure it further and await it.
 #[must_use = "nothing is served until this is awaited"]
 pub struct Serve {
-    builder: Builder,
-    config: Option<Config>,
-    router: Router,
-    listener: Option<TcpListener>,
+    pub(crate) settings: Settings,
+    pub(crate) router: Router,
+    pub(crate) listener: Option<TcpListener>,
 }
 
+setters!(Serve, settings);
+serve_setters!(Serve);
+
 impl Serve {
-    /// Runs with this configuration instead of loading it.
-    pub fn config(mut self, config: Config) -> Self {
-        self.config = Some(config);
-        self
-    }
-
-    /// Provides a value to handlers that take `State<T>`.
-    pub fn state<T: Send + Sync + 'static>(mut self, value: T) -> Self {
-        self.builder = self.builder.state(value);
-        self
-    }
-
-    /// Also serves these routes, under the session layer. `static_dir`, if set, replaces the router's own fallback.
-    pub fn router(mut self, router: Router) -> Self {
-        self.router = router;
-        self
-    }
-
-    /// Identifies clients with the application's own [`Identify`]; see [`Builder::identify`].
-    pub fn identify(mut self, identify: impl Identify) -> Self {
-        self.builder = self.builder.identify(identify);
-        self
-    }
-
-    /// Keeps sessions in this store; see [`Builder::session_store`].
-    pub fn session_store(mut self, store: impl tower_sessions::SessionStore) -> Self {
-        self.builder = self.builder.session_store(store);
-        self
-    }
-
-    /// Mounts the linked channels, or only those that [`mount`](Self::mount) names; see [`Builder::discover`].
-    pub fn discover(mut self, discover: bool) -> Self {
-        self.builder = self.builder.discover(discover);
-        self
-    }
-
-    /// Mounts a driver at a path; see [`Builder::mount`].
-    pub fn mount<C: Channel>(mut self, path: impl Into<String>) -> Self {
-        self.builder = self.builder.mount::<C>(path);
-        self
-    }
-
-    /// Uses this listener instead of binding to the address in `bind`.
-    pub fn listener(mut self, listener: TcpListener) -> Self {
-        self.listener = Some(listener);
-        self
-    }
-
-    async fn run(self) -> Result {
+    async fn run(mut self) -> Result {
         start_log();
-        let config = match self.config {
+        let config = match self.settings.config.take() {
             Some(config) => config,
             None => Config::load()?,
         };
@@ -118,7 +75,7 @@ impl Serve {
         };
         // Before any metric is recorded.
         let exporter = Exporter::bind(&config).await?;
-        let sockets = self.builder.config(config).build().await?;
+        let sockets = Builder::from(self.settings).config(config).build().await?;
         set_global(&sockets)?;
         let address = listener.local_addr().map_err(|error| Error::io("cannot listen", error))?;
         println!("listening on http://{address}\n{}", sockets.table());
@@ -140,7 +97,7 @@ impl IntoFuture for Serve {
 
 impl fmt::Debug for Serve {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Serve").field("builder", &self.builder).finish_non_exhaustive()
+        f.debug_struct("Serve").field("settings", &self.settings).finish_non_exhaustive()
     }
 }
 
