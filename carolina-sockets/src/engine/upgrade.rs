@@ -11,14 +11,14 @@ use std::{io, sync::Arc, time::Duration};
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
+use http::{HeaderValue, Request, Response, StatusCode, header, request::Parts};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
-use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
 use tower_service::Service;
 
 use super::{
@@ -60,17 +60,11 @@ impl Engine {
         mut request: Request<Body>,
         open: impl FnOnce(Parts) -> Result<Opening, Refusal>,
     ) -> Response<Body> {
-        let headers = request.headers();
-        let key = headers.get(header::SEC_WEBSOCKET_KEY).filter(|_| is_websocket(headers));
-        let Some(key) = key.filter(|_| *request.method() == Method::GET) else {
+        let Ok(response) = create_response_with_body(&request, Body::empty) else {
             let mut response = status(StatusCode::UPGRADE_REQUIRED);
             response.headers_mut().insert(header::UPGRADE, HeaderValue::from_static("websocket"));
             response.headers_mut().insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
             return response;
-        };
-        // The accept key is base64, which is always a valid header value.
-        let Ok(accept) = HeaderValue::from_str(&derive_accept_key(key.as_bytes())) else {
-            return status(StatusCode::BAD_REQUEST);
         };
         let upgrade = hyper::upgrade::on(&mut request);
         let opening = match open(request.into_parts().0) {
@@ -80,11 +74,6 @@ impl Engine {
         let (tasks, stop) = (self.tasks.clone(), self.stop.clone());
         // A shutdown does not wait for a client to finish its handshake.
         tasks.spawn(stop.run_until_cancelled_owned(self.hand_over(upgrade, opening)));
-        let mut response = status(StatusCode::SWITCHING_PROTOCOLS);
-        let headers = response.headers_mut();
-        headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-        headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
-        headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
         response
     }
 
@@ -221,14 +210,4 @@ async fn write_all(carrier: &mut Carrier, data: &[u8]) -> io::Result<()> {
         #[cfg(any(test, feature = "testing"))]
         Carrier::Memory(stream) => stream.write_all(data).await,
     }
-}
-
-fn is_websocket(headers: &HeaderMap) -> bool {
-    let lists = |name, token: &str| {
-        let lines = headers.get_all(name).into_iter().filter_map(|line: &HeaderValue| line.to_str().ok());
-        lines.flat_map(|line| line.split(',')).any(|word| word.trim().eq_ignore_ascii_case(token))
-    };
-    lists(header::UPGRADE, "websocket")
-        && lists(header::CONNECTION, "upgrade")
-        && headers.get(header::SEC_WEBSOCKET_VERSION).is_some_and(|version| version == "13")
 }
