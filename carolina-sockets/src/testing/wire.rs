@@ -1,11 +1,9 @@
 //! One Engine.IO connection over WebSocket, shared by a test client's channels.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex},
-};
+use std::{collections::HashMap, sync::Arc};
 
 use futures_util::{SinkExt, StreamExt, stream::SplitStream};
+use parking_lot::Mutex;
 use socketioxide_core::{
     Str, Value,
     packet::{Packet, PacketData},
@@ -63,12 +61,8 @@ impl Wire {
     /// The receiver of a channel's packets.
     pub(super) fn listen(&self, channel: &str) -> mpsc::UnboundedReceiver<Incoming> {
         let (to, from) = mpsc::unbounded_channel();
-        self.lock().insert(channel.to_owned(), to);
+        self.channels.lock().insert(channel.to_owned(), to);
         from
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, mpsc::UnboundedSender<Incoming>>> {
-        self.channels.lock().expect("no panic happens under this lock")
     }
 
     pub(super) fn send(&self, packet: Packet) {
@@ -118,7 +112,7 @@ async fn read(
             Err(_) => break,
         }
     }
-    channels.lock().expect("no panic happens under this lock").clear();
+    channels.lock().clear();
 }
 
 /// `44/path,{"message":"…"}`.
@@ -129,14 +123,14 @@ fn refused(text: &str, channels: &Channels) {
     }
     let (path, body) = if text.starts_with('/') { text.split_once(',').unwrap_or((text, "{}")) } else { ("/", text) };
     let message = serde_json::from_str(body).map_or_else(|_| body.to_owned(), |refused: Refused| refused.message);
-    let channels = channels.lock().expect("no panic happens under this lock");
+    let channels = channels.lock();
     if let Some(to) = channels.get(path) {
         let _ = to.send(Incoming::Refused(message));
     }
 }
 
 fn deliver(packet: Packet, channels: &Channels) {
-    let channels = channels.lock().expect("no panic happens under this lock");
+    let channels = channels.lock();
     let Some(to) = channels.get(packet.ns.as_str()) else { return };
     let incoming = match packet.inner {
         PacketData::Connect(_) => Incoming::Connected,

@@ -1,6 +1,7 @@
-use std::{collections::HashMap, fmt, sync::Mutex};
+use std::{collections::HashMap, fmt};
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use time::OffsetDateTime;
 use tower_sessions::{
     ExpiredDeletion, SessionStore,
@@ -14,7 +15,7 @@ pub(super) struct MemoryStore(Mutex<HashMap<Id, Record>>);
 
 impl MemoryStore {
     fn with<T>(&self, act: impl FnOnce(&mut HashMap<Id, Record>) -> T) -> T {
-        act(&mut self.0.lock().expect("no panic happens under this lock"))
+        act(&mut self.0.lock())
     }
 }
 

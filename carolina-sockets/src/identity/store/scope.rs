@@ -1,11 +1,8 @@
 //! What one HTTP request has done to sessions, to distinguish a renewed id from an ended and a new session.
 
-use std::{
-    future::Future,
-    net::IpAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{future::Future, net::IpAddr, sync::Arc};
 
+use parking_lot::{Mutex, MutexGuard};
 use time::OffsetDateTime;
 use tower_sessions::{Expiry, session::Id};
 
@@ -83,8 +80,7 @@ impl RequestScope {
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
-        // The data is consistent even if a holder of the lock panicked.
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+        self.seen.lock()
     }
 }
 

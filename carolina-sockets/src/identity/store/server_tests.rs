@@ -22,8 +22,7 @@ struct Folder(PathBuf);
 
 impl Folder {
     fn new() -> Self {
-        let path = std::env::temp_dir()
-            .join(format!("carolina-sockets-{}", uuid::Uuid::from_u128(Id::default().0.cast_unsigned())));
+        let path = std::env::temp_dir().join(format!("carolina-sockets-{:032x}", Id::default().0));
         std::fs::create_dir(&path).unwrap();
         Self(path)
     }

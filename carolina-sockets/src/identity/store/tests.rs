@@ -1,10 +1,7 @@
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use serde_json::json;
 use time::OffsetDateTime;
 use tower_sessions::{
@@ -22,7 +19,7 @@ fn watched(store: impl SessionStore) -> (Arc<NotifyingStore>, Arc<Mutex<Vec<Chan
     let told = Arc::new(Mutex::new(Vec::new()));
     let log = told.clone();
     store.set_listener(Arc::new(move |change, _| {
-        log.lock().unwrap().push(change);
+        log.lock().push(change);
         Box::pin(std::future::ready(()))
     }));
     (store, told)
@@ -43,7 +40,7 @@ fn told(log: &Mutex<Vec<Change>>) -> Vec<String> {
         Change::Ended(id) => format!("ended {}", number(id)),
         Change::Moved { from, to, .. } => format!("moved {} to {}", number(from), number(to.id)),
     };
-    std::mem::take(&mut *log.lock().unwrap()).into_iter().map(&mut short).collect()
+    std::mem::take(&mut *log.lock()).into_iter().map(&mut short).collect()
 }
 
 #[tokio::test]
@@ -95,7 +92,7 @@ async fn r11_an_end_without_a_successor_is_told_when_the_request_is_over_or_drop
         });
         let _ = tokio::time::timeout(Duration::from_millis(20), request).await;
         let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
-        while log.lock().unwrap().is_empty() && tokio::time::Instant::now() < deadline {
+        while log.lock().is_empty() && tokio::time::Instant::now() < deadline {
             tokio::task::yield_now().await;
         }
         assert_eq!(told(&log), ["ended 0"]);
