@@ -1,5 +1,7 @@
 use std::path::{Path, PathBuf};
 
+use heck::{ToKebabCase, ToSnakeCase};
+
 use super::{name, usage_error};
 use crate::{
     error::{Error, Result},
@@ -13,7 +15,7 @@ pub(super) fn channel(root: &Path, struct_name: &str, path: Option<&str>, privat
         Some(path) => path.to_owned(),
         None => {
             let short = struct_name.strip_suffix("Channel").filter(|short| !short.is_empty()).unwrap_or(struct_name);
-            format!("/{}", name::split(short, '-'))
+            format!("/{}", short.to_kebab_case())
         }
     };
     path::check(&path).map_err(|problem| usage_error(format!("--path {path:?}: {problem}")))?;
@@ -25,7 +27,7 @@ pub(super) fn channel(root: &Path, struct_name: &str, path: Option<&str>, privat
     let folder = root.join("src").join("channels");
     std::fs::create_dir_all(&folder)
         .map_err(|error| Error::io(format!("cannot make `{}`", folder.display()), error))?;
-    let file = folder.join(format!("{}.rs", name::split(struct_name, '_')));
+    let file = folder.join(format!("{}.rs", struct_name.to_snake_case()));
     write_new(&file, &source(struct_name, &path, private))?;
     touch(&root.join("src").join("main.rs"));
     Ok(file)

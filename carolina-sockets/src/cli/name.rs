@@ -1,6 +1,7 @@
-use crate::error::Result;
+use heck::{ToSnakeCase, ToUpperCamelCase};
 
 use super::usage_error;
+use crate::error::Result;
 
 /// Rust's keywords, which no struct or package can be named.
 const KEYWORDS: [&str; 52] = [
@@ -80,7 +81,7 @@ pub(super) fn check_struct(name: &str) -> Result {
             "`{name}` is what the library has by that name; choose another, as `My{other}Channel`"
         )));
     }
-    let module = split(name, '_');
+    let module = name.to_snake_case();
     if KEYWORDS.contains(&module.as_str()) {
         return Err(usage_error(format!(
             "the module of `{name}` would be `{module}`, a Rust keyword; choose another, as `{name}Channel`"
@@ -105,28 +106,9 @@ pub(super) fn check_package(name: &str) -> Result {
     }
 }
 
-/// `MyCustomChannel` as `my_custom_channel`, with the given separator.
-pub(super) fn split(name: &str, separator: char) -> String {
-    let mut spelled = String::new();
-    let mut before: Option<char> = None;
-    let mut characters = name.chars().peekable();
-    while let Some(character) = characters.next() {
-        let next_is_lower = characters.peek().is_some_and(|next| next.is_ascii_lowercase());
-        let begins = character.is_ascii_uppercase()
-            && before.is_some_and(|before| !before.is_ascii_uppercase() || next_is_lower);
-        if begins {
-            spelled.push(separator);
-        }
-        spelled.push(character.to_ascii_lowercase());
-        before = Some(character);
-    }
-    spelled
-}
-
-/// `my-custom_channel` as `MyCustomChannel`.
+/// `my-custom_channel` as `MyCustomChannel`; empty where that cannot be an identifier.
 fn camel(name: &str) -> String {
-    let words = name.split(|character: char| !character.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
-    let spelled: String = words.map(|word| word[..1].to_uppercase() + &word[1..]).collect();
+    let spelled = name.replace(|character: char| !character.is_ascii_alphanumeric(), " ").to_upper_camel_case();
     if spelled.starts_with(|first: char| first.is_ascii_alphabetic()) { spelled } else { String::new() }
 }
 
@@ -167,12 +149,5 @@ mod tests {
             // The one name that is only passed through.
             assert!(name == "Ordering" || TAKEN.contains(&name), "{name}");
         }
-    }
-
-    #[test]
-    fn names_are_split_at_their_words() {
-        assert_eq!(split("MyCustomChannel", '_'), "my_custom_channel");
-        assert_eq!(split("HTTPFeed2", '-'), "http-feed2");
-        assert_eq!(split("A", '_'), "a");
     }
 }

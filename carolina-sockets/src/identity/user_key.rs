@@ -1,11 +1,9 @@
 use std::borrow::Cow;
 
-use uuid::Uuid;
-
 /// The key of a user: the text after `user.` in the name of the user's room.
 ///
-/// Implemented for texts, integers and [`Uuid`]. An integer and its decimal digits name the same user. Implement it
-/// for the application's own user type, and `emit_to_user` takes that.
+/// Implemented for texts, integers and, with the feature `uuid`, which is on by default, `uuid::Uuid`. An integer and its
+/// decimal digits name the same user. Implement it for the application's own user type, and `emit_to_user` takes that.
 ///
 /// ```
 /// use std::borrow::Cow;
@@ -43,7 +41,8 @@ impl UserKey for String {
     }
 }
 
-impl UserKey for Uuid {
+#[cfg(feature = "uuid")]
+impl UserKey for uuid::Uuid {
     fn user_key(&self) -> Cow<'_, str> {
         self.to_string().into()
     }
@@ -76,6 +75,7 @@ mod tests {
         assert_eq!(7_u64.user_key(), "7".user_key());
         assert_eq!((-7_i32).user_key(), "-7");
         assert_eq!(String::from("ada").user_key(), (&"ada").user_key());
-        assert_eq!(Uuid::nil().user_key(), "00000000-0000-0000-0000-000000000000");
+        #[cfg(feature = "uuid")]
+        assert_eq!(uuid::Uuid::nil().user_key(), "00000000-0000-0000-0000-000000000000");
     }
 }

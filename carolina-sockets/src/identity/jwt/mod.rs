@@ -10,10 +10,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use http::{HeaderMap, header::AUTHORIZATION};
 use jsonwebtoken::{Validation, crypto::rust_crypto, decode, decode_header, errors::ErrorKind};
+use parking_lot::RwLock;
 use serde_json::{Map, Value, json};
 
 pub use keys::JwtKeys;
@@ -55,7 +55,7 @@ const MAX_LEEWAY: Duration = Duration::from_secs(3600);
 pub struct JwtIdentify(Arc<Inner>);
 
 struct Inner {
-    keys: ArcSwap<JwtKeys>,
+    keys: RwLock<Arc<JwtKeys>>,
     rules: JwtBuilder,
 }
 
@@ -119,7 +119,7 @@ impl JwtBuilder {
         // With two providers compiled in, `jsonwebtoken` would panic at the first token. A provider that the
         // application has installed is kept.
         let _ = rust_crypto::DEFAULT_PROVIDER.install_default();
-        let keys = ArcSwap::from_pointee(std::mem::take(&mut self.keys));
+        let keys = RwLock::new(Arc::new(std::mem::take(&mut self.keys)));
         Ok(JwtIdentify(Arc::new(Inner { keys, rules: self })))
     }
 }
@@ -147,7 +147,7 @@ impl JwtIdentify {
         if keys.is_empty() {
             return Err(Error::Config(vec![NO_KEY.to_owned()]));
         }
-        self.0.keys.store(Arc::new(keys));
+        *self.0.keys.write() = Arc::new(keys);
         Ok(())
     }
 
@@ -169,7 +169,7 @@ impl JwtIdentify {
         if header.crit.is_some() {
             return Err(Refusal::Malformed);
         }
-        let keys = self.0.keys.load();
+        let keys = self.0.keys.read().clone();
         let mut refusal = Refusal::UnknownKey;
         for key in keys.candidates(header.kid.as_deref(), header.alg) {
             match decode::<Map<String, Value>>(token, &key.key, &self.0.rules.validation(&key.algorithms)) {
@@ -215,7 +215,7 @@ impl Identify for JwtIdentify {
 
 impl fmt::Debug for JwtIdentify {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("JwtIdentify").field("keys", &self.0.keys.load()).finish_non_exhaustive()
+        f.debug_struct("JwtIdentify").field("keys", &self.0.keys.read()).finish_non_exhaustive()
     }
 }
 
