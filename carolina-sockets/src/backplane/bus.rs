@@ -8,7 +8,7 @@ use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
 use socketioxide_core::Value;
 
-use super::{BackplaneError, Link};
+use super::{BackplaneError, Link, packet::check_event};
 use crate::telemetry::{Cause, refused};
 
 /// A message to all other nodes.
@@ -83,10 +83,15 @@ pub(crate) fn encode(value: &Value) -> Option<(String, Vec<String>)> {
     Some((text.to_string(), attachments))
 }
 
-/// Decodes the payload made by [`encode`].
-pub(crate) fn decode(payload: String, attachments: &[String]) -> Option<Value> {
+/// The payload that [`encode`] has made.
+///
+/// # Errors
+///
+/// What is wrong with it, if it was made by anything else.
+pub(crate) fn decode(payload: String, attachments: &[String]) -> Result<Value, String> {
     let decoded: Result<std::collections::VecDeque<Bytes>, _> =
         attachments.iter().map(|text| STANDARD.decode(text).map(Bytes::from)).collect();
-    let attachments = decoded.ok()?;
-    Some(Value::Str(payload.into(), (!attachments.is_empty()).then_some(attachments)))
+    let attachments = decoded.map_err(|error| format!("an attachment that cannot be read: {error}"))?;
+    check_event(&payload, attachments.len())?;
+    Ok(Value::Str(payload.into(), (!attachments.is_empty()).then_some(attachments)))
 }

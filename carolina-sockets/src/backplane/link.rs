@@ -23,11 +23,11 @@ pub(crate) enum Link {
 #[allow(dead_code, reason = "without features there is no server")]
 pub(super) const CONNECT: std::time::Duration = std::time::Duration::from_secs(10);
 
-/// Connects to a backplane by its URL.
-pub(crate) async fn connect(url: &str, prefix: &str) -> Result<Link> {
+/// Connects to a backplane by its URL. Messages are signed with the first secret, if there is one.
+pub(crate) async fn connect(url: &str, prefix: &str, secrets: &[String]) -> Result<Link> {
     match url.split_once("://").map_or("", |(scheme, _)| scheme) {
-        "redis" | "rediss" => redis(url, prefix).await,
-        "postgres" | "postgresql" => postgres(url, prefix).await,
+        "redis" | "rediss" => redis(url, prefix, secrets).await,
+        "postgres" | "postgresql" => postgres(url, prefix, secrets).await,
         "redis-cluster" | "rediss-cluster" | "redis-sentinel" | "rediss-sentinel" => Err(failed(
             url,
             "a cluster does not report the total number of subscribers of a channel, which is needed to count acknowledgements across nodes; use a single Redis, redis://… or rediss://…",
@@ -37,22 +37,25 @@ pub(crate) async fn connect(url: &str, prefix: &str) -> Result<Link> {
 }
 
 #[cfg(feature = "redis")]
-async fn redis(url: &str, prefix: &str) -> Result<Link> {
-    super::redis::Redis::open(url, prefix).await.map(Link::Redis).map_err(|reason| failed(url, reason))
+async fn redis(url: &str, prefix: &str, secrets: &[String]) -> Result<Link> {
+    super::redis::Redis::open(url, prefix, secrets).await.map(Link::Redis).map_err(|reason| failed(url, reason))
 }
 
 #[cfg(not(feature = "redis"))]
-async fn redis(url: &str, _prefix: &str) -> Result<Link> {
+async fn redis(url: &str, _prefix: &str, _secrets: &[String]) -> Result<Link> {
     Err(without_feature(url, "redis"))
 }
 
 #[cfg(feature = "postgres")]
-async fn postgres(url: &str, prefix: &str) -> Result<Link> {
-    super::postgres::Postgres::connect(url, prefix).await.map(Link::Postgres).map_err(|reason| failed(url, reason))
+async fn postgres(url: &str, prefix: &str, secrets: &[String]) -> Result<Link> {
+    super::postgres::Postgres::connect(url, prefix, secrets)
+        .await
+        .map(Link::Postgres)
+        .map_err(|reason| failed(url, reason))
 }
 
 #[cfg(not(feature = "postgres"))]
-async fn postgres(url: &str, _prefix: &str) -> Result<Link> {
+async fn postgres(url: &str, _prefix: &str, _secrets: &[String]) -> Result<Link> {
     Err(without_feature(url, "postgres"))
 }
 

@@ -7,10 +7,13 @@
 mod bus;
 mod init;
 mod link;
+mod packet;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(feature = "redis")]
 mod redis;
+#[cfg(any(feature = "redis", feature = "postgres"))]
+mod signature;
 
 use std::{
     collections::HashMap,
@@ -89,7 +92,7 @@ impl BackplaneState {
     pub(crate) async fn connect(config: &Config) -> Result<Self> {
         let link = match &config.backplane.url {
             None => Link::None,
-            Some(url) => link::connect(url, &config.backplane.prefix).await?,
+            Some(url) => link::connect(url, &config.backplane.prefix, &config.session.secret).await?,
         };
         Ok(Self { directory: Arc::default(), link })
     }

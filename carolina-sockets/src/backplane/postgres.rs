@@ -2,6 +2,7 @@
 //! session store and never waits for an unavailable server.
 
 use std::{
+    collections::HashMap,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -11,21 +12,29 @@ use std::{
 
 use futures_core::stream::BoxStream;
 use futures_util::StreamExt;
+use parking_lot::Mutex;
 use socketioxide::adapter::Emitter;
-use socketioxide_core::adapter::{CoreAdapter, CoreLocalAdapter};
+use socketioxide_core::{
+    Uid,
+    adapter::{CoreAdapter, CoreLocalAdapter},
+};
 use socketioxide_postgres::{CustomPostgresAdapter, PostgresAdapterConfig, PostgresAdapterCtr, drivers::Driver};
 use sqlx::{PgPool, postgres::PgPoolOptions};
 use tokio::sync::mpsc;
 
-use super::{BackplaneError, link::CONNECT, record_lost};
+use super::{
+    BackplaneError,
+    link::CONNECT,
+    record_lost,
+    signature::{Keys, Signer, Verifier},
+};
 use crate::telemetry::metric;
 
+mod incoming;
 mod listener;
 
 use listener::{Listener, PgNotification};
 
-/// The prefix of our messages; other notifications on our channels are dropped.
-const MAGIC: &str = "carolina1:";
 /// Connections to the server, of which one listens.
 const POOL_SIZE: u32 = 8;
 /// How many notifications may wait to be sent.
@@ -50,7 +59,9 @@ pub(super) fn adapter(postgres: &Postgres, local: CoreLocalAdapter<Emitter>) -> 
         .with_hb_interval(Duration::from_secs(2))
         .with_hb_timeout(Duration::from_secs(7))
         .with_request_timeout(COMMAND_TIMEOUT);
-    CustomPostgresAdapter::new(&PostgresAdapterCtr::new_with_driver(postgres.clone(), config), local)
+    let namespace = Namespace { path: local.path().to_string().into(), node: local.server_id(), rows: Arc::default() };
+    let driver = Postgres { namespace: Some(namespace), ..postgres.clone() };
+    CustomPostgresAdapter::new(&PostgresAdapterCtr::new_with_driver(driver, config), local)
 }
 
 /// The connection, shared by all namespaces.
@@ -62,10 +73,24 @@ pub(crate) struct Postgres {
     up: Arc<AtomicBool>,
     queue: mpsc::Sender<(String, String)>,
     listener: Listener,
+    keys: Keys,
+    /// Signs what does not go through the queue, and so may overtake it.
+    control_signer: Arc<Signer>,
+    /// Whose adapter this is for; none for the control channel.
+    namespace: Option<Namespace>,
+}
+
+/// What is known of a namespace's adapter.
+#[derive(Clone)]
+struct Namespace {
+    path: Arc<str>,
+    node: Uid,
+    /// Rows that were read and checked, until the adapter asks for them: what is in the table may have changed by then.
+    rows: Arc<Mutex<HashMap<i64, Vec<Vec<u8>>>>>,
 }
 
 impl Postgres {
-    pub(super) async fn connect(url: &str, prefix: &str) -> Result<Self, PostgresError> {
+    pub(super) async fn connect(url: &str, prefix: &str, secrets: &[String]) -> Result<Self, PostgresError> {
         if prefix.len() > MAX_PREFIX
             || !prefix.bytes().all(|byte| matches!(byte, b'-' | b'_') || byte.is_ascii_alphanumeric())
         {
@@ -75,10 +100,21 @@ impl Postgres {
         let pool = options.connect(url).await?;
         let (queue, queued) = mpsc::channel(QUEUE_CAPACITY);
         let up = Arc::new(AtomicBool::new(true));
-        tokio::spawn(send(pool.clone(), queued, up.clone()));
-        let listener = Listener::connect(&pool).await?;
+        let keys = Keys::new(secrets, prefix);
+        tokio::spawn(send(pool.clone(), Signer::new(keys.clone()), queued, up.clone()));
+        let listener = Listener::connect(&pool, Verifier::new(keys.clone())).await?;
         let table = format!("{}_backplane", prefix.replace('-', "_"));
-        Ok(Self { prefix: prefix.into(), table: table.into(), pool, up, queue, listener })
+        Ok(Self {
+            prefix: prefix.into(),
+            table: table.into(),
+            pool,
+            up,
+            queue,
+            listener,
+            control_signer: Arc::new(Signer::new(keys.clone())),
+            keys,
+            namespace: None,
+        })
     }
 
     fn control(&self) -> String {
@@ -93,7 +129,9 @@ impl Postgres {
             _ => format!("r{}", self.push_attachment(&self.table, text.as_bytes()).await?),
         };
         self.ensure_available()?;
-        let notify = sqlx::query("SELECT pg_notify($1, $2)").bind(self.control()).bind(format!("{MAGIC}{text}"));
+        let channel = self.control();
+        let text = self.control_signer.sign_text(&channel, &text);
+        let notify = sqlx::query("SELECT pg_notify($1, $2)").bind(channel).bind(text);
         with_timeout(notify.execute(&self.pool)).await?;
         Ok(())
     }
@@ -118,13 +156,20 @@ impl Postgres {
         Ok(texts.boxed())
     }
 
+    /// A row of the table, if it is signed as it should be.
+    async fn read_row(&self, table: &str, id: i64) -> Result<Vec<u8>, PostgresError> {
+        let statement = format!("SELECT payload FROM \"{table}\" WHERE id = $1");
+        let row = with_timeout(sqlx::query_scalar(&statement).bind(id).fetch_one(&self.pool)).await?;
+        self.keys.open_row(table, id, row).ok_or(PostgresError::Signature)
+    }
+
     fn ensure_available(&self) -> Result<(), PostgresError> {
         if self.up.load(Ordering::Acquire) { Ok(()) } else { Err(PostgresError::Away) }
     }
 }
 
 /// Sends queued notifications in order. While the server is unavailable they are dropped.
-async fn send(pool: PgPool, mut queued: mpsc::Receiver<(String, String)>, up: Arc<AtomicBool>) {
+async fn send(pool: PgPool, signer: Signer, mut queued: mpsc::Receiver<(String, String)>, up: Arc<AtomicBool>) {
     let mut probe = tokio::time::interval(RETRY_DELAY);
     probe.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -136,10 +181,10 @@ async fn send(pool: PgPool, mut queued: mpsc::Receiver<(String, String)>, up: Ar
                     continue;
                 }
                 // Everything queued meanwhile is sent in the same statement.
-                let (mut channels, mut texts) = (vec![channel], vec![text]);
+                let (mut texts, mut channels) = (vec![signer.sign_text(&channel, &text)], vec![channel]);
                 while let (true, Ok((channel, text))) = (channels.len() < 256, queued.try_recv()) {
+                    texts.push(signer.sign_text(&channel, &text));
                     channels.push(channel);
-                    texts.push(text);
                 }
                 let count = channels.len();
                 let statement = sqlx::query("SELECT pg_notify(c, t) FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS n(c, t, o) ORDER BY o")
@@ -185,6 +230,8 @@ pub(crate) enum PostgresError {
     ListenerEnded,
     #[error("the prefix `{0}` names a table and channels there: at most {MAX_PREFIX} letters, digits, `-` and `_`")]
     Prefix(String),
+    #[error("a row whose signature is wrong")]
+    Signature,
     #[error("{0}")]
     Client(#[from] sqlx::Error),
 }
@@ -222,24 +269,34 @@ impl Driver for Postgres {
     async fn listen(&self, channels: &[&str]) -> Result<Self::NotificationStream, PostgresError> {
         let (to, mut from) = mpsc::channel(QUEUE_CAPACITY);
         self.listener.listen(channels, to).await?;
-        Ok(futures_util::stream::poll_fn(move |context| from.poll_recv(context)).boxed())
+        let notes = futures_util::stream::poll_fn(move |context| from.poll_recv(context));
+        let (Some(namespace), &[_, _, responses]) = (&self.namespace, channels) else { return Ok(notes.boxed()) };
+        Ok(incoming::checked(self.clone(), namespace.clone(), responses.to_owned(), notes).boxed())
     }
 
     /// Queues a notification, so that no emit waits for the server.
     async fn notify(&self, channel: &str, message: &str) -> Result<(), PostgresError> {
-        let queued = self.queue.try_send((channel.to_owned(), format!("{MAGIC}{message}")));
+        let queued = self.queue.try_send((channel.to_owned(), message.to_owned()));
         queued.map_err(|_| PostgresError::QueueFull)
     }
 
     async fn push_attachment(&self, table: &str, attachment: &[u8]) -> Result<i64, PostgresError> {
         self.ensure_available()?;
-        let statement = format!("INSERT INTO \"{table}\" (payload) VALUES ($1) RETURNING id");
-        with_timeout(sqlx::query_scalar(&statement).bind(attachment).fetch_one(&self.pool)).await
+        // Not the table's own sequence: the signature includes the id.
+        let id = rand::random::<i64>() & i64::MAX;
+        let row = self.keys.sign_row(table, id, attachment);
+        let statement = format!("INSERT INTO \"{table}\" (id, payload) VALUES ($1, $2)");
+        with_timeout(sqlx::query(&statement).bind(id).bind(row).execute(&self.pool)).await?;
+        Ok(id)
     }
 
     async fn get_attachment(&self, table: &str, id: i64) -> Result<Vec<u8>, PostgresError> {
-        let statement = format!("SELECT payload FROM \"{table}\" WHERE id = $1");
-        with_timeout(sqlx::query_scalar(&statement).bind(id).fetch_one(&self.pool)).await
+        if let Some(namespace) = &self.namespace
+            && let Some(row) = namespace.take(id)
+        {
+            return Ok(row);
+        }
+        self.read_row(table, id).await
     }
 
     async fn cleanup_attachments(&self, table: &str, interval: Duration) -> Result<(), PostgresError> {

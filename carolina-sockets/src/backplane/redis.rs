@@ -18,14 +18,20 @@ use socketioxide_redis::{
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::{BackplaneError, link::CONNECT, record_lost};
+mod incoming;
+
+use super::{
+    BackplaneError,
+    link::CONNECT,
+    record_lost,
+    signature::{Keys, Signer, Verifier},
+};
 use crate::{
     redis_client,
     telemetry::{Cause, metric, refused},
 };
+use incoming::Requests;
 
-/// What ours begin with; whatever else is published on our channels is dropped.
-const MAGIC: &[u8] = b"carolina1:";
 /// Messages that may wait to be published.
 const QUEUE: usize = 16_384;
 /// Messages that are on their way to the server at once.
@@ -46,7 +52,13 @@ pub(super) type Adapter = CustomRedisAdapter<Emitter, Redis>;
 
 pub(super) fn adapter(redis: &Redis, local: CoreLocalAdapter<Emitter>) -> Adapter {
     let config = RedisAdapterConfig::new().with_prefix(redis.prefix.to_string()).with_request_timeout(COMMAND);
-    CustomRedisAdapter::new(&RedisAdapterCtr::new_with_driver(redis.clone(), config), local)
+    let namespace = Namespace {
+        responses: format!("{}-response#", redis.prefix).into(),
+        path: local.path().to_string().into(),
+        requests: Arc::new(Requests::new(local.ack_timeout() + COMMAND)),
+    };
+    let driver = Redis { namespace: Some(namespace), ..redis.clone() };
+    CustomRedisAdapter::new(&RedisAdapterCtr::new_with_driver(driver, config), local)
 }
 
 /// The way to the server, shared by all namespaces.
@@ -55,15 +67,35 @@ pub(crate) struct Redis {
     prefix: Arc<str>,
     server: Arc<Server>,
     queue: mpsc::Sender<ChanItem>,
+    /// Signs what does not go through the queue, and so may overtake it.
+    control_signer: Arc<Signer>,
+    /// Whose adapter this is for; none for the control channel.
+    namespace: Option<Namespace>,
     /// Ends the connection with the last clone.
     _stop: Arc<DropGuard>,
 }
 
+/// What is known of a namespace's adapter.
+#[derive(Clone)]
+struct Namespace {
+    path: Arc<str>,
+    /// What the names of channels for responses begin with.
+    responses: Arc<str>,
+    requests: Arc<Requests>,
+}
+
+/// Who has subscribed to a channel.
+struct Handler {
+    to: mpsc::Sender<ChanItem>,
+    namespace: Option<Namespace>,
+}
+
 struct Server {
     client: Client,
+    verifier: Verifier,
     /// `None` while the server is away.
     connection: Mutex<Option<Connection>>,
-    handlers: Mutex<HashMap<String, mpsc::Sender<ChanItem>>>,
+    handlers: Mutex<HashMap<String, Handler>>,
     /// A command has failed, so the server should be asked at once whether it still answers.
     suspected: Notify,
 }
@@ -76,9 +108,11 @@ struct Connection {
 }
 
 impl Redis {
-    pub(super) async fn open(url: &str, prefix: &str) -> Result<Self, RedisError> {
+    pub(super) async fn open(url: &str, prefix: &str, secrets: &[String]) -> Result<Self, RedisError> {
+        let keys = Keys::new(secrets, prefix);
         let server = Arc::new(Server {
             client: redis_client::client(url)?,
+            verifier: Verifier::new(keys.clone()),
             connection: Mutex::default(),
             handlers: Mutex::default(),
             suspected: Notify::new(),
@@ -86,9 +120,16 @@ impl Redis {
         let messages = server.connect().await?;
         let (queue, queued) = mpsc::channel(QUEUE);
         let stop = CancellationToken::new();
-        tokio::spawn(publish(server.clone(), queued));
+        tokio::spawn(publish(server.clone(), Signer::new(keys.clone()), queued));
         tokio::spawn(stop.clone().run_until_cancelled_owned(keep_connected(server.clone(), messages)));
-        Ok(Self { prefix: prefix.into(), server, queue, _stop: Arc::new(stop.drop_guard()) })
+        Ok(Self {
+            prefix: prefix.into(),
+            server,
+            queue,
+            control_signer: Arc::new(Signer::new(keys)),
+            namespace: None,
+            _stop: Arc::new(stop.drop_guard()),
+        })
     }
 
     fn control(&self) -> String {
@@ -99,8 +140,9 @@ impl Redis {
     /// exit.
     pub(super) async fn publish_control(&self, text: String) -> Result<(), BackplaneError> {
         let Connection { mut publisher, .. } = self.server.connection()?;
-        let data = [MAGIC, text.as_bytes()].concat();
-        let published: RedisResult<()> = publisher.publish(self.control(), data).await;
+        let channel = self.control();
+        let data = self.control_signer.sign(&channel, text.as_bytes());
+        let published: RedisResult<()> = publisher.publish(channel, data).await;
         Ok(published.map_err(|error| self.server.failed(error))?)
     }
 
@@ -156,16 +198,22 @@ impl Server {
         }
     }
 
-    /// Hands a message to whoever has subscribed.
+    /// Hands a message to whoever has subscribed, if it may be believed.
     fn dispatch(&self, message: &Msg) {
         let channel = message.get_channel_name();
-        let Some(data) = message.get_payload_bytes().strip_prefix(MAGIC) else {
-            refused(Cause::Backplane, &format!("a message on `{channel}` that comes from no node"));
-            return;
+        let data = match self.verifier.open(channel, message.get_payload_bytes()) {
+            Ok(data) => data,
+            Err(refusal) => return refusal.tell(channel),
         };
-        if let Some(handler) = self.handlers.lock().get(channel)
-            && handler.try_send((channel.to_owned(), data.to_vec())).is_err()
+        let handlers = self.handlers.lock();
+        let Some(handler) = handlers.get(channel) else { return };
+        if let Some(namespace) = &handler.namespace
+            && let Err(reason) = incoming::check(namespace, channel, data)
         {
+            refused(Cause::BackplanePacket, &format!("a message on `{channel}` of the backplane: {reason}"));
+            return;
+        }
+        if handler.to.try_send((channel.to_owned(), data.to_vec())).is_err() {
             record_lost(&"messages of other nodes came too fast");
         }
     }
@@ -209,7 +257,7 @@ async fn keep_connected(server: Arc<Server>, mut messages: PubSubStream) {
 }
 
 /// Publishes what is queued, in order. While the server is away nothing is kept: old news would come all at once.
-async fn publish(server: Arc<Server>, mut queued: mpsc::Receiver<ChanItem>) {
+async fn publish(server: Arc<Server>, signer: Signer, mut queued: mpsc::Receiver<ChanItem>) {
     let mut in_flight = futures_util::stream::FuturesOrdered::new();
     loop {
         tokio::select! {
@@ -217,6 +265,7 @@ async fn publish(server: Arc<Server>, mut queued: mpsc::Receiver<ChanItem>) {
                 let Some((channel, data)) = next else { return };
                 match server.connection() {
                     Ok(Connection { mut publisher, .. }) => {
+                        let data = signer.sign(&channel, &data);
                         in_flight.push_back(async move { publisher.publish::<_, _, ()>(channel, data).await });
                     }
                     Err(error) => record_lost(&error),
@@ -255,15 +304,20 @@ impl Driver for Redis {
 
     /// Queues a message, so that no emit waits for the server.
     async fn publish(&self, chan: String, val: Vec<u8>) -> Result<(), RedisError> {
-        let data = [MAGIC, &val].concat();
-        self.queue.try_send((chan, data)).map_err(|_| RedisError::QueueFull)
+        if let Some(namespace) = &self.namespace
+            && !chan.starts_with(&*namespace.responses)
+        {
+            namespace.requests.note(&val);
+        }
+        self.queue.try_send((chan, val)).map_err(|_| RedisError::QueueFull)
     }
 
     async fn subscribe(&self, chan: String, size: usize) -> Result<MessageStream<ChanItem>, RedisError> {
         let Connection { mut subscriber, .. } = self.server.connection()?;
         let (to, from) = mpsc::channel(size);
         // Before the server knows, so that the first message finds it.
-        self.server.handlers.lock().insert(chan.clone(), to);
+        let handler = Handler { to, namespace: self.namespace.clone() };
+        self.server.handlers.lock().insert(chan.clone(), handler);
         let error = match tokio::time::timeout(COMMAND, subscriber.subscribe(&chan)).await {
             Ok(Ok(())) => return Ok(MessageStream::new(from)),
             Ok(Err(error)) => error.into(),

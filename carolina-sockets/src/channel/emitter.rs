@@ -5,12 +5,18 @@ use serde::Serialize;
 use super::Rooms;
 use crate::{
     backplane::{Bus, Message, connect},
+    config::{Config, SHORTEST_SECRET},
     engine::encode_event,
     error::{Error, Result},
     identity::{UserKey, session_room, user_room},
 };
 
 /// Emits to the clients of all nodes from a process that serves none, such as a worker or a cron job.
+///
+/// Nodes that have a `session.secret` believe those alone who have it too. [`connect`](Self::connect) takes it from the
+/// configuration of this process, which is where a node's comes from: `CAROLINA_SESSION__SECRET`, or `secret` below `[session]`
+/// in the file that `CAROLINA_CONFIG` names, by default `config/web_sockets.toml`. [`connect_with_secret`](Self::connect_with_secret)
+/// is given it.
 ///
 /// ```no_run
 /// # async fn job() -> carolina_sockets::Result {
@@ -27,12 +33,12 @@ pub struct Emitter {
 }
 
 impl Emitter {
-    /// Connects to the backplane that the nodes share.
+    /// Connects to the backplane that the nodes share, with the configuration's `session.secret` if there is one.
     ///
     /// # Errors
     ///
-    /// [`Error::Backplane`] with the URL, its password hidden, when the server cannot be reached, rejects the
-    /// credentials, or its feature is not enabled.
+    /// [`Error::Config`] when the configuration has mistakes; [`Error::Backplane`] with the URL, its password hidden, when
+    /// the server cannot be reached, rejects the credentials, or its feature is not enabled.
     pub async fn connect(url: &str) -> Result<Self> {
         Self::connect_with_prefix(url, "carolina").await
     }
@@ -43,7 +49,27 @@ impl Emitter {
     ///
     /// As [`connect`](Self::connect).
     pub async fn connect_with_prefix(url: &str, prefix: &str) -> Result<Self> {
-        Ok(Self { bus: Bus::new(connect(url, prefix).await?) })
+        Self::open(url, prefix, &Config::load()?.session.secret).await
+    }
+
+    /// Connects with a secret, the first of the nodes' `session.secret`, and nodes' `backplane.prefix`, by default
+    /// `carolina`. The configuration of this process is not read.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Backplane`] as [`connect`](Self::connect), and when the secret has less than 32 bytes.
+    pub async fn connect_with_secret(url: &str, prefix: &str, secret: &str) -> Result<Self> {
+        if secret.len() < SHORTEST_SECRET {
+            return Err(Error::backplane(format!(
+                "the secret has {} bytes, but session.secret has at least {SHORTEST_SECRET}: give the one of the nodes",
+                secret.len()
+            )));
+        }
+        Self::open(url, prefix, &[secret.to_owned()]).await
+    }
+
+    async fn open(url: &str, prefix: &str, secrets: &[String]) -> Result<Self> {
+        Ok(Self { bus: Bus::new(connect(url, prefix, secrets).await?) })
     }
 
     /// The channel at a path, on every node that has it.

@@ -172,10 +172,13 @@ fn cookie(name: &str) -> Result<(), String> {
     })
 }
 
+/// The bytes of a secret, at least.
+pub(crate) const SHORTEST_SECRET: usize = 32;
+
 fn secret(number: usize, text: &str) -> Result<(), String> {
-    ensure(text.len() >= 32, || {
+    ensure(text.len() >= SHORTEST_SECRET, || {
         format!(
-            "secret number {number} has {} bytes and needs at least 32; make one with `openssl rand -base64 48`",
+            "secret number {number} has {} bytes and needs at least {SHORTEST_SECRET}; make one with `openssl rand -base64 48`",
             text.len()
         )
     })

@@ -16,6 +16,7 @@ use ipnet::IpNet;
 use crate::error::{Error, Result};
 use source::{DEFAULT_FILE, Place, Source};
 
+pub(crate) use check::SHORTEST_SECRET;
 pub(crate) use redact::without_password;
 
 /// All settings. Every one has a default, so that an application without a configuration runs.

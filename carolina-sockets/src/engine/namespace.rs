@@ -186,24 +186,27 @@ impl EngineNamespace {
         Ok(answers.collect().await)
     }
 
-    /// Sends an event encoded by another process to this node's clients. Returns how many of them missed it; `None` if
-    /// it is not an event.
+    /// Sends an event encoded by another process to this node's clients. Returns how many of them missed it.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it, when it is not an event.
     pub(crate) fn emit_encoded(
         &self,
         payload: String,
         attachments: &[String],
         to: Vec<String>,
         except: Vec<String>,
-    ) -> Option<usize> {
+    ) -> Result<usize, String> {
         let value = decode(payload, attachments)?;
-        let Ok(backplane) = self.backplane() else { return Some(0) };
+        let Ok(backplane) = self.backplane() else { return Ok(0) };
         let mut recipients = Recipients::all();
         recipients.0.rooms.extend(to.into_iter().map(Into::into));
         recipients.exclude_rooms(except);
         let packet = Packet::event(self.path.clone(), value);
         let left_out = self.leave_out_full(&backplane, &packet, &recipients.0);
         let sent = backplane.get_local().broadcast(packet, recipients.0);
-        Some(left_out + sent.err().map_or(0, |errors| count_full_buffers(&errors)))
+        Ok(left_out + sent.err().map_or(0, |errors| count_full_buffers(&errors)))
     }
 
     /// Acknowledges an event with an encoded value. It bypasses socketioxide's own handle, which would serialize it

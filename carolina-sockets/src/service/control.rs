@@ -43,10 +43,10 @@ async fn handle_message(inner: &Inner, message: Message) {
                 return;
             };
             match namespace.emit_encoded(payload, &attachments, to, except) {
-                Some(missed) => {
+                Ok(missed) => {
                     count_missed(&path, "an emit of another process", missed);
                 }
-                None => refused(Cause::Backplane, "an emit on the control channel whose attachments cannot be read"),
+                Err(reason) => refused(Cause::BackplanePacket, &format!("an emit on the control channel: {reason}")),
             }
         }
     }

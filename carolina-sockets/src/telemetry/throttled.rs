@@ -37,9 +37,14 @@ pub(crate) enum Cause {
     /// A message on the backplane that is not from a node.
     #[allow(dead_code, reason = "a process that is alone has no backplane")]
     Backplane,
+    /// A message on the backplane that is not signed, or not with our secret, or not for the first time.
+    #[allow(dead_code, reason = "a process that is alone has no backplane")]
+    BackplaneSignature,
+    /// Something on the backplane that must not reach clients.
+    BackplanePacket,
 }
 
-const CAUSES: usize = 14;
+const CAUSES: usize = 16;
 
 impl Cause {
     fn name(self) -> &'static str {
@@ -58,6 +63,8 @@ impl Cause {
             Self::Missed => "missed",
             Self::Lost => "lost",
             Self::Backplane => "backplane",
+            Self::BackplaneSignature => "backplane_signature",
+            Self::BackplanePacket => "backplane_packet",
         }
     }
 }

@@ -4,11 +4,8 @@ use socketioxide_postgres::drivers::Notification;
 use sqlx::{PgPool, postgres::PgListener};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{MAGIC, PostgresError, RETRY_DELAY};
-use crate::{
-    backplane::record_lost,
-    telemetry::{Cause, refused},
-};
+use super::{PostgresError, RETRY_DELAY};
+use crate::backplane::{record_lost, signature::Verifier};
 
 /// One notification.
 pub(crate) struct PgNotification {
@@ -40,10 +37,10 @@ struct Subscribe {
 
 impl Listener {
     /// Takes a connection from the pool and keeps it.
-    pub(super) async fn connect(pool: &PgPool) -> Result<Self, sqlx::Error> {
+    pub(super) async fn connect(pool: &PgPool, verifier: Verifier) -> Result<Self, sqlx::Error> {
         let listener = PgListener::connect_with(pool).await?;
         let (requests, received) = mpsc::channel(1);
-        tokio::spawn(listen(listener, received));
+        tokio::spawn(listen(listener, verifier, received));
         Ok(Self(requests))
     }
 
@@ -60,7 +57,7 @@ impl Listener {
     }
 }
 
-async fn listen(mut listener: PgListener, mut requests: mpsc::Receiver<Subscribe>) {
+async fn listen(mut listener: PgListener, verifier: Verifier, mut requests: mpsc::Receiver<Subscribe>) {
     let mut handlers = HashMap::new();
     loop {
         // It reconnects and listens again by itself, but without a delay between attempts.
@@ -75,7 +72,7 @@ async fn listen(mut listener: PgListener, mut requests: mpsc::Receiver<Subscribe
             received = listener.recv() => received,
         };
         match received {
-            Ok(note) => forward(&mut handlers, note.channel(), note.payload()),
+            Ok(note) => forward(&verifier, &mut handlers, note.channel(), note.payload()),
             Err(_) => tokio::time::sleep(RETRY_DELAY).await,
         }
     }
@@ -95,9 +92,15 @@ async fn subscribe(
     let _ = done.send(listens);
 }
 
-fn forward(handlers: &mut HashMap<String, mpsc::Sender<PgNotification>>, channel: &str, payload: &str) {
-    let Some(payload) = payload.strip_prefix(MAGIC) else {
-        return refused(Cause::Backplane, &format!("a message on `{channel}` that comes from no node"));
+fn forward(
+    verifier: &Verifier,
+    handlers: &mut HashMap<String, mpsc::Sender<PgNotification>>,
+    channel: &str,
+    payload: &str,
+) {
+    let payload = match verifier.open_text(channel, payload) {
+        Ok(payload) => payload,
+        Err(refusal) => return refusal.tell(channel),
     };
     let Some(to) = handlers.get(channel) else { return };
     let note = PgNotification { channel: channel.to_owned(), payload: payload.to_owned() };
