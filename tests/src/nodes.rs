@@ -14,8 +14,8 @@ use crate::{
     servers::{Folder, Process, free_port},
 };
 
-/// What all nodes of a test encrypt cookies with.
-const SECRET: &str = "for tests alone and long enough for that";
+/// What all nodes of a test encrypt cookies and sign messages with.
+pub const SECRET: &str = "for tests alone and long enough for that";
 
 /// A running `test-node`.
 #[derive(Debug)]
@@ -43,6 +43,11 @@ impl Node {
         ];
         all.extend(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         Self::run(free_port(), all)
+    }
+
+    /// Starts a node on a backplane, without a secret.
+    pub fn start_without_secret(backplane: &str) -> Self {
+        Self::run(free_port(), vec![("CAROLINA_BACKPLANE__URL".to_owned(), backplane.to_owned())])
     }
 
     /// Starts a node without a backplane.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use carolina_sockets::Emitter;
 use carolina_sockets_tests::{
     DEADLINE,
-    nodes::{Node, send},
+    nodes::{Node, SECRET, send},
     servers::{Postgres, Redis, Server},
     until,
     wire::RawSocket,
@@ -106,7 +106,7 @@ async fn every_emit_reaches_all_nodes(server: Server) {
     assert_eq!(online["is"], false);
 
     // A process that serves no sockets.
-    let worker = Emitter::connect(&server.url()).await.unwrap();
+    let worker = Emitter::connect_with_secret(&server.url(), "carolina", SECRET).await.unwrap();
     worker.channel("/open").emit_to_user("ada", "from-worker", (1, "two")).await.unwrap();
     for socket in [&mut ada_a, &mut ada_b] {
         assert_eq!(socket.expect("42/open,[\"from-worker").await, "42/open,[\"from-worker\",1,\"two\"]");
