@@ -1,5 +1,5 @@
-//! Who can write to the backplane's server can by that alone do nothing to the nodes and their clients: over a real Redis and
-//! a real PostgreSQL.
+//! Access to the backplane's server is not enough to send anything to nodes and their clients. Over a real Redis and a real
+//! PostgreSQL.
 
 use carolina_sockets::Emitter;
 use carolina_sockets_tests::{
@@ -18,13 +18,13 @@ use tokio::sync::mpsc;
 const OTHER_SECRET: &str = "another secret that no node of the test has";
 const CONTROL: &str = "carolina-control";
 
-/// Whoever has access to the server.
-enum Stranger {
+/// Somebody who has access to the server, but not to the secret.
+enum Attacker {
     Redis(redis::Client, redis::aio::MultiplexedConnection),
     Postgres(PgPool),
 }
 
-impl Stranger {
+impl Attacker {
     async fn at(server: &Server) -> Self {
         match server {
             Server::Redis(redis) => {
@@ -36,7 +36,7 @@ impl Stranger {
         }
     }
 
-    /// The channel that nodes tell each other of emits on `/open` by.
+    /// The channel on which nodes send each other emits on `/open`.
     fn requests(&self) -> &'static str {
         match self {
             Self::Redis(..) => "carolina-request#/open#",
@@ -140,12 +140,12 @@ async fn emitter(server: &Server, prefix: &str, secret: &str) -> Emitter {
     Emitter::connect_with_secret(&server.url(), prefix, secret).await.unwrap()
 }
 
-async fn control_messages_are_believed_by_their_signature(server: Server) {
+async fn control_messages_need_a_valid_signature(server: Server) {
     let node = Node::start(&server.url());
     let ada = node.login("ada");
     let mut socket = RawSocket::join_with(&node.url(), "/open", Some(&ada)).await;
-    let mut stranger = Stranger::at(&server).await;
-    let mut recorded = stranger.listen(CONTROL).await;
+    let mut attacker = Attacker::at(&server).await;
+    let mut recorded = attacker.listen(CONTROL).await;
     let good = emitter(&server, "carolina", SECRET).await;
     let mut round = 0;
     let mut only_good_ones_arrive = async |socket: &mut RawSocket, what: &str| {
@@ -157,7 +157,7 @@ async fn control_messages_are_believed_by_their_signature(server: Server) {
     let taken = recorded.next_with(b"good").await;
 
     for garbage in ["", "garbage", "carolina2:", "carolina2:garbage", &format!("carolina2:{}", "A".repeat(75))] {
-        stranger.publish(CONTROL, garbage.as_bytes()).await;
+        attacker.publish(CONTROL, garbage.as_bytes()).await;
         only_good_ones_arrive(&mut socket, garbage).await;
     }
 
@@ -170,40 +170,40 @@ async fn control_messages_are_believed_by_their_signature(server: Server) {
         only_good_ones_arrive(&mut socket, what).await;
     }
 
-    stranger.publish(CONTROL, &taken).await;
+    attacker.publish(CONTROL, &taken).await;
     only_good_ones_arrive(&mut socket, "a repeated one").await;
-    stranger.publish(CONTROL, &unsigned(&taken)).await;
+    attacker.publish(CONTROL, &unsigned(&taken)).await;
     only_good_ones_arrive(&mut socket, "one without its signature").await;
     good.channel("/nowhere").emit("good", 0).await.unwrap();
     let unseen = recorded.next_with(b"/nowhere").await;
-    stranger.publish(CONTROL, &replace(&unseen, b"/nowhere", b"/open")).await;
+    attacker.publish(CONTROL, &replace(&unseen, b"/nowhere", b"/open")).await;
     only_good_ones_arrive(&mut socket, "a changed one").await;
 
     // What is meant for the nodes of another prefix, which have the same secret.
-    let mut elsewhere = stranger.listen("elsewhere-control").await;
+    let mut elsewhere = attacker.listen("elsewhere-control").await;
     emitter(&server, "elsewhere", SECRET).await.channel("/open").emit("bad", 1).await.unwrap();
     let moved = elsewhere.next_with(b"bad").await;
-    stranger.publish(CONTROL, &moved).await;
+    attacker.publish(CONTROL, &moved).await;
     only_good_ones_arrive(&mut socket, "one of another channel").await;
     assert!(!node.log().contains("panicked"), "{}", node.log());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn control_messages_are_believed_by_their_signature_over_redis() {
-    control_messages_are_believed_by_their_signature(Server::Redis(Redis::start())).await;
+async fn control_messages_need_a_valid_signature_over_redis() {
+    control_messages_need_a_valid_signature(Server::Redis(Redis::start())).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn control_messages_are_believed_by_their_signature_over_postgres() {
-    control_messages_are_believed_by_their_signature(Server::Postgres(Postgres::start())).await;
+async fn control_messages_need_a_valid_signature_over_postgres() {
+    control_messages_need_a_valid_signature(Server::Postgres(Postgres::start())).await;
 }
 
-async fn emits_of_nodes_are_believed_by_their_signature(server: Server) {
+async fn emits_of_nodes_need_a_valid_signature(server: Server) {
     let [a, b] = std::array::from_fn(|_| Node::start(&server.url()));
     let mut socket = RawSocket::join(&b.url(), "/open").await;
-    let mut stranger = Stranger::at(&server).await;
-    let requests = stranger.requests();
-    let mut recorded = stranger.listen(requests).await;
+    let mut attacker = Attacker::at(&server).await;
+    let requests = attacker.requests();
+    let mut recorded = attacker.listen(requests).await;
     let mut round = 0;
     let mut only_good_ones_arrive = async |socket: &mut RawSocket, what: &str| {
         round += 1;
@@ -211,20 +211,19 @@ async fn emits_of_nodes_are_believed_by_their_signature(server: Server) {
         assert_eq!(next(socket).await, format!("42/open,[\"good\",{round}]"), "after {what}");
     };
     only_good_ones_arrive(&mut socket, "nothing").await;
-    let (good, evil) = (stranger.spelled("good"), stranger.spelled("evil"));
+    let (good, evil) = (attacker.spelled("good"), attacker.spelled("evil"));
     let taken = recorded.next_with(&good).await;
 
-    stranger.publish(requests, &taken).await;
+    attacker.publish(requests, &taken).await;
     only_good_ones_arrive(&mut socket, "a repeated one").await;
-    stranger.publish(requests, &unsigned(&taken)).await;
+    attacker.publish(requests, &unsigned(&taken)).await;
     only_good_ones_arrive(&mut socket, "one without its signature").await;
-    stranger.publish(requests, &replace(&taken, &good, &evil)).await;
+    attacker.publish(requests, &replace(&taken, &good, &evil)).await;
     only_good_ones_arrive(&mut socket, "a changed one").await;
-    // To rooms: nobody is in this one, until it is moved to another channel.
-    let mut control = stranger.listen(CONTROL).await;
+    let mut control = attacker.listen(CONTROL).await;
     emitter(&server, "carolina", SECRET).await.channel("/open").to("nobody").emit("evil", 1).await.unwrap();
     let moved = control.next_with(b"evil").await;
-    stranger.publish(requests, &moved).await;
+    attacker.publish(requests, &moved).await;
     only_good_ones_arrive(&mut socket, "one of the control channel").await;
     for log in [a.log(), b.log()] {
         assert!(!log.contains("panicked"), "{log}");
@@ -232,18 +231,18 @@ async fn emits_of_nodes_are_believed_by_their_signature(server: Server) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn emits_of_nodes_are_believed_by_their_signature_over_redis() {
-    emits_of_nodes_are_believed_by_their_signature(Server::Redis(Redis::start())).await;
+async fn emits_of_nodes_need_a_valid_signature_over_redis() {
+    emits_of_nodes_need_a_valid_signature(Server::Redis(Redis::start())).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn emits_of_nodes_are_believed_by_their_signature_over_postgres() {
-    emits_of_nodes_are_believed_by_their_signature(Server::Postgres(Postgres::start())).await;
+async fn emits_of_nodes_need_a_valid_signature_over_postgres() {
+    emits_of_nodes_need_a_valid_signature(Server::Postgres(Postgres::start())).await;
 }
 
 /// PostgreSQL alone has rows, for what is too long for a notification.
 #[tokio::test(flavor = "multi_thread")]
-async fn rows_are_believed_by_their_signature() {
+async fn rows_need_a_valid_signature() {
     let postgres = Postgres::start();
     let [a, b] = std::array::from_fn(|_| Node::start(&postgres.url()));
     let mut socket = RawSocket::join(&b.url(), "/open").await;
@@ -263,12 +262,12 @@ async fn rows_are_believed_by_their_signature() {
     assert_eq!(next(&mut socket).await, format!("42/open,[\"long\",\"{long}\"]"));
 }
 
-async fn nodes_without_a_secret_pass_on_events_alone(server: Server) {
+async fn nodes_without_a_secret_pass_on_only_events(server: Server) {
     let [a, b] = std::array::from_fn(|_| Node::start_without_secret(&server.url()));
     let mut socket = RawSocket::join(&b.url(), "/open").await;
-    let mut stranger = Stranger::at(&server).await;
-    let requests = stranger.requests();
-    let mut recorded = stranger.listen(requests).await;
+    let mut attacker = Attacker::at(&server).await;
+    let requests = attacker.requests();
+    let mut recorded = attacker.listen(requests).await;
     let mut round = 0;
     let mut only_good_ones_arrive = async |socket: &mut RawSocket, what: &str| {
         round += 1;
@@ -276,11 +275,11 @@ async fn nodes_without_a_secret_pass_on_events_alone(server: Server) {
         assert_eq!(next(socket).await, format!("42/open,[\"good\",{round}]"), "after {what}");
     };
     only_good_ones_arrive(&mut socket, "nothing").await;
-    let text = stranger.spelled("[\"good\",1]");
+    let text = attacker.spelled("[\"good\",1]");
     let taken = recorded.next_with(&text).await;
 
-    let not_json = stranger.spelled("[\"evil\",1}");
-    let no_name = stranger.spelled("[666666,1] ");
+    let not_json = attacker.spelled("[\"evil\",1}");
+    let no_name = attacker.spelled("[666666,1] ");
     let mut evil = vec![
         ("no JSON", replace(&taken, &text, &not_json)),
         (
@@ -288,13 +287,13 @@ async fn nodes_without_a_secret_pass_on_events_alone(server: Server) {
             replace(
                 &taken,
                 &text,
-                &no_name[..no_name.len() - stranger.spelled(" ").len() - usize::from(requests.starts_with("ch_"))],
+                &no_name[..no_name.len() - attacker.spelled(" ").len() - usize::from(requests.starts_with("ch_"))],
             ),
         ),
         ("garbage", b"carolina1:garbage".to_vec()),
     ];
-    match stranger {
-        Stranger::Redis(..) => {
+    match attacker {
+        Attacker::Redis(..) => {
             // The packet is an array of its namespace, its type, and its data, which begin with their kind.
             let head = [b"\xa5/open\x02\x93\x00\x9a", &text[..]].concat();
             let changed = |namespace: &[u8; 5], kind: u8, data: u8| {
@@ -306,7 +305,7 @@ async fn nodes_without_a_secret_pass_on_events_alone(server: Server) {
             evil.push(("attachments without attachments", changed(b"/open", 5, 0)));
             evil.push(("raw bytes", changed(b"/open", 2, 1)));
         }
-        Stranger::Postgres(_) => {
+        Attacker::Postgres(_) => {
             let changed = |from: &str, to: &str| replace(&taken, from.as_bytes(), to.as_bytes());
             evil.push(("another namespace", changed("\"ns\":\"/open\"", "\"ns\":\"/oper\"")));
             evil.push(("a disconnect", changed("\"/open\",\"type\":2", "\"/open\",\"type\":1")));
@@ -315,7 +314,7 @@ async fn nodes_without_a_secret_pass_on_events_alone(server: Server) {
         }
     }
     for (what, message) in &evil {
-        stranger.publish(requests, message).await;
+        attacker.publish(requests, message).await;
         only_good_ones_arrive(&mut socket, what).await;
     }
     for payload in
@@ -325,19 +324,19 @@ async fn nodes_without_a_secret_pass_on_events_alone(server: Server) {
             let emit = format!(
                 r#"{{"from":1,"message":{{"emit":{{"path":"/open","to":[],"except":[],"payload":"{payload}","attachments":{attachments}}}}}}}"#
             );
-            stranger.publish(CONTROL, &stranger.control(&emit)).await;
+            attacker.publish(CONTROL, &attacker.control(&emit)).await;
         }
         only_good_ones_arrive(&mut socket, payload).await;
     }
 
-    // However much of it comes, it is one line per second and cause.
+    // One line per second and cause, however many messages there are.
     let before = b.log().lines().count();
     for _ in 0..300 {
         for (_, message) in &evil {
-            stranger.publish(requests, message).await;
+            attacker.publish(requests, message).await;
         }
     }
-    if let Stranger::Redis(_, connection) = &mut stranger {
+    if let Attacker::Redis(_, connection) = &mut attacker {
         let responses: Vec<String> = redis::cmd("PUBSUB")
             .arg("CHANNELS")
             .arg("carolina-response#/open#*")
@@ -345,7 +344,7 @@ async fn nodes_without_a_secret_pass_on_events_alone(server: Server) {
             .await
             .unwrap();
         assert_eq!(responses.len(), 2);
-        // A response to a request that there was not: an acknowledgement is counted.
+        // A response without a request, and something that is not a response.
         let answer =
             [&b"carolina1:\x92\xb0AAAAAAAAAAAAAAAA\x92\xb0AAAAAAAAAAAAAAAA\x92\x01\x01"[..], b"carolina1:garbage"];
         for channel in &responses {
@@ -362,17 +361,17 @@ async fn nodes_without_a_secret_pass_on_events_alone(server: Server) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nodes_without_a_secret_pass_on_events_alone_over_redis() {
-    nodes_without_a_secret_pass_on_events_alone(Server::Redis(Redis::start())).await;
+async fn nodes_without_a_secret_pass_on_only_events_over_redis() {
+    nodes_without_a_secret_pass_on_only_events(Server::Redis(Redis::start())).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nodes_without_a_secret_pass_on_events_alone_over_postgres() {
-    nodes_without_a_secret_pass_on_events_alone(Server::Postgres(Postgres::start())).await;
+async fn nodes_without_a_secret_pass_on_only_events_over_postgres() {
+    nodes_without_a_secret_pass_on_only_events(Server::Postgres(Postgres::start())).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nodes_that_share_no_secret_notice() {
+async fn nodes_without_a_common_secret_log_it() {
     let redis = Redis::start();
     let url = redis.url();
     let (with, without) = (Node::start(&url), Node::start_without_secret(&url));

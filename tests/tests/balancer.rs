@@ -14,7 +14,7 @@ use std::{
 
 use carolina_sockets_tests::{
     DEADLINE,
-    nodes::{Node, emit},
+    nodes::{Node, SECRET, emit},
     program,
     servers::{Balancer, Nginx, Redis, Relay},
     wire::RawSocket,
@@ -336,7 +336,12 @@ async fn r16_the_worker_example_reaches_a_user() {
     let node = Node::start(&redis.url());
     let ada = node.login("ada");
     let mut tab = RawSocket::join_with(&node.url(), "/", Some(&ada)).await;
-    let ran = Command::new(program::path("worker")).args(["ada", &redis.url()]).output().await.unwrap();
+    let ran = Command::new(program::path("worker"))
+        .args(["ada", &redis.url()])
+        .env("CAROLINA_SESSION__SECRET", SECRET)
+        .output()
+        .await
+        .unwrap();
     assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
     tab.expect("42[\"report-ready\",1048575]").await;
     let ran =

@@ -74,9 +74,9 @@ pub(crate) struct Postgres {
     queue: mpsc::Sender<(String, String)>,
     listener: Listener,
     keys: Keys,
-    /// Signs what does not go through the queue, and so may overtake it.
+    /// For messages that bypass the queue and may overtake it.
     control_signer: Arc<Signer>,
-    /// Whose adapter this is for; none for the control channel.
+    /// `None` for the control channel.
     namespace: Option<Namespace>,
 }
 
@@ -85,7 +85,7 @@ pub(crate) struct Postgres {
 struct Namespace {
     path: Arc<str>,
     node: Uid,
-    /// Rows that were read and checked, until the adapter asks for them: what is in the table may have changed by then.
+    /// Rows that were read and checked, kept until the adapter reads them: the table may have changed by then.
     rows: Arc<Mutex<HashMap<i64, Vec<Vec<u8>>>>>,
 }
 
@@ -156,7 +156,7 @@ impl Postgres {
         Ok(texts.boxed())
     }
 
-    /// A row of the table, if it is signed as it should be.
+    /// A row of the table, if its signature is valid.
     async fn read_row(&self, table: &str, id: i64) -> Result<Vec<u8>, PostgresError> {
         let statement = format!("SELECT payload FROM \"{table}\" WHERE id = $1");
         let row = with_timeout(sqlx::query_scalar(&statement).bind(id).fetch_one(&self.pool)).await?;

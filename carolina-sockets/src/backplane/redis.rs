@@ -67,9 +67,9 @@ pub(crate) struct Redis {
     prefix: Arc<str>,
     server: Arc<Server>,
     queue: mpsc::Sender<ChanItem>,
-    /// Signs what does not go through the queue, and so may overtake it.
+    /// For messages that bypass the queue and may overtake it.
     control_signer: Arc<Signer>,
-    /// Whose adapter this is for; none for the control channel.
+    /// `None` for the control channel.
     namespace: Option<Namespace>,
     /// Ends the connection with the last clone.
     _stop: Arc<DropGuard>,
@@ -198,7 +198,7 @@ impl Server {
         }
     }
 
-    /// Hands a message to whoever has subscribed, if it may be believed.
+    /// Hands a message to whoever has subscribed, if its signature is valid.
     fn dispatch(&self, message: &Msg) {
         let channel = message.get_channel_name();
         let data = match self.verifier.open(channel, message.get_payload_bytes()) {

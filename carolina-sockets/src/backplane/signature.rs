@@ -1,5 +1,5 @@
-//! Signatures of the messages between nodes: who can write to the backplane's server cannot by that alone have a node emit
-//! or disconnect anybody.
+//! Signatures of the messages between nodes, so that access to the backplane's server is not enough to emit or to disconnect
+//! users.
 //!
 //! A signed message is [`SIGNED`], a header in base64 and the payload. The header has an HMAC-SHA256 of everything else and
 //! of the channel, the sender's random number, the message's number and the time. Without a secret a message is
@@ -18,10 +18,10 @@ use sha2::Sha256;
 
 use crate::telemetry::{Cause, refused};
 
-/// What messages begin with; whatever else is published on our channels is dropped.
+/// The prefixes of our messages; other messages on our channels are dropped.
 const UNSIGNED: &[u8] = b"carolina1:";
 const SIGNED: &[u8] = b"carolina2:";
-/// Keys are made for this purpose alone: `session.secret` encrypts cookies as well.
+/// Separates these keys from others derived from `session.secret`, such as those for cookies.
 const PURPOSE: &[u8] = b"carolina-sockets: messages between nodes, 1";
 
 const TAG: usize = 32;
@@ -99,7 +99,7 @@ fn now() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Marks and signs messages that leave in the order in which they are signed.
+/// Signs messages that are sent in the order in which they are signed.
 pub(super) struct Signer {
     keys: Keys,
     sender: u64,
@@ -199,7 +199,7 @@ impl Verifier {
         Self { keys, seen: Mutex::default() }
     }
 
-    /// The payload of a message, if it may be believed.
+    /// The payload of a message, if its signature is valid.
     pub(super) fn open<'a>(&self, channel: &str, message: &'a [u8]) -> Result<&'a [u8], Refusal> {
         self.open_at(channel, message, now())
     }
@@ -240,7 +240,7 @@ impl Verifier {
         if let Some(window) = seen.get_mut(&sender).and_then(|channels| channels.get_mut(channel)) {
             return window.note(number, time);
         }
-        // Senders come and go. What is forgotten here is refused for its age from now on.
+        // Senders come and go. Messages of those that are removed here are too old to be accepted again.
         seen.retain(|_, channels| {
             channels.retain(|_, window| window.newest.saturating_add(LIFETIME) >= now);
             !channels.is_empty()
@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_on_one_side_alone_is_noticed_on_both() {
+    fn a_secret_on_one_side_only_is_noticed_on_both() {
         let (signed, unsigned) = (signer(&[NEW]).sign(CHANNEL, b"x"), signer(&[]).sign(CHANNEL, b"x"));
         assert_eq!(open(&verifier(&[NEW]), &unsigned), Err(Refusal::Unsigned));
         assert_eq!(open(&verifier(&[]), &signed), Err(Refusal::NoSecret));
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_good_on_its_channel_and_under_its_prefix_alone() {
+    fn a_message_is_valid_only_on_its_channel_and_prefix() {
         let message = signer(&[NEW]).sign_at(CHANNEL, b"x", NOW);
         let elsewhere = verifier(&[NEW]).open_at("carolina-request#/#", &message, NOW).map(<[u8]>::to_vec);
         assert_eq!(elsewhere, Err(Refusal::Forged));
@@ -347,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_good_for_a_minute() {
+    fn a_message_is_valid_for_a_minute() {
         for (time, good) in
             [(NOW - LIFETIME, true), (NOW + LIFETIME, true), (NOW - LIFETIME - 1, false), (NOW + LIFETIME + 1, false)]
         {
@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn forgotten_senders_are_not_believed_again() {
+    fn messages_of_removed_senders_are_not_accepted_again() {
         let verifier = verifier(&[NEW]);
         let message = signer(&[NEW]).sign_at(CHANNEL, b"x", NOW);
         assert!(open(&verifier, &message).is_ok());
@@ -406,7 +406,7 @@ mod tests {
 
     #[cfg(feature = "postgres")]
     #[test]
-    fn rows_are_good_for_their_id_alone() {
+    fn rows_are_valid_only_for_their_id() {
         let (old, both) = (keys(&[OLD]), keys(&[NEW, OLD]));
         let row = old.sign_row("t", 7, b"row");
         assert_eq!(both.open_row("t", 7, row.clone()), Some(b"row".to_vec()));

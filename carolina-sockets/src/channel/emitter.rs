@@ -13,10 +13,9 @@ use crate::{
 
 /// Emits to the clients of all nodes from a process that serves none, such as a worker or a cron job.
 ///
-/// Nodes that have a `session.secret` believe those alone who have it too. [`connect`](Self::connect) takes it from the
-/// configuration of this process, which is where a node's comes from: `CAROLINA_SESSION__SECRET`, or `secret` below `[session]`
-/// in the file that `CAROLINA_CONFIG` names, by default `config/web_sockets.toml`. [`connect_with_secret`](Self::connect_with_secret)
-/// is given it.
+/// Nodes that have a `session.secret` accept messages only from processes with the same secret. [`connect`](Self::connect) reads it
+/// from the configuration of this process: `CAROLINA_SESSION__SECRET`, or `secret` in the section `[session]` of the file that `CAROLINA_CONFIG`
+/// names, by default `config/web_sockets.toml`. [`connect_with_secret`](Self::connect_with_secret) takes it as an argument.
 ///
 /// ```no_run
 /// # async fn job() -> carolina_sockets::Result {

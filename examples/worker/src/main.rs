@@ -1,6 +1,7 @@
 //! A worker: it serves no sockets, runs a long job, and notifies a user when it is done, in all tabs and on any node.
 //!
-//! `cargo run -p worker -- USER [URL]`; without a URL, the backplane is `CAROLINA_BACKPLANE__URL`.
+//! `cargo run -p worker -- USER [URL]`; without a URL, the backplane is `CAROLINA_BACKPLANE__URL`. If the nodes have a
+//! `session.secret`, the worker needs it too: `CAROLINA_SESSION__SECRET`.
 
 use std::process::ExitCode;
 

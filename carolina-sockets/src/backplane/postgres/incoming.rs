@@ -1,4 +1,4 @@
-//! What the adapter is given of other nodes' notifications. It would log each one that it cannot read.
+//! Checks the notifications of other nodes before the adapter gets them, which would log each one that it cannot read.
 
 use std::future::ready;
 

@@ -1,4 +1,4 @@
-//! What the adapter is given of other nodes' messages. It would log each one that it cannot read.
+//! Checks the messages of other nodes before the adapter gets them, which would log each one that it cannot read.
 
 use std::{
     collections::HashMap,
