@@ -61,6 +61,7 @@ attacks! {
     "pings and pongs without end" => ping_flood;
     "no pong at all" => no_pong, many;
     "open and abort" => open_and_abort, many;
+    "a crowd that vanishes" => vanish, many;
     "two polls, two bodies, wrong bodies" => polling_misuse;
     "mutated frames and packets" => mutated_packets;
     "pages of other origins" => foreign_origins;
@@ -332,6 +333,32 @@ async fn open_and_abort(address: SocketAddr, scale: Scale) -> Outcome {
         Ok(())
     })
     .await
+}
+
+/// Clients on a channel whose machines lose the network: the server hears nothing more of them.
+async fn vanish(address: SocketAddr, scale: Scale) -> Outcome {
+    let (sockets, sessions) = (scale.rounds / 2, scale.rounds / 10);
+    for _ in 0..sockets.div_ceil(500) {
+        crowd(500, move |number| async move {
+            let mut socket = WebSocket::join(address, "/open").await.map_err(told)?;
+            if number % 2 == 0 {
+                // Without a word, not even the end of the stream in order.
+                socket.stream.set_zero_linger().map_err(told)?;
+            } else {
+                let _ = socket.send("42/open,1[\"slow\",\"\"]").await;
+            }
+            Ok(())
+        })
+        .await?;
+    }
+    for _ in 0..sessions.div_ceil(500) {
+        crowd(500, move |_| async move {
+            let sid = client::open_polling(address).await.map_err(told)?;
+            client::post(address, &sid, b"40/open,").await.map(drop).map_err(told)
+        })
+        .await?;
+    }
+    Ok(())
 }
 
 async fn polling_misuse(address: SocketAddr, scale: Scale) -> Outcome {
