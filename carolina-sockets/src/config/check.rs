@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use super::{Config, redact::without_password, source::Place};
+use super::{Config, SameSite, SessionConfig, redact::without_password, source::Place};
 use crate::path;
 
 /// What is wrong with the value of a key.
@@ -37,6 +37,17 @@ pub(super) fn faults(config: &Config) -> Vec<Fault> {
     let store = session.store == "memory" || has_scheme(&session.store, &stores);
     check("session.store", ensure(store, || not(&session.store, "\"memory\", sqlite://…, redis://… or postgres://…")));
     check("session.cookie", cookie(&session.cookie));
+    check("session.cookie", prefix(session));
+    check("session.domain", session.domain.as_deref().map_or(Ok(()), domain));
+    check("session.path", cookie_path(&session.path));
+    let crosses = session.same_site == SameSite::None && session.secure != Some(true);
+    check(
+        "session.same_site",
+        ensure(!crosses, || {
+            "browsers take a cookie with `SameSite=None` by TLS alone: write `secure = true` in [session] as well"
+                .to_owned()
+        }),
+    );
     for (index, text) in session.secret.iter().enumerate() {
         check("session.secret", secret(index + 1, text));
     }
@@ -170,6 +181,50 @@ fn cookie(name: &str) -> Result<(), String> {
     ensure(!name.is_empty() && name.bytes().all(token), || {
         format!("`{name}` is not a cookie's name such as \"carolina.sid\": no spaces, `=`, `;` or `,`")
     })
+}
+
+/// What browsers ask of a cookie with a name that begins with `__Host-` or `__Secure-`; they drop one that has less.
+fn prefix(session: &SessionConfig) -> Result<(), String> {
+    let begins =
+        |prefix: &str| session.cookie.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
+    let host = begins("__Host-");
+    let mut wanted = Vec::new();
+    if (host || begins("__Secure-")) && session.secure != Some(true) {
+        wanted.push("write `secure = true`");
+    }
+    if host && session.path != "/" {
+        wanted.push("leave out `path`");
+    }
+    if host && session.domain.is_some() {
+        wanted.push("leave out `domain`");
+    }
+    ensure(wanted.is_empty(), || {
+        format!(
+            "browsers drop a cookie named `{}` as it is set here: {} in [session]",
+            session.cookie,
+            wanted.join(" and ")
+        )
+    })
+}
+
+fn domain(text: &str) -> Result<(), String> {
+    let label = |label: &str| {
+        let plain = label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        plain && !label.is_empty() && label.len() <= 63 && !label.starts_with('-') && !label.ends_with('-')
+    };
+    // Browsers ignore a dot in front, and take no address.
+    let name = text.strip_prefix('.').unwrap_or(text);
+    let address = name.parse::<std::net::IpAddr>().is_ok();
+    ensure(!address && name.len() <= 253 && name.split('.').all(label), || {
+        format!(
+            "`{text}` is not a domain such as \"example.com\"; leave the key out for the one host that sets the cookie"
+        )
+    })
+}
+
+fn cookie_path(path: &str) -> Result<(), String> {
+    let plain = |byte: u8| byte.is_ascii_graphic() && byte != b';' && byte != b',';
+    ensure(path.starts_with('/') && path.bytes().all(plain), || not(path, "a path such as \"/\""))
 }
 
 /// The bytes of a secret, at least.

@@ -6,7 +6,7 @@ use crate::suggest::{did_you_mean, nearest};
 type Set = fn(&mut Config, &Value<'_>) -> Result<(), String>;
 
 /// Every key but those below `channels`.
-pub(super) const KEYS: [(&str, Set); 34] = [
+pub(super) const KEYS: [(&str, Set); 37] = [
     ("use_sockets", |c, v| v.boolean().map(|value| c.use_sockets = Some(value))),
     ("bind", |c, v| v.text().map(|value| c.bind = value)),
     ("static_dir", |c, v| v.text().map(|value| c.static_dir = Some(value.into()))),
@@ -20,6 +20,9 @@ pub(super) const KEYS: [(&str, Set); 34] = [
     ("session.ttl", |c, v| v.duration().map(|value| c.session.ttl = value)),
     ("session.recheck", |c, v| v.duration().map(|value| c.session.recheck = value)),
     ("session.secure", |c, v| v.boolean().map(|value| c.session.secure = Some(value))),
+    ("session.domain", |c, v| v.text().map(|value| c.session.domain = Some(value))),
+    ("session.path", |c, v| v.text().map(|value| c.session.path = value)),
+    ("session.same_site", |c, v| v.same_site().map(|value| c.session.same_site = value)),
     ("backplane.url", |c, v| v.text().map(|value| c.backplane.url = Some(value))),
     ("backplane.prefix", |c, v| v.text().map(|value| c.backplane.prefix = value)),
     ("limits.max_payload", |c, v| v.size().map(|value| c.limits.max_payload = value)),

@@ -92,6 +92,26 @@ pub struct SessionConfig {
     pub recheck: Duration,
     /// Whether the cookie is sent over TLS alone; by default it is when the request came by TLS.
     pub secure: Option<bool>,
+    /// The domain whose hosts all get the cookie: `example.com` for `app.example.com` as well. Default none: only the host
+    /// that has set it.
+    pub domain: Option<String>,
+    /// Below which path of the host browsers send the cookie. Default `/`. Socket.IO's path, as browsers
+    /// see it, must be below it.
+    pub path: String,
+    /// Whether browsers send the cookie with requests that pages of other sites make. Default `lax`.
+    pub same_site: SameSite,
+}
+
+/// With which requests a browser sends the session cookie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SameSite {
+    /// With those of the site's own pages alone: not even when somebody follows a link to it.
+    Strict,
+    /// With those of the site's own pages, and when somebody follows a link to it.
+    Lax,
+    /// With all, those of other sites' pages included, as pages in frames of other sites need. It takes `secure = true`.
+    None,
 }
 
 /// `[backplane]`: what connects the nodes (rules R16 and R17).
@@ -294,6 +314,9 @@ impl Default for Config {
                 ttl: seconds(7 * 24 * 60 * 60),
                 recheck: seconds(60),
                 secure: None,
+                domain: None,
+                path: "/".to_owned(),
+                same_site: SameSite::Lax,
             },
             backplane: BackplaneConfig { url: None, prefix: "carolina".to_owned() },
             limits: Limits {

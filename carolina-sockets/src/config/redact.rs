@@ -15,6 +15,9 @@ impl fmt::Debug for SessionConfig {
             .field("ttl", &self.ttl)
             .field("recheck", &self.recheck)
             .field("secure", &self.secure)
+            .field("domain", &self.domain)
+            .field("path", &self.path)
+            .field("same_site", &self.same_site)
             .finish()
     }
 }

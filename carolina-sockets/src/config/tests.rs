@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::{Config, Error, Source, Transport, keys, read::read};
+use super::{Config, Error, SameSite, Source, Transport, keys, read::read};
 
 fn from(text: &str, variables: &[(&str, &str)]) -> Result<Config, Vec<String>> {
     let owned = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
@@ -34,6 +34,9 @@ user_key = "uid"
 ttl = "8d"
 recheck = "5s"
 secure = true
+domain = "example.com"
+path = "/live"
+same_site = "none"
 [backplane]
 url = "redis://127.0.0.1:6379"
 prefix = "mine"
@@ -78,6 +81,8 @@ fn every_key_of_a_full_file_is_read() {
     assert_eq!(config.session.secret.len(), 2);
     assert_eq!((config.session.ttl, config.session.recheck), (seconds(8 * 86_400), seconds(5)));
     assert_eq!(config.session.secure, Some(true));
+    assert_eq!((config.session.domain.as_deref(), config.session.path.as_str()), (Some("example.com"), "/live"));
+    assert_eq!(config.session.same_site, SameSite::None);
     assert_eq!(config.backplane.url.as_deref(), Some("redis://127.0.0.1:6379"));
     assert_eq!(config.backplane.prefix, "mine");
     let limits = &config.limits;
@@ -199,6 +204,44 @@ fn mistakes_name_place_key_and_what_would_be_right() {
         let problems = from(text, &[]).unwrap_err();
         assert!(problems.iter().any(|problem| problem.contains(expected)), "{text}: {problems:?}");
         assert!(problems.iter().all(|problem| problem.starts_with("web.toml:")), "{text}: {problems:?}");
+    }
+}
+
+#[test]
+fn a_cookie_that_browsers_would_drop_is_refused() {
+    for (session, expected) in [
+        (
+            "cookie = \"__Host-sid\"",
+            "session.cookie: browsers drop a cookie named `__Host-sid` as it is set here: write `secure = true` in [session]",
+        ),
+        ("cookie = \"__host-sid\"\nsecure = false", "write `secure = true`"),
+        ("cookie = \"__Secure-sid\"", "write `secure = true`"),
+        ("cookie = \"__Host-sid\"\nsecure = true\ndomain = \"example.com\"", "leave out `domain`"),
+        ("cookie = \"__Host-sid\"\nsecure = true\npath = \"/socket.io\"", "leave out `path`"),
+        (
+            "same_site = \"none\"",
+            "session.same_site: browsers take a cookie with `SameSite=None` by TLS alone: write `secure = true`",
+        ),
+        ("same_site = \"none\"\nsecure = false", "write `secure = true`"),
+        ("same_site = \"Lax\"", "session.same_site: `Lax` is not \"lax\", \"strict\" or \"none\"; did you mean `lax`?"),
+        ("domain = \"https://example.com\"", "session.domain: `https://example.com` is not a domain"),
+        ("domain = \"127.0.0.1\"", "is not a domain"),
+        ("domain = \"a;b\"", "is not a domain"),
+        ("domain = \"\"", "is not a domain"),
+        ("path = \"app\"", "session.path: `app` is not a path"),
+        ("path = \"/a;b\"", "is not a path"),
+    ] {
+        let problems = from(&format!("[session]\n{session}"), &[]).unwrap_err();
+        assert!(problems.len() == 1 && problems[0].contains(expected), "{session}: {problems:?}");
+    }
+    for session in [
+        "cookie = \"__Host-sid\"\nsecure = true",
+        "cookie = \"__Secure-sid\"\nsecure = true\ndomain = \"example.com\"\npath = \"/socket.io\"",
+        "same_site = \"none\"\nsecure = true",
+        "same_site = \"strict\"\ndomain = \".example.com\"\npath = \"/socket.io/\"",
+    ] {
+        let config = from(&format!("[session]\n{session}"), &[]);
+        assert!(config.is_ok(), "{session}: {config:?}");
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use toml::{Spanned, de::DeValue};
 
-use super::Transport;
+use super::{SameSite, Transport};
 use crate::suggest::did_you_mean;
 
 /// A value to be read.
@@ -117,6 +117,18 @@ impl Value<'_> {
             )),
         };
         self.list()?.iter().map(read).collect()
+    }
+
+    pub(super) fn same_site(&self) -> Read<SameSite> {
+        match self.text()?.as_str() {
+            "strict" => Ok(SameSite::Strict),
+            "lax" => Ok(SameSite::Lax),
+            "none" => Ok(SameSite::None),
+            other => Err(format!(
+                "`{other}` is not \"lax\", \"strict\" or \"none\"{}",
+                did_you_mean(other, ["lax", "strict", "none"])
+            )),
+        }
     }
 
     pub(super) fn networks(&self) -> Read<Vec<IpNet>> {
