@@ -5,12 +5,13 @@ use std::{fmt, future::Future, sync::Arc};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    channel::{Broadcast, ChannelHandle, Rooms},
+    channel::{Broadcast, ChannelHandle, Rooms, checked},
     config::Transport,
-    core::{SocketState, end},
+    core::{Left, SocketState, end},
     engine::{DisconnectReason, EngineSocket, SocketId},
     error::{Error, Result},
-    identity::Identity,
+    identity::{Identity, is_reserved},
+    telemetry::{Cause, refused},
 };
 
 /// One client on one channel. Cheap to clone; it may be kept and used after the handler has returned.
@@ -18,17 +19,17 @@ use crate::{
 pub struct Socket {
     state: Arc<SocketState>,
     raw: EngineSocket,
-    /// In `#[on(disconnect)]`: the rooms that it was in.
-    rooms: Option<Arc<[String]>>,
+    /// In `#[on(disconnect)]`: the rooms and the identity that it had.
+    left: Option<Arc<Left>>,
 }
 
 impl Socket {
     pub(crate) fn new(state: Arc<SocketState>, raw: EngineSocket) -> Self {
-        Self { state, raw, rooms: None }
+        Self { state, raw, left: None }
     }
 
-    pub(crate) fn with_rooms(mut self, rooms: Arc<[String]>) -> Self {
-        self.rooms = Some(rooms);
+    pub(crate) fn that_left(mut self, left: Arc<Left>) -> Self {
+        self.left = Some(left);
         self
     }
 
@@ -42,19 +43,24 @@ impl Socket {
         &self.state.channel.path
     }
 
-    /// The key of the socket's current user, if there is one (rule R11).
+    /// The key of the socket's current user, if there is one (rule R11); in `#[on(disconnect)]`, of the user at the time
+    /// of leaving.
     pub fn user_id(&self) -> Option<String> {
-        self.state.identity().user_id().map(str::to_owned)
+        self.identity().user_id().map(str::to_owned)
     }
 
     /// The id of the socket's current session, if there is one. Do not log it: it can be used to address that session.
     pub fn session_id(&self) -> Option<String> {
-        self.state.identity().session_id().map(str::to_owned)
+        self.identity().session_id().map(str::to_owned)
     }
 
-    /// The socket's current identity.
+    /// The socket's current identity; in `#[on(disconnect)]`, its identity at the time of leaving, before a log-out that
+    /// made it leave.
     pub fn identity(&self) -> Identity {
-        self.state.identity()
+        match &self.left {
+            Some(left) => left.identity.clone(),
+            None => self.state.identity(),
+        }
     }
 
     /// The client's current transport.
@@ -105,23 +111,63 @@ impl Socket {
         }
     }
 
-    /// Adds the socket to one room or several. `false` if it has left the channel, in which case it joins none.
+    /// Puts the socket into one room or several. `false` when it has left the channel, or when one of the rooms is the
+    /// library's own (rule R30), which the log then tells with what to write instead; in either case it joins none.
+    /// [`try_join`](Self::try_join) tells which.
     pub fn join(&self, rooms: impl Rooms) -> bool {
-        let rooms = rooms.into_rooms();
-        self.state.mailbox.if_open(|| self.raw.join(rooms))
+        self.try_join(rooms).inspect_err(|error| self.log_reserved(error)).is_ok()
     }
 
-    /// Removes the socket from one room or several.
+    /// Puts the socket into one room or several, where their names come from a client, say.
+    ///
+    /// ```
+    /// use carolina_sockets::prelude::*;
+    ///
+    /// #[channel("/rooms")]
+    /// #[derive(Default)]
+    /// struct Rooms;
+    ///
+    /// #[channel]
+    /// impl Rooms {
+    ///     #[on("enter")]
+    ///     fn enter(&self, socket: Socket, Data(room): Data<String>) -> Result<(), EventError> {
+    ///         socket.try_join(room).map_err(|error| EventError::new("no_room", error.to_string()))
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ReservedRoom`] when one of the rooms is the library's own, [`Error::Closed`] when the socket has left
+    /// the channel; in either case it joins none.
+    pub fn try_join(&self, rooms: impl Rooms) -> Result {
+        let rooms = checked(rooms)?;
+        self.state.mailbox.if_open(|| self.raw.join(rooms)).then_some(()).ok_or(Error::Closed)
+    }
+
+    /// Takes the socket out of one room or several. If one of them is the library's own (rule R30), it leaves none, which
+    /// the log tells.
     pub fn leave(&self, rooms: impl Rooms) {
-        self.raw.leave(rooms.into_rooms());
+        match checked(rooms) {
+            Ok(rooms) => self.raw.leave(rooms),
+            Err(error) => self.log_reserved(&error),
+        }
     }
 
-    /// The rooms the socket is in, in alphabetical order; in `#[on(disconnect)]` those it was in.
+    fn log_reserved(&self, error: &Error) {
+        if matches!(error, Error::ReservedRoom { .. }) {
+            refused(Cause::ReservedRoom, &format!("a socket on `{}`: {error}", self.channel()));
+        }
+    }
+
+    /// The rooms that the application has put the socket into, in alphabetical order; in `#[on(disconnect)]` those it
+    /// was in. The rooms of its session and its user are not among them.
     pub fn rooms(&self) -> Vec<String> {
-        let mut rooms: Vec<String> = match &self.rooms {
-            Some(rooms) => rooms.to_vec(),
+        let mut rooms = match &self.left {
+            Some(left) => left.rooms.clone(),
             None => self.raw.rooms(),
         };
+        rooms.retain(|room| !is_reserved(room));
         rooms.sort();
         rooms
     }

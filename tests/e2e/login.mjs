@@ -5,9 +5,10 @@ import { next } from "./next.mjs";
 
 const [url] = process.argv.slice(2);
 
-async function login(name) {
+async function login(name, before) {
   const body = new URLSearchParams({ name });
-  const response = await fetch(`${url}/login`, { method: "POST", body, redirect: "manual" });
+  const headers = before ? { cookie: before } : {};
+  const response = await fetch(`${url}/login`, { method: "POST", body, headers, redirect: "manual" });
   assert.equal(response.status, 303);
   const cookie = response.headers.get("set-cookie");
   assert.match(cookie, /HttpOnly/);
@@ -42,11 +43,20 @@ const notices = tabs.slice(0, 2).map((socket) => next(socket, "notice"));
 assert.equal((await fetch(`${url}/notify?text=ready`, { method: "POST", headers: { cookie: ada } })).status, 200);
 assert.deepEqual(await Promise.all(notices), [["ready"], ["ready"]]);
 
+// Logging in anew renews the session. Every tab with the old cookie is cut and comes back by itself, as whoever its cookie
+// says then.
+const cut = next(tabs[2], "disconnect");
+const back = next(tabs[2], "connect");
+tabs[2].io.opts.extraHeaders.cookie = await login("Eve", bob);
+assert.notEqual((await cut)[0], "io server disconnect");
+await back;
+assert.equal(await tabs[2].timeout(5_000).emitWithAck("whoami"), "Eve");
+
 // Logging out empties the private channel of that user's tabs, at once, and of nobody else's.
 const gone = tabs.slice(0, 2).map((socket) => next(socket, "disconnect"));
 await fetch(`${url}/logout`, { method: "POST", headers: { cookie: ada }, redirect: "manual" });
 assert.deepEqual((await Promise.all(gone)).map(([reason]) => reason), ["io server disconnect", "io server disconnect"]);
-assert.equal(await tabs[2].timeout(5_000).emitWithAck("whoami"), "Bob");
+assert.equal(await tabs[2].timeout(5_000).emitWithAck("whoami"), "Eve");
 assert.deepEqual(heard, []);
 const late = tab(ada, ["websocket"]);
 assert.equal((await next(late, "connect_error"))[0].message, "unauthenticated", "the old cookie is worth nothing");

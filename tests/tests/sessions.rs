@@ -25,6 +25,9 @@ use tower_sessions::{
 
 const COOKIE: &str = "carolina.sid";
 
+/// How many further lobbies there are, at `/lobby/0` and so on.
+const MANY: usize = 50;
+
 #[channel("/lobby")]
 #[derive(Default)]
 struct Lobby;
@@ -50,10 +53,26 @@ impl Lobby {
 
 #[channel("/members", private)]
 #[derive(Default)]
-struct Members;
+struct Members {
+    left: Arc<Mutex<Vec<Departure>>>,
+}
+
+/// Who has left, and why.
+type Departure = (Option<String>, Option<String>, DisconnectReason);
 
 #[channel]
 impl Members {
+    #[on(init)]
+    fn new(left: State<Option<Arc<Mutex<Vec<Departure>>>>>) -> Self {
+        Self { left: (*left).clone().unwrap_or_default() }
+    }
+
+    #[on(disconnect)]
+    fn disconnect(&self, socket: Socket, user: Option<User>, reason: DisconnectReason) {
+        let user = user.map(|user| user.id().to_owned());
+        self.left.lock().unwrap().push((user, socket.user_id(), reason));
+    }
+
     #[on("whoami")]
     fn whoami(user: User) -> String {
         user.id().to_owned()
@@ -92,7 +111,17 @@ fn routes() -> Router {
 }
 
 async fn service_over(store: impl SessionStore) -> TestService {
-    let builder = by_hand().mount::<Lobby>("/lobby").mount::<Members>("/members").session_store(store);
+    service_telling(store, None).await
+}
+
+async fn service_telling(store: impl SessionStore, left: Option<Arc<Mutex<Vec<Departure>>>>) -> TestService {
+    let mut builder = by_hand().mount::<Lobby>("/lobby").mount::<Members>("/members").session_store(store).state(left);
+    let mut config = carolina_sockets::Config::default();
+    config.limits.events_per_second = 10_000;
+    builder = builder.config(config);
+    for number in 0..MANY {
+        builder = builder.mount::<Lobby>(format!("/lobby/{number}"));
+    }
     carolina_sockets_tests::start(builder).await.router(routes())
 }
 
@@ -210,19 +239,27 @@ async fn r11_log_in_and_log_out_by_http_reach_open_sockets_before_the_answer() {
 }
 
 #[tokio::test]
-async fn r11_sockets_follow_a_session_to_its_new_id_and_a_planted_cookie_gains_nothing() {
+async fn r11_a_renewed_session_cuts_every_socket_of_the_old_id_and_a_planted_cookie_gains_nothing() {
     let service = service().await;
     let planted = visit(&service, "/visit", None).await.unwrap();
     let mut victim = join(&service, "/lobby", &planted).await;
-    let elsewhere: IpAddr = "203.0.113.7".parse().unwrap();
-    let attacker = || service.client().address(elsewhere).cookie(COOKIE, &planted);
-    let mut waiting = attacker().connect("/lobby").await.unwrap();
-    assert_eq!(whoami(&mut waiting).await, None);
+    // All of them come from the address of the request that logs in, as behind a proxy or NAT, or from another.
+    let (same, elsewhere): (IpAddr, IpAddr) = ("127.0.0.1".parse().unwrap(), "203.0.113.7".parse().unwrap());
+    let attacker = |address| service.client().address(address).cookie(COOKIE, &planted);
+    let (mut near, mut far) =
+        (attacker(same).connect("/lobby").await.unwrap(), attacker(elsewhere).connect("/lobby").await.unwrap());
+    assert_eq!((whoami(&mut near).await, whoami(&mut far).await), (None, None));
     let renewed = visit(&service, "/login?user=ada", Some(&planted)).await.unwrap();
     assert_ne!(renewed, planted);
+    for client in [&mut near, &mut far, &mut victim] {
+        client.expect_disconnect().await.unwrap();
+    }
+    for address in [same, elsewhere] {
+        assert_eq!(whoami(&mut attacker(address).connect("/lobby").await.unwrap()).await, None);
+    }
+    // The browser that logged in comes back with the cookie that it has now.
+    let mut victim = join(&service, "/lobby", &renewed).await;
     assert_eq!(whoami(&mut victim).await.as_deref(), Some("ada"));
-    waiting.expect_disconnect().await.unwrap();
-    assert_eq!(whoami(&mut attacker().connect("/lobby").await.unwrap()).await, None);
     // From here on the session is the new one.
     visit(&service, "/become?user=eve", Some(&planted)).await;
     assert_eq!(whoami(&mut victim).await.as_deref(), Some("ada"));
@@ -323,6 +360,86 @@ impl SessionStore for Switched {
 }
 
 #[tokio::test]
+async fn r11_who_left_is_known_after_a_log_out_and_why() {
+    let left = Arc::<Mutex<Vec<Departure>>>::default();
+    let service = service_telling(MemoryStore::default(), Some(left.clone())).await;
+    let ended = async |expected: DisconnectReason, user: &str| {
+        carolina_sockets_tests::until("the socket has left", || !left.lock().unwrap().is_empty()).await;
+        let user = Some(user.to_owned());
+        assert_eq!(std::mem::take(&mut *left.lock().unwrap()), [(user.clone(), user, expected)]);
+    };
+    // The session ends.
+    let cookie = log_in(&service, "ada").await;
+    let mut member = join(&service, "/members", &cookie).await;
+    visit(&service, "/logout", Some(&cookie)).await;
+    member.expect_disconnect().await.unwrap();
+    ended(DisconnectReason::LoggedOut, "ada").await;
+    // It expires.
+    let cookie = visit(&service, "/brief", None).await.unwrap();
+    let mut member = join(&service, "/members", &cookie).await;
+    member.expect_disconnect().await.unwrap();
+    ended(DisconnectReason::LoggedOut, "brief").await;
+    // It goes on under another id.
+    let cookie = log_in(&service, "bob").await;
+    let mut member = join(&service, "/members", &cookie).await;
+    visit(&service, "/login?user=eve", Some(&cookie)).await.unwrap();
+    member.expect_disconnect().await.unwrap();
+    ended(DisconnectReason::SessionRenewed, "bob").await;
+    // The server takes the user off, and a client leaves.
+    let cookie = log_in(&service, "dan").await;
+    let mut member = join(&service, "/members", &cookie).await;
+    service.sockets().disconnect_user("dan").await.unwrap();
+    member.expect_disconnect().await.unwrap();
+    ended(DisconnectReason::ServerDisconnect, "dan").await;
+    let member = join(&service, "/members", &cookie).await;
+    member.leave();
+    ended(DisconnectReason::ClientLeft, "dan").await;
+}
+
+#[tokio::test]
+async fn r10_a_connection_that_joins_many_channels_reads_its_session_once() {
+    let store = Switched::default();
+    let seen = store.seen.clone();
+    let service = service_over(store).await;
+    let cookie = log_in(&service, "ada").await;
+    let forged = format!("{COOKIE}=forged; ").repeat(3);
+    let first = service.client().header("cookie", &format!("{forged}{COOKIE}={cookie}")).connect("/lobby").await;
+    let first = first.unwrap();
+    seen.lock().unwrap().clear();
+    let joined = (0..MANY).map(|number| {
+        let first = &first;
+        async move { first.channel(&format!("/lobby/{number}")).await.unwrap() }
+    });
+    let mut joined = futures_util::future::join_all(joined).await;
+    let reads = seen.lock().unwrap().len();
+    // It is read again after some seconds, which a slow machine may need.
+    assert!(reads <= 3, "{reads} reads");
+    // All of them follow the session.
+    visit(&service, "/become?user=bob", Some(&cookie)).await;
+    for client in &mut joined {
+        assert_eq!(whoami(client).await.as_deref(), Some("bob"));
+    }
+    // And whoever joins later is who the session says then.
+    let mut late = first.channel("/members").await.unwrap();
+    assert_eq!(whoami(&mut late).await.as_deref(), Some("bob"));
+    visit(&service, "/logout", Some(&cookie)).await;
+    assert!(first.channel("/members").await.is_err());
+}
+
+#[tokio::test]
+async fn r10_a_cookie_in_quotes_is_read() {
+    let service = service().await;
+    let cookie = log_in(&service, "ada").await;
+    assert!(cookie.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)), "{cookie}");
+    // As it was written before.
+    let padded = format!("{}=", cookie.replace('-', "+").replace('_', "/"));
+    for value in [format!("\"{cookie}\""), format!("\"{padded}\""), padded] {
+        assert_eq!(whoami(&mut join(&service, "/members", &value).await).await.as_deref(), Some("ada"), "{value}");
+        assert_eq!(visit(&service, "/user", Some(&value)).await, None, "{value}");
+    }
+}
+
+#[tokio::test]
 async fn r13_a_store_that_fails_lets_nobody_in_and_the_service_goes_on() {
     let store = Switched::default();
     let off = store.off.clone();
@@ -357,7 +474,7 @@ async fn r11_session_ids_and_cookies_are_in_no_log() {
     let cookie = visit(&service, "/login?user=ada", Some(&planted)).await.unwrap();
     let mut late = service.connect("/lobby").await.unwrap();
     late.request::<()>("session_id", &cookie).await.unwrap();
-    becomes(&mut first, Some("ada")).await;
+    first.expect_disconnect().await.unwrap();
     let auth = serde_json::json!({ "sessionId": cookie });
     let member = service.client().auth(auth).connect("/members").await.unwrap();
     off.store(true, Ordering::Relaxed);

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::Rooms;
+use super::{Refused, Rooms, allowed, refuse};
 use crate::{
     backplane::{Bus, Message, connect},
     config::{Config, SHORTEST_SECRET},
@@ -73,7 +73,14 @@ impl Emitter {
 
     /// The channel at a path, on every node that has it.
     pub fn channel(&self, path: impl Into<String>) -> EmitterChannel {
-        EmitterChannel { bus: self.bus.clone(), path: path.into(), to: Vec::new(), except: Vec::new(), nobody: false }
+        EmitterChannel {
+            bus: self.bus.clone(),
+            path: path.into(),
+            to: Vec::new(),
+            except: Vec::new(),
+            nobody: false,
+            refused: None,
+        }
     }
 
     /// Disconnects a user from every channel, on every node.
@@ -115,19 +122,47 @@ pub struct EmitterChannel {
     to: Vec<String>,
     except: Vec<String>,
     nobody: bool,
+    /// The first room that was named and may not be.
+    refused: Option<Refused>,
 }
 
 impl EmitterChannel {
     /// Selects the clients in at least one of these rooms; an empty list selects none.
     pub fn to(mut self, rooms: impl Rooms) -> Self {
-        self.to.extend(rooms.into_rooms());
+        self.to.extend(allowed(rooms, &mut self.refused).unwrap_or_default());
         self.nobody = self.to.is_empty();
         self
     }
 
     /// Excludes the clients in any of these rooms.
     pub fn except(mut self, rooms: impl Rooms) -> Self {
-        self.except.extend(rooms.into_rooms());
+        self.except.extend(allowed(rooms, &mut self.refused).unwrap_or_default());
+        self
+    }
+
+    /// Adds the sockets of a user.
+    pub fn to_user(mut self, user: impl UserKey) -> Self {
+        self.to.push(user_room(&user.user_key()));
+        self.nobody = false;
+        self
+    }
+
+    /// Adds the sockets of a session.
+    pub fn to_session(mut self, session: impl AsRef<str>) -> Self {
+        self.to.push(session_room(session.as_ref()));
+        self.nobody = false;
+        self
+    }
+
+    /// Leaves out the sockets of a user.
+    pub fn except_user(mut self, user: impl UserKey) -> Self {
+        self.except.push(user_room(&user.user_key()));
+        self
+    }
+
+    /// Leaves out the sockets of a session.
+    pub fn except_session(mut self, session: impl AsRef<str>) -> Self {
+        self.except.push(session_room(session.as_ref()));
         self
     }
 
@@ -136,8 +171,10 @@ impl EmitterChannel {
     ///
     /// # Errors
     ///
-    /// [`Error::Serialize`] when `data` does not serialize, [`Error::Backplane`] when the nodes could not be notified.
+    /// [`Error::Serialize`] when `data` does not serialize, [`Error::ReservedRoom`] when a room was named that is the
+    /// library's own, [`Error::Backplane`] when the nodes could not be notified.
     pub async fn emit(&self, event: &str, data: impl Serialize) -> Result {
+        refuse(self.refused.as_ref())?;
         let (payload, attachments) = encode_event(event, &data)?;
         if self.nobody {
             return Ok(());
@@ -153,7 +190,7 @@ impl EmitterChannel {
     ///
     /// As [`emit`](Self::emit).
     pub async fn emit_to_user(&self, user: impl UserKey, event: &str, data: impl Serialize) -> Result {
-        self.clone().to(user_room(&user.user_key())).emit(event, data).await
+        self.clone().to_user(user).emit(event, data).await
     }
 
     /// Sends an event to every socket of a session.
@@ -162,7 +199,7 @@ impl EmitterChannel {
     ///
     /// As [`emit`](Self::emit).
     pub async fn emit_to_session(&self, session: impl AsRef<str>, event: &str, data: impl Serialize) -> Result {
-        self.clone().to(session_room(session.as_ref())).emit(event, data).await
+        self.clone().to_session(session).emit(event, data).await
     }
 }
 

@@ -10,13 +10,14 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::{
     core::{ChannelCore, end},
     engine::{DisconnectReason, EngineNamespace, Recipients, SocketId},
-    error::Result,
+    error::{Error, Result},
     identity::{UserKey, mask_room, session_room, user_of_room, user_room},
     telemetry::{Cause, metric, undelivered},
 };
 
 pub use emitter::{Emitter, EmitterChannel};
 pub use rooms::Rooms;
+pub(crate) use rooms::checked;
 
 /// A channel, for emitting to its clients on every node. Cheap to clone.
 #[derive(Clone)]
@@ -49,7 +50,7 @@ impl ChannelHandle {
     }
 
     fn everyone(&self) -> Broadcast {
-        Broadcast { channel: self.clone(), recipients: Recipients::all() }
+        Broadcast::new(self.clone(), Recipients::all())
     }
 
     /// Sends an event to every client on the channel.
@@ -67,7 +68,7 @@ impl ChannelHandle {
     ///
     /// As [`Broadcast::emit`].
     pub async fn emit_to_user(&self, user: impl UserKey, event: &str, data: impl Serialize) -> Result<Delivery> {
-        self.to(user_room(&user.user_key())).emit(event, data).await
+        self.to_user(user).emit(event, data).await
     }
 
     /// Sends an event to every socket of a session on this channel: all tabs of one browser.
@@ -81,7 +82,7 @@ impl ChannelHandle {
         event: &str,
         data: impl Serialize,
     ) -> Result<Delivery> {
-        self.to(session_room(session.as_ref())).emit(event, data).await
+        self.to_session(session).emit(event, data).await
     }
 
     /// Sends an event to every client on the channel and collects the acknowledgements.
@@ -107,7 +108,27 @@ impl ChannelHandle {
         self.everyone().except(rooms)
     }
 
-    /// Selects the clients connected to this node.
+    /// The sockets of a user.
+    pub fn to_user(&self, user: impl UserKey) -> Broadcast {
+        self.everyone().to_user(user)
+    }
+
+    /// The sockets of a session.
+    pub fn to_session(&self, session: impl AsRef<str>) -> Broadcast {
+        self.everyone().to_session(session)
+    }
+
+    /// Everybody but the sockets of a user.
+    pub fn except_user(&self, user: impl UserKey) -> Broadcast {
+        self.everyone().except_user(user)
+    }
+
+    /// Everybody but the sockets of a session.
+    pub fn except_session(&self, session: impl AsRef<str>) -> Broadcast {
+        self.everyone().except_session(session)
+    }
+
+    /// Those connected to this node.
     pub fn local(&self) -> Broadcast {
         self.everyone().local()
     }
@@ -140,7 +161,7 @@ impl ChannelHandle {
     ///
     /// [`Error::Backplane`](crate::Error::Backplane) when other nodes could not be queried.
     pub async fn is_online(&self, user: impl UserKey) -> Result<bool> {
-        Ok(!self.to(user_room(&user.user_key())).rooms().await?.is_empty())
+        Ok(!self.to_user(user).rooms().await?.is_empty())
     }
 }
 
@@ -152,29 +173,68 @@ impl fmt::Debug for ChannelHandle {
 
 /// A selection of a channel's clients, to emit to.
 ///
-/// Calls add up: it selects every client that is in at least one room named by [`to`](Self::to) and in none named by
-/// [`except`](Self::except), once. With no room named by `to`, it selects all clients of the channel.
+/// Rooms add up: who is in one of those named by [`to`](Self::to) and in none of those named by
+/// [`except`](Self::except) is meant, once. With no room named, everybody on the channel is. Users and sessions count
+/// as rooms do. Where a room was named that is the library's own, whatever is done with the choice fails with
+/// [`Error::ReservedRoom`] (rule R30).
 #[derive(Clone)]
 #[must_use = "a choice of clients does nothing until something is emitted to it"]
 pub struct Broadcast {
     channel: ChannelHandle,
     recipients: Recipients,
+    /// The first room that was named and may not be.
+    refused: Option<Refused>,
 }
 
+/// A room of the library's own that an application has named, and what to write instead.
+type Refused = (String, &'static str);
+
 impl Broadcast {
+    fn new(channel: ChannelHandle, recipients: Recipients) -> Self {
+        Self { channel, recipients, refused: None }
+    }
+
     pub(crate) fn from_socket(channel: ChannelHandle, but: SocketId) -> Self {
-        Self { channel, recipients: Recipients::all_except(but) }
+        Self::new(channel, Recipients::all_except(but))
     }
 
     /// Adds the clients in at least one of these rooms. An empty list selects no client, not all.
     pub fn to(mut self, rooms: impl Rooms) -> Self {
-        self.recipients.add_rooms(rooms.into_rooms());
+        if let Some(rooms) = allowed(rooms, &mut self.refused) {
+            self.recipients.add_rooms(rooms);
+        }
         self
     }
 
     /// Excludes the clients in any of these rooms.
     pub fn except(mut self, rooms: impl Rooms) -> Self {
-        self.recipients.exclude_rooms(rooms.into_rooms());
+        if let Some(rooms) = allowed(rooms, &mut self.refused) {
+            self.recipients.exclude_rooms(rooms);
+        }
+        self
+    }
+
+    /// Adds the sockets of a user.
+    pub fn to_user(mut self, user: impl UserKey) -> Self {
+        self.recipients.add_rooms(vec![user_room(&user.user_key())]);
+        self
+    }
+
+    /// Adds the sockets of a session.
+    pub fn to_session(mut self, session: impl AsRef<str>) -> Self {
+        self.recipients.add_rooms(vec![session_room(session.as_ref())]);
+        self
+    }
+
+    /// Leaves out the sockets of a user.
+    pub fn except_user(mut self, user: impl UserKey) -> Self {
+        self.recipients.exclude_rooms(vec![user_room(&user.user_key())]);
+        self
+    }
+
+    /// Leaves out the sockets of a session.
+    pub fn except_session(mut self, session: impl AsRef<str>) -> Self {
+        self.recipients.exclude_rooms(vec![session_room(session.as_ref())]);
         self
     }
 
@@ -184,7 +244,9 @@ impl Broadcast {
         self
     }
 
+    /// Where they are, unless they were chosen by a room that may not be named.
     fn namespace(&self) -> Result<&EngineNamespace> {
+        refuse(self.refused.as_ref())?;
         self.channel.core.namespace()
     }
 
@@ -194,6 +256,7 @@ impl Broadcast {
     /// # Errors
     ///
     /// [`Error::Serialize`](crate::Error::Serialize) when `data` does not serialize,
+    /// [`Error::ReservedRoom`] when `to` or `except` named one of the library's own rooms,
     /// [`Error::Backplane`](crate::Error::Backplane) when other nodes could not be notified,
     /// [`Error::Closed`](crate::Error::Closed) when the service has ended.
     pub async fn emit(&self, event: &str, data: impl Serialize) -> Result<Delivery> {
@@ -224,18 +287,20 @@ impl Broadcast {
     ///
     /// # Errors
     ///
+    /// [`Error::ReservedRoom`] when one of the rooms is the library's own; then they join none.
     /// [`Error::Backplane`](crate::Error::Backplane) when other nodes could not be notified.
     pub async fn join(&self, rooms: impl Rooms) -> Result {
-        self.namespace()?.join(&self.recipients, rooms.into_rooms()).await
+        self.namespace()?.join(&self.recipients, checked(rooms)?).await
     }
 
     /// Removes the selected clients from one room or several.
     ///
     /// # Errors
     ///
+    /// [`Error::ReservedRoom`] when one of the rooms is the library's own; then they leave none.
     /// [`Error::Backplane`](crate::Error::Backplane) when other nodes could not be notified.
     pub async fn leave(&self, rooms: impl Rooms) -> Result {
-        self.namespace()?.leave(&self.recipients, rooms.into_rooms()).await
+        self.namespace()?.leave(&self.recipients, checked(rooms)?).await
     }
 
     /// Disconnects the selected clients from the channel.
@@ -267,6 +332,26 @@ impl fmt::Debug for Broadcast {
             .field("to", &to.map(mask_room).collect::<Vec<_>>())
             .field("except", &except.map(mask_room).collect::<Vec<_>>())
             .finish_non_exhaustive()
+    }
+}
+
+/// The rooms' names; `None` for those among which is one of the library's own, of which the first is kept.
+fn allowed(rooms: impl Rooms, refused: &mut Option<Refused>) -> Option<Vec<String>> {
+    match checked(rooms) {
+        Ok(rooms) => Some(rooms),
+        Err(Error::ReservedRoom { room, instead }) => {
+            refused.get_or_insert((room, instead));
+            None
+        }
+        Err(_) => None,
+    }
+}
+
+/// The error of a choice by a room that may not be named.
+fn refuse(refused: Option<&Refused>) -> Result {
+    match refused {
+        Some((room, instead)) => Err(Error::ReservedRoom { room: room.clone(), instead }),
+        None => Ok(()),
     }
 }
 

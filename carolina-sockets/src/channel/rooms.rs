@@ -1,10 +1,29 @@
+use crate::{
+    error::{Error, Result},
+    identity::{instead_of, is_reserved, mask_room},
+};
+
 /// One room or several: `"news"`, a `String`, an array, a slice or a `Vec` of either.
 ///
-/// A room exists while it has members; any text is a name. Names that begin with `session.` and `user.` are the
-/// library's own.
+/// Rooms are made by joining them and vanish with their last member; any text is a name, but for the library's own:
+/// those that begin with `session.`, `user.` or a NUL character are refused wherever an application names a room, with
+/// [`Error::ReservedRoom`] (rule R30). A user's sockets are reached by `emit_to_user`, `to_user` and `except_user`, a
+/// session's likewise.
 pub trait Rooms {
     /// The rooms' names.
     fn into_rooms(self) -> Vec<String>;
+}
+
+/// The rooms' names, unless one of them is the library's own.
+pub(crate) fn checked(rooms: impl Rooms) -> Result<Vec<String>> {
+    let rooms = rooms.into_rooms();
+    match rooms.iter().find(|room| is_reserved(room)) {
+        Some(room) => {
+            let instead = instead_of(room);
+            Err(Error::ReservedRoom { room: mask_room(room).escape_debug().to_string(), instead })
+        }
+        None => Ok(rooms),
+    }
 }
 
 impl Rooms for &str {

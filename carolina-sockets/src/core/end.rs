@@ -2,12 +2,19 @@
 
 use std::sync::Arc;
 
-use super::{Job, SocketState, Submitted, answer::refuse};
+use super::{Job, Left, SocketState, Submitted, answer::refuse};
 use crate::{
     engine::{DisconnectReason, EngineSocket},
     error::EventError,
+    identity::Identity,
     telemetry::metric,
 };
+
+/// Why a socket leaves its channel, and its identity at that time.
+pub(crate) struct Leaving {
+    pub(super) reason: DisconnectReason,
+    pub(super) identity: Identity,
+}
 
 /// Ends a socket: further events are dropped, and `#[on(disconnect)]` runs after those already accepted. Does nothing
 /// for a socket that has already ended.
@@ -15,8 +22,16 @@ use crate::{
 /// Depending on the reason, a disconnect packet is sent first, or the whole connection is closed, since a full buffer
 /// has no room for that packet.
 pub(crate) fn end(socket: &Arc<SocketState>, raw: &EngineSocket, reason: DisconnectReason) {
+    end_as(socket, raw, reason, socket.identity());
+}
+
+/// The same for a socket that leaves because it is no longer who it was: `#[on(disconnect)]` is told who that was.
+fn end_as(socket: &Arc<SocketState>, raw: &EngineSocket, reason: DisconnectReason, identity: Identity) {
+    let leaving = socket.leaves(reason, identity);
     match reason {
-        DisconnectReason::ServerDisconnect => send_disconnect(socket, raw),
+        DisconnectReason::ServerDisconnect | DisconnectReason::LoggedOut | DisconnectReason::NotAuthorized => {
+            send_disconnect(socket, raw);
+        }
         DisconnectReason::SlowReader | DisconnectReason::Flooding => close_abusive(socket, raw, reason),
         DisconnectReason::SessionRenewed => {
             close_transport(socket, raw);
@@ -24,18 +39,24 @@ pub(crate) fn end(socket: &Arc<SocketState>, raw: &EngineSocket, reason: Disconn
         // The engine has ended it, or is about to.
         _ => {}
     }
-    close(socket, raw, reason);
+    close(socket, raw, leaving);
 }
 
 /// Ends a socket that is not, or no longer, authorized for its channel. Its queued events run no handler and are
 /// answered with `forbidden` where possible.
-pub(crate) fn disconnect_unauthorized(socket: &Arc<SocketState>, raw: &EngineSocket, why: &'static str) {
+pub(crate) fn disconnect_unauthorized(
+    socket: &Arc<SocketState>,
+    raw: &EngineSocket,
+    why: &'static str,
+    reason: DisconnectReason,
+    identity: Identity,
+) {
     for job in socket.mailbox.take_events() {
         if let Some((payload, ack)) = job.event_and_ack() {
             refuse(socket, raw, payload, ack, EventError::new("forbidden", why));
         }
     }
-    end(socket, raw, DisconnectReason::ServerDisconnect);
+    end_as(socket, raw, reason, identity);
     // Events that arrived in between cannot be answered any more.
     drop(socket.mailbox.take_events());
 }
@@ -78,18 +99,20 @@ fn close_transport(socket: &SocketState, raw: &EngineSocket) -> bool {
 }
 
 /// Closes the mailbox, removes the socket from its rooms and the channel, and queues `#[on(disconnect)]`.
-fn close(socket: &Arc<SocketState>, raw: &EngineSocket, reason: DisconnectReason) {
+fn close(socket: &Arc<SocketState>, raw: &EngineSocket, leaving: &Leaving) {
     let handlers = socket.channel.handlers();
     let rooms = if handlers.handles_disconnect() { raw.rooms() } else { Vec::new() };
     if !socket.mailbox.close(|| raw.leave_all()) {
         return;
     }
     socket.channel.unregister(socket);
-    if reason.is_connection_lost() {
+    if leaving.reason.is_connection_lost() {
         // What has not begun ends with the connection: nobody waits for an answer.
         drop(socket.mailbox.take_events());
     }
-    if let Submitted::Run(job) = socket.mailbox.submit_last(Job::Disconnect { reason, rooms }, &socket.client) {
+    let left = Box::new(Left { rooms, identity: leaving.identity.clone() });
+    let job = Job::Disconnect { reason: leaving.reason, left };
+    if let Submitted::Run(job) = socket.mailbox.submit_last(job, &socket.client) {
         handlers.clone().run(socket, raw, job);
     }
 }

@@ -10,6 +10,7 @@ use super::SocketState;
 use crate::{
     engine::{ClientConnection, DisconnectReason, EngineSocket, EventPayload},
     error::EventError,
+    identity::Identity,
 };
 
 /// Resolves the session value of a `session_id` event to an identity.
@@ -27,7 +28,14 @@ pub(crate) enum Job {
     /// An event that is answered with an error, in order.
     Refused { error: Box<EventError>, payload: EventPayload, ack: Option<i64> },
     /// `#[on(disconnect)]`.
-    Disconnect { reason: DisconnectReason, rooms: Vec<String> },
+    Disconnect { reason: DisconnectReason, left: Box<Left> },
+}
+
+/// What a socket was when it left its channel.
+pub(crate) struct Left {
+    /// The rooms it was in, if there is an `#[on(disconnect)]` to ask.
+    pub(crate) rooms: Vec<String>,
+    pub(crate) identity: Identity,
 }
 
 impl Job {
@@ -309,7 +317,8 @@ mod tests {
         }
         assert!(!client.handling.try_add(usize::try_from(1_000_000).unwrap()), "what waits is counted");
         mailbox.close(|| {});
-        let last = Job::Disconnect { reason: DisconnectReason::TransportClose, rooms: Vec::new() };
+        let left = Box::new(Left { rooms: Vec::new(), identity: Identity::anonymous() });
+        let last = Job::Disconnect { reason: DisconnectReason::TransportClose, left };
         assert!(matches!(mailbox.submit_last(last, &client), Submitted::Queued));
         let limit = Duration::from_secs(30);
         assert!(matches!(mailbox.next(limit), Some((Job::Event { .. }, _))));

@@ -9,7 +9,7 @@ use std::{
 use parking_lot::RwLock;
 use serde::Serialize;
 
-use super::{ChannelCore, Mailbox, end};
+use super::{ChannelCore, Leaving, Mailbox, end};
 use crate::{
     engine::{Auth, ClientConnection, DisconnectReason, EngineSocket, SendError, SocketId, WeakEngineSocket},
     error::{Error, Result},
@@ -26,6 +26,8 @@ pub(crate) struct SocketState {
     pub(crate) auth: Option<Auth>,
     pub(crate) mailbox: Mailbox,
     identity: RwLock<Identity>,
+    /// Set when the socket begins to leave.
+    leaving: OnceLock<Box<Leaving>>,
     /// One limiter for each handler with a `rate`, created when first needed.
     rates: OnceLock<Box<[rate::Limiter]>>,
     /// Answers that wait for room in the client's buffer, outside the mailbox.
@@ -48,6 +50,7 @@ impl SocketState {
             auth,
             mailbox: Mailbox::default(),
             identity: RwLock::new(identity),
+            leaving: OnceLock::new(),
             rates: OnceLock::new(),
             waiting_answers: AtomicUsize::new(0),
             raw: raw.downgrade(),
@@ -78,6 +81,12 @@ impl SocketState {
             raw.join(new.into_iter().filter(|room| !old.contains(room)).collect());
         });
         before
+    }
+
+    /// Records why the socket leaves, and its identity at that time. The first call counts: the engine reports the end as
+    /// well, as soon as the client is notified or its connection closed, and knows less of it.
+    pub(crate) fn leaves(&self, reason: DisconnectReason, identity: Identity) -> &Leaving {
+        self.leaving.get_or_init(|| Box::new(Leaving { reason, identity }))
     }
 
     /// Counts an event against the handler's own rate; the error is the number of milliseconds until the next one is

@@ -11,8 +11,8 @@ use futures_core::future::BoxFuture;
 use super::{HandlerTable, SESSION_EVENT, guarded, table::Handler};
 use crate::{
     core::{
-        AckState, Handlers, Held, Identify, Job, Outcome, Reply, SocketState, Submitted, acknowledge_nothing, deliver,
-        disconnect_unauthorized, refuse, to_client_error,
+        AckState, Handlers, Held, Identify, Job, Left, Outcome, Reply, SocketState, Submitted, acknowledge_nothing,
+        deliver, disconnect_unauthorized, refuse, to_client_error,
     },
     engine::{DisconnectReason, EngineSocket, EventPayload},
     error::{EventError, Result, code},
@@ -165,7 +165,7 @@ fn run(table: Arc<HandlerTable>, socket: Arc<SocketState>, raw: EngineSocket, jo
         }),
         Job::Identify { payload, ack, resolve } => Box::pin(identify(socket, raw, payload, ack, resolve)),
         Job::Connect => Box::pin(connect(table, socket, raw)),
-        Job::Disconnect { reason, rooms } => Box::pin(disconnect(table, socket, raw, reason, rooms)),
+        Job::Disconnect { reason, left } => Box::pin(disconnect(table, socket, raw, reason, *left)),
     }
 }
 
@@ -245,7 +245,8 @@ async fn connect(table: Arc<HandlerTable>, socket: Arc<SocketState>, raw: Engine
         if let Outcome::Failed(error) = call(&table, handler, &mut context).await {
             let reply = Reply { raw: raw.clone(), ack: None };
             ignore_undelivered(deliver(&socket, &reply, "connect", Outcome::Failed(error)).await);
-            disconnect_unauthorized(&socket, &raw, "the channel did not let you in");
+            let (reason, identity) = (DisconnectReason::ServerDisconnect, socket.identity());
+            disconnect_unauthorized(&socket, &raw, "the channel did not let you in", reason, identity);
         }
     }
     socket.mailbox.connected();
@@ -256,12 +257,12 @@ async fn disconnect(
     socket: Arc<SocketState>,
     raw: EngineSocket,
     reason: DisconnectReason,
-    rooms: Vec<String>,
+    left: Left,
 ) {
     let channel = &socket.channel.path;
     tracing::trace!(channel, socket = %socket.id, %reason, "disconnected");
     let Some(handler) = table.disconnect() else { return };
-    let mut context = EventContext::new(raw, socket.clone(), Trigger::Disconnect { reason, rooms: rooms.into() });
+    let mut context = EventContext::new(raw, socket.clone(), Trigger::Disconnect { reason, left: left.into() });
     if let Outcome::Failed(error) = call(&table, handler, &mut context).await {
         // There is no client left to notify.
         tracing::error!(channel, error = %error.internal_text(), "#[on(disconnect)] failed");

@@ -1,4 +1,5 @@
 use std::{
+    any::Any,
     fmt,
     net::IpAddr,
     sync::{
@@ -70,6 +71,8 @@ pub(crate) struct ClientConnection {
     is_blocked: AtomicBool,
     /// It is in the rooms that no broadcast reaches, as it has all the bytes waiting that it may.
     is_full: AtomicBool,
+    /// What the layers above keep with the connection.
+    kept: OnceLock<Box<dyn Any + Send + Sync>>,
     /// Wakes whoever reads the stream, so that a connection that is cut ends at once.
     reader: AtomicWaker,
     /// Wakes the task that waits to write.
@@ -96,6 +99,7 @@ impl ClientConnection {
             is_blocked: AtomicBool::new(false),
             is_full: AtomicBool::new(false),
             refused: AtomicU32::new(0),
+            kept: OnceLock::new(),
             closed: AtomicBool::new(false),
             reader: AtomicWaker::new(),
             writer: AtomicWaker::new(),
@@ -109,6 +113,11 @@ impl ClientConnection {
     /// The request that opened the connection, without the headers that open a WebSocket.
     pub(crate) fn request(&self) -> &Parts {
         &self.request
+    }
+
+    /// A value kept with the connection, created when first asked for. There is room for one type.
+    pub(crate) fn kept<T: Default + Send + Sync + 'static>(&self) -> Option<&T> {
+        self.kept.get_or_init(|| Box::<T>::default()).downcast_ref()
     }
 
     /// The client's current transport.

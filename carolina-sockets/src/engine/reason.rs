@@ -24,8 +24,13 @@ pub enum DisconnectReason {
     SlowReader,
     /// The client exceeded its limits so far that the refusals no longer fitted into their queue.
     Flooding,
-    /// The socket's session got a new id, which only the browser that logged in knows.
+    /// The session behind the socket goes on under another id, which only the browser that logged in knows. The client
+    /// connects again by itself, with the cookie that it has then.
     SessionRenewed,
+    /// The user logged out, or the session ended or expired, and without a user the socket may not be on the channel.
+    LoggedOut,
+    /// The session has another user or holds something else, with which the socket may not be on the channel.
+    NotAuthorized,
 }
 
 impl DisconnectReason {
@@ -39,7 +44,12 @@ impl DisconnectReason {
             | Self::SlowReader
             | Self::Flooding
             | Self::SessionRenewed => true,
-            Self::TransportClose | Self::ClientLeft | Self::ServerDisconnect | Self::ServerShutdown => false,
+            Self::TransportClose
+            | Self::ClientLeft
+            | Self::ServerDisconnect
+            | Self::ServerShutdown
+            | Self::LoggedOut
+            | Self::NotAuthorized => false,
         }
     }
 }
@@ -74,6 +84,8 @@ impl fmt::Display for DisconnectReason {
             Self::SlowReader => "the client did not read what it was sent",
             Self::Flooding => "the client sent more than could be answered",
             Self::SessionRenewed => "the session was renewed",
+            Self::LoggedOut => "the user logged out",
+            Self::NotAuthorized => "the session may no longer be on the channel",
         })
     }
 }

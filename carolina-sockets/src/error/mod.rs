@@ -57,6 +57,15 @@ pub enum Error {
     /// The socket has been closed.
     #[error("the socket is closed")]
     Closed,
+    /// A room is the library's own (rule R30): only the sockets of a session and of a user are in those rooms, which
+    /// `user.…`, `session.…` and names that begin with a NUL character are.
+    #[error("the room `{room}` is the library's own: {instead}")]
+    ReservedRoom {
+        /// The room's name; a session's id is left out of it.
+        room: String,
+        /// What to write instead.
+        instead: &'static str,
+    },
     /// A client did not take its messages within `limits.send_timeout`; its socket has been closed.
     #[error("the client did not read its messages within {after:?}; its socket has been closed")]
     SlowReader {

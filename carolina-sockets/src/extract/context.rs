@@ -3,9 +3,10 @@ use std::{fmt, sync::Arc};
 use serde::Serialize;
 
 use crate::{
-    core::{AckState, AnswerState, Outcome, Reply, SocketState},
+    core::{AckState, AnswerState, Left, Outcome, Reply, SocketState},
     engine::{DisconnectReason, EngineSocket, EventPayload},
     error::EventError,
+    identity::Identity,
 };
 
 /// One event and its socket: what extractors read from.
@@ -21,7 +22,7 @@ pub(crate) enum Trigger {
     Event { payload: EventPayload, ack: Option<i64> },
     Authorize,
     Connect,
-    Disconnect { reason: DisconnectReason, rooms: Arc<[String]> },
+    Disconnect { reason: DisconnectReason, left: Arc<Left> },
 }
 
 impl EventContext {
@@ -45,6 +46,14 @@ impl EventContext {
         match &self.trigger {
             Trigger::Event { payload, .. } => Some(payload.text()),
             _ => None,
+        }
+    }
+
+    /// Who the socket belongs to; in `#[on(disconnect)]`, whom it belonged to when it left.
+    pub(super) fn identity(&self) -> Identity {
+        match &self.trigger {
+            Trigger::Disconnect { left, .. } => left.identity.clone(),
+            _ => self.socket.identity(),
         }
     }
 

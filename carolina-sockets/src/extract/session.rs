@@ -8,7 +8,8 @@ use crate::{
 };
 
 /// The user behind the socket. A handler that takes it does not run without a user: the client is answered with
-/// `unauthenticated`. With `Option<User>` the handler decides.
+/// `unauthenticated`. With `Option<User>` the handler decides. In `#[on(disconnect)]` it is the user at the time of
+/// leaving, also if the socket left because that user logged out.
 ///
 /// ```
 /// use carolina_sockets::prelude::*;
@@ -49,7 +50,7 @@ impl UserKey for User {
 
 impl FromEvent for Option<User> {
     async fn from_event(context: &mut EventContext) -> Result<Self, EventError> {
-        Ok(context.socket.identity().user_id().map(|id| User(id.into())))
+        Ok(context.identity().user_id().map(|id| User(id.into())))
     }
 }
 
@@ -61,7 +62,7 @@ impl FromEvent for User {
 
 impl FromEvent for Option<Session> {
     async fn from_event(context: &mut EventContext) -> Result<Self, EventError> {
-        let identity = context.socket.identity();
+        let identity = context.identity();
         let identities = &context.socket.channel.services.identities;
         Ok(identity.session_id().and_then(|id| identities.session(id)))
     }

@@ -9,7 +9,7 @@ impl FromEvent for Socket {
     async fn from_event(context: &mut EventContext) -> Result<Self, EventError> {
         let socket = Self::new(context.socket.clone(), context.raw.clone());
         Ok(match &context.trigger {
-            Trigger::Disconnect { rooms, .. } => socket.with_rooms(rooms.clone()),
+            Trigger::Disconnect { left, .. } => socket.that_left(left.clone()),
             _ => socket,
         })
     }

@@ -41,10 +41,21 @@ pub(crate) fn of(parts: &Parts, trusted: &[IpNet]) -> IpAddr {
     address
 }
 
-/// Whether a trusted proxy says that the request reached it by TLS.
+/// Marks a request that came by TLS. HTTP/1.1 says nothing of that, so the server that ends TLS does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OverTls;
+
+/// Whether the client's request came by TLS: to a trusted proxy, which says so, or to this server, which has marked the
+/// request or speaks HTTP/2, where the request itself says it.
+///
+/// Without proof a client may claim it, which is for its own cookie alone.
 pub(crate) fn is_secure(parts: &Parts, trusted: &[IpNet]) -> bool {
-    is_from_proxy(parts, trusted)
-        && list(&parts.headers, "x-forwarded-proto").last().is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"))
+    if is_from_proxy(parts, trusted)
+        && let Some(scheme) = list(&parts.headers, "x-forwarded-proto").last()
+    {
+        return scheme.eq_ignore_ascii_case("https");
+    }
+    parts.extensions.get::<OverTls>().is_some() || parts.uri.scheme() == Some(&http::uri::Scheme::HTTPS)
 }
 
 fn list<'a>(headers: &'a HeaderMap, name: &str) -> Vec<&'a str> {
@@ -90,5 +101,23 @@ mod tests {
         let forwarded = [("x-forwarded-proto", "https")];
         assert!(is_secure(&parts("10.0.0.1", &forwarded), &trusted));
         assert!(!is_secure(&parts("198.51.100.1", &forwarded), &trusted));
+    }
+
+    #[test]
+    fn r14_tls_that_ends_here_is_known_by_the_request() {
+        let trusted: Vec<IpNet> = vec!["10.0.0.0/8".parse().unwrap()];
+        let direct = parts("198.51.100.1", &[]);
+        assert!(!is_secure(&direct, &trusted));
+        // As HTTP/2 has it.
+        let mut second = direct.clone();
+        second.uri = "https://app.example/login".parse().unwrap();
+        assert!(is_secure(&second, &trusted));
+        let mut marked = direct;
+        marked.extensions.insert(OverTls);
+        assert!(is_secure(&marked, &trusted));
+        // A proxy that comes by TLS itself, and had its client come without.
+        let mut proxied = parts("10.0.0.1", &[("x-forwarded-proto", "http")]);
+        proxied.extensions.insert(OverTls);
+        assert!(!is_secure(&proxied, &trusted));
     }
 }

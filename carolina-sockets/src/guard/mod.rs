@@ -11,7 +11,8 @@ use std::{net::IpAddr, sync::Arc};
 
 use http::{StatusCode, request::Parts};
 
-pub(crate) use address::{is_secure, of as client_address};
+pub use address::OverTls;
+pub(crate) use address::is_secure;
 pub(crate) use bytes::ByteBudget;
 #[cfg(test)]
 pub(crate) use connections::Connections;

@@ -34,7 +34,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use cookie::{Cookie, SameSite};
+use cookie::Cookie;
 use http::{HeaderValue, Request, Response, StatusCode, header::SET_COOKIE};
 use ipnet::IpNet;
 use time::{Duration, OffsetDateTime};
@@ -42,20 +42,24 @@ use tower_layer::Layer;
 use tower_service::Service;
 use tower_sessions::{Expiry, session::Id};
 
+pub use crate::guard::OverTls;
 pub use tower_sessions::Session;
 
 use crate::{
-    config::Config,
+    config::{Config, SameSite, SessionConfig},
     guard,
-    identity::{CookieKeys, Cookies, LIFETIME_KEY, NotifyingStore, Presented, RequestScope},
+    identity::{CookieKeys, LIFETIME_KEY, NotifyingStore, Presented, RequestScope},
 };
 
 /// The session layer: gives handlers their [`Session`], and browsers the cookie that belongs to it.
 ///
 /// `serve()` puts it over the application's router. For an embedded service, `Sockets::session_layer()` returns it.
 ///
-/// - The cookie holds nothing but the session's id, encrypted, with `HttpOnly`, `SameSite=Lax` and `Path=/`; with
-///   `Secure` when the request came by TLS, or as `session.secure` says.
+/// - The cookie holds nothing but the session's id, encrypted, with `HttpOnly`, and with `SameSite=Lax` and `Path=/`
+///   unless `session.same_site`, `session.path` and `session.domain` say otherwise.
+/// - It has `Secure` as `session.secure` says. Without that setting, it has it if the request came by TLS: a trusted
+///   proxy says so, or the request is HTTP/2 with the scheme `https`, or an HTTP/1.1 server that ends TLS itself has
+///   put [`OverTls`] into the request's extensions, as the layer `axum::Extension(OverTls)` around this one does.
 /// - A session is created, and its cookie set, once a handler inserts something.
 /// - `session.ttl` counts from the last use: a request whose handler reads the session prolongs it once a tenth of the
 ///   time has passed. `Session::set_expiry` gives a session its own lifetime, which is kept.
@@ -67,8 +71,7 @@ pub struct SessionLayer(Arc<Settings>);
 struct Settings {
     store: Arc<NotifyingStore>,
     keys: Arc<CookieKeys>,
-    /// Whether cookies are `Secure`; by default if the request came by TLS.
-    secure: Option<bool>,
+    session: SessionConfig,
     trusted_proxies: Vec<IpNet>,
 }
 
@@ -77,7 +80,7 @@ impl SessionLayer {
         Self(Arc::new(Settings {
             store,
             keys,
-            secure: config.session.secure,
+            session: config.session.clone(),
             trusted_proxies: config.trusted_proxies.clone(),
         }))
     }
@@ -132,10 +135,8 @@ where
         let mut inner = std::mem::replace(&mut self.inner, clone);
         let settings = self.settings.clone();
         let (mut parts, body) = request.into_parts();
-        let presented = settings.keys.find(&Cookies::of(&parts.headers));
-        let secure = settings.secure.unwrap_or_else(|| guard::is_secure(&parts, &settings.trusted_proxies));
-        // Without `ConnectInfo` every client would have the same address, so it is ignored.
-        let from = Some(guard::client_address(&parts, &settings.trusted_proxies)).filter(|from| !from.is_unspecified());
+        let presented = settings.keys.find(&parts.headers);
+        let secure = settings.session.secure.unwrap_or_else(|| guard::is_secure(&parts, &settings.trusted_proxies));
         let id = match presented {
             Presented::Valid(opened) => Some(opened.id),
             Presented::Nothing | Presented::Invalid => None,
@@ -143,7 +144,7 @@ where
         let session = settings.store.session(id);
         parts.extensions.insert(session.clone());
         let request = Request::from_parts(parts, body);
-        let scope = settings.store.request(from);
+        let scope = settings.store.request();
         Box::pin(scope.clone().run(async move {
             let mut response = inner.call(request).await?;
             let commit = SessionCommit { settings: &settings, session: &session, scope: &scope, presented, secure };
@@ -233,17 +234,27 @@ impl SessionCommit<'_> {
     }
 
     fn blank(&self, value: String) -> Cookie<'_> {
-        Cookie::build((self.settings.keys.name(), value))
+        let session = &self.settings.session;
+        let mut cookie = Cookie::build((self.settings.keys.name(), value))
             .http_only(true)
-            .same_site(SameSite::Lax)
+            .same_site(match session.same_site {
+                SameSite::Strict => cookie::SameSite::Strict,
+                SameSite::Lax => cookie::SameSite::Lax,
+                SameSite::None => cookie::SameSite::None,
+            })
             .secure(self.secure)
-            .path("/")
-            .build()
+            .path(&session.path)
+            .build();
+        if let Some(domain) = &session.domain {
+            cookie.set_domain(domain);
+        }
+        cookie
     }
 }
 
 fn header(cookie: &Cookie<'_>) -> HeaderValue {
-    HeaderValue::try_from(cookie.to_string()).expect("`CookieKeys` has checked the name, and base64 is plain ASCII")
+    HeaderValue::try_from(cookie.to_string())
+        .expect("the configuration has checked name, domain and path, and base64 is plain ASCII")
 }
 
 #[cfg(test)]

@@ -221,6 +221,50 @@ async fn r14_the_cookie_is_for_tls_when_the_request_came_by_it_or_the_configurat
 }
 
 #[tokio::test]
+async fn r14_the_cookie_is_for_tls_when_the_server_ends_tls_itself() {
+    let mut app = App::new(&[NEW]);
+    let request = |uri: &str| {
+        let from: std::net::SocketAddr = "198.51.100.1:1".parse().unwrap();
+        Request::get(uri).extension(axum::extract::ConnectInfo(from)).body(Body::empty()).unwrap()
+    };
+    let line = app.send(request("/login")).await.1.unwrap();
+    assert!(!line.contains("; Secure"), "{line}");
+    // HTTP/2 has the scheme in each request; of HTTP/1.1 the server that ends TLS says it.
+    let line = app.send(request("https://app.example/login")).await.1.unwrap();
+    assert!(line.contains("; Secure"), "{line}");
+    let mut marked = request("/login");
+    marked.extensions_mut().insert(OverTls);
+    let line = app.send(marked).await.1.unwrap();
+    assert!(line.contains("; Secure"), "{line}");
+}
+
+#[tokio::test]
+async fn r14_the_cookie_goes_where_the_configuration_says() {
+    let (store, keys) = (App::new(&[NEW]).store, Arc::new(CookieKeys::new("sid", &[NEW.to_owned()])));
+    for (same_site, expected) in [
+        (SameSite::Strict, "; SameSite=Strict"),
+        (SameSite::Lax, "; SameSite=Lax"),
+        (SameSite::None, "; SameSite=None"),
+    ] {
+        let mut config = Config::default();
+        config.session.same_site = same_site;
+        config.session.secure = Some(true);
+        config.session.domain = Some("example.com".to_owned());
+        config.session.path = "/socket.io".to_owned();
+        let app = SessionLayer::new(store.clone(), keys.clone(), &config).layer(routes());
+        let mut app = App { app, store: store.clone() };
+        let set = app.get("/login", "").await.0.unwrap();
+        // A browser removes only what has the same domain and path.
+        let removed = app.get("/logout", &pair(&set)).await.0.unwrap();
+        for line in [set, removed] {
+            for part in [expected, "; Secure", "; HttpOnly", "; Domain=example.com", "; Path=/socket.io"] {
+                assert!(line.contains(part), "{line}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn r11_a_server_error_drops_changes() {
     let mut app = App::new(&[NEW]);
     let cookie = app.logged_in("/login").await;

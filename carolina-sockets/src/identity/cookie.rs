@@ -1,14 +1,18 @@
 //! The session cookie's value: the session's id, encrypted, as `tower-sessions` writes its private cookies.
 
 use cookie::{Cookie, CookieJar, Key};
+use http::{HeaderMap, header::COOKIE};
 use tower_sessions::session::Id;
 
-use super::Cookies;
-
-/// A sealed id in base64: 12 bytes of nonce, 22 of id, 16 of tag.
-const SEALED_BYTES: usize = 68;
-/// Longer values are rejected unread: a sealed id with every byte percent-encoded has 204 bytes.
+/// A sealed id in base64 without padding: 12 bytes of nonce, 22 of id, 16 of tag.
+const SEALED_BYTES: usize = 67;
+/// The longest value that is looked at: a sealed id of which every byte is percent-encoded, and some.
 const MAX_VALUE_BYTES: usize = 256;
+/// How many cookies of the name are looked at. A browser sends more than one only when a page of a sister domain, or one at
+/// another path, has set one as well.
+const COOKIES: usize = 4;
+/// How much of a request's cookies is looked at, in bytes. Browsers and servers in front allow less.
+const COOKIE_BYTES: usize = 32 * 1024;
 
 /// Seals and opens session cookies, with the newest of `session.secret`'s keys and with any of them.
 ///
@@ -57,26 +61,31 @@ impl CookieKeys {
         &self.name
     }
 
-    /// The cookie's value for a session, sealed with the newest key.
+    /// The cookie's value for a session, sealed with the newest key: base64url without padding, which no client puts in
+    /// quotes.
     pub(crate) fn seal(&self, id: Id) -> String {
         let mut jar = CookieJar::new();
         jar.private_mut(&self.keys[0]).add(Cookie::new(self.name.clone(), id.to_string()));
-        jar.get(&self.name).map(|sealed| sealed.value().to_owned()).unwrap_or_default()
+        let sealed = jar.get(&self.name).map(Cookie::value).unwrap_or_default();
+        sealed.trim_end_matches('=').replace('+', "-").replace('/', "_")
     }
 
-    /// The session behind a cookie's value, percent-encoded or not. `None` for a value that was not sealed by one of
-    /// the keys under this cookie's name. Values that are too long or have invalid characters are rejected before
-    /// decryption.
+    /// The session behind a cookie's value, percent-encoded or not, in quotes or not. `None` for whatever no key has sealed
+    /// under this cookie's name; what is too long or has foreign characters costs no cryptography. Values in base64 with
+    /// padding, which the library wrote before, are read as well.
     pub(crate) fn open(&self, value: &str) -> Option<Opened> {
-        if value.len() > MAX_VALUE_BYTES
-            || !value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/=%".contains(&byte))
-        {
+        let known = |byte: u8| byte.is_ascii_alphanumeric() || b"-_+/=%\"".contains(&byte);
+        if value.len() > MAX_VALUE_BYTES || !value.bytes().all(known) {
             return None;
         }
-        let sealed = Cookie::parse_encoded(format!("{}={value}", self.name)).ok()?;
-        if sealed.value().len() != SEALED_BYTES {
+        let decoded = Cookie::parse_encoded(format!("{}={value}", self.name)).ok()?;
+        let sealed = decoded.value_trimmed();
+        let sealed = sealed.strip_suffix('=').unwrap_or(sealed);
+        if sealed.len() != SEALED_BYTES {
             return None;
         }
+        let sealed = sealed.replace('-', "+").replace('_', "/") + "=";
+        let sealed = Cookie::new(self.name.clone(), sealed);
         let jar = CookieJar::new();
         let opened = self
             .keys
@@ -87,18 +96,33 @@ impl CookieKeys {
         Some(Opened { id: opened.value().parse().ok()?, outdated: age > 0 })
     }
 
-    /// The session that a request's cookies name. If several cookies have the name (another subdomain may have set one
-    /// too), the first that decrypts counts.
-    pub(crate) fn find(&self, cookies: &Cookies) -> Presented {
+    /// The session that a request's cookies name. Of several cookies with the name the first that opens counts, among the
+    /// first few.
+    pub(crate) fn find(&self, headers: &HeaderMap) -> Presented {
         let mut found = Presented::Nothing;
-        for (_, value) in cookies.iter().filter(|(name, _)| *name == self.name) {
-            match self.open(value) {
+        for value in values(headers, &self.name).take(COOKIES) {
+            match value.and_then(|value| self.open(value)) {
                 Some(opened) => return Presented::Valid(opened),
                 None => found = Presented::Invalid,
             }
         }
         found
     }
+}
+
+/// The values of a request's cookies of this name, as they were sent; `None` for one that is no text.
+fn values<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterator<Item = Option<&'a str>> {
+    let mut left = COOKIE_BYTES;
+    let lines = headers.get_all(COOKIE).into_iter().map(move |line| {
+        let line = line.as_bytes();
+        let line = &line[..line.len().min(left)];
+        left -= line.len();
+        line
+    });
+    lines.flat_map(|line| line.split(|byte| *byte == b';')).filter_map(move |cookie| {
+        let value = cookie.trim_ascii().strip_prefix(name.as_bytes())?.trim_ascii_start().strip_prefix(b"=")?;
+        Some(std::str::from_utf8(value.trim_ascii()).ok())
+    })
 }
 
 #[cfg(test)]
@@ -122,12 +146,34 @@ mod tests {
         let id = Id::default();
         let sealed = keys.seal(id);
         assert_eq!(sealed.len(), SEALED_BYTES);
+        assert!(sealed.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)), "{sealed}");
         assert!(!sealed.contains(&id.to_string()));
         assert_eq!(id_of(&keys, &sealed), Some(id));
         let encoded: String = sealed.bytes().map(|byte| format!("%{byte:02X}")).collect();
         assert_eq!(id_of(&keys, &encoded), Some(id));
         let cookie = Cookie::new("sid", sealed).encoded().to_string();
         assert_eq!(id_of(&keys, cookie.strip_prefix("sid=").unwrap()), Some(id));
+    }
+
+    #[test]
+    fn r10_a_value_opens_in_quotes_and_as_it_was_written_before() {
+        let keys = keys("sid", &[NEW]);
+        // Several, so that `+` and `/` are among their characters.
+        for id in (0..20).map(|_| Id::default()) {
+            let mut jar = CookieJar::new();
+            jar.private_mut(&Key::derive_from(NEW.as_bytes())).add(Cookie::new("sid", id.to_string()));
+            let old = jar.get("sid").unwrap().value().to_owned();
+            assert!(old.ends_with('='));
+            for value in [old.clone(), keys.seal(id)] {
+                let quoted = format!("\"{value}\"");
+                let encoded: String = quoted.bytes().map(|byte| format!("%{byte:02X}")).collect();
+                for value in [value, quoted, encoded] {
+                    assert_eq!(id_of(&keys, &value), Some(id), "{value}");
+                }
+            }
+            let headers = HeaderMap::from_iter([(COOKIE, format!("a=\"b\"; sid=\"{old}\"").parse().unwrap())]);
+            assert!(keys.find(&headers) == Presented::Valid(Opened { id, outdated: false }));
+        }
     }
 
     #[test]
@@ -168,12 +214,17 @@ mod tests {
             &"A".repeat(1_000_000),
             &format!("{sealed}; Path=/"),
             &format!("{sealed}AAAA"),
+            &format!("{sealed}=="),
+            &format!("\"{sealed}"),
+            &format!("\"\"{sealed}\"\""),
+            "\"",
+            "\"\"",
         ];
         for value in refused {
             assert!(keys.open(value).is_none(), "{value:.80} was opened");
         }
-        // Sealed with the right key, but not an id: 22 characters that do not decode to 16 bytes.
-        assert_eq!(no_id.len(), SEALED_BYTES);
+        // Sealed with the right key, and still no id: 22 characters whose last cannot end 16 bytes.
+        assert_eq!(no_id.len(), SEALED_BYTES + 1);
         assert!(keys.open(no_id).is_none());
     }
 
@@ -181,13 +232,26 @@ mod tests {
     fn r10_the_cookie_that_opens_counts() {
         let keys = keys("sid", &[NEW]);
         let id = Id::default();
-        let found = |header: String| {
-            let headers = http::HeaderMap::from_iter([(http::header::COOKIE, header.parse().unwrap())]);
-            keys.find(&Cookies::of(&headers))
-        };
+        let found = |header: String| keys.find(&HeaderMap::from_iter([(COOKIE, header.parse().unwrap())]));
         assert!(found("a=b".into()) == Presented::Nothing);
         assert!(found("sid=forged".into()) == Presented::Invalid);
         let sealed = keys.seal(id);
-        assert!(found(format!("sid=forged; a=b; sid={sealed}")) == Presented::Valid(Opened { id, outdated: false }));
+        let valid = Presented::Valid(Opened { id, outdated: false });
+        assert!(found(format!("sid=forged; a=b; sid={sealed}")) == valid);
+        assert!(found(format!("side=x; xsid={sealed};;=; sid = {sealed} ")) == valid);
+    }
+
+    #[test]
+    fn r15_only_a_few_cookies_are_read() {
+        let keys = keys("sid", &[NEW]);
+        let id = Id::default();
+        let found = |before: String| {
+            keys.find(&HeaderMap::from_iter([(COOKIE, format!("{before}sid={}", keys.seal(id)).parse().unwrap())]))
+        };
+        let valid = Presented::Valid(Opened { id, outdated: false });
+        assert!(found("sid=forged; ".repeat(COOKIES - 1)) == valid);
+        assert!(found("sid=forged; ".repeat(COOKIES)) == Presented::Invalid);
+        assert!(found("other=1; ".repeat(1000)) == valid);
+        assert!(found(format!("other={}; ", "x".repeat(COOKIE_BYTES))) == Presented::Nothing);
     }
 }

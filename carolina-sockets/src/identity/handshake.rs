@@ -54,6 +54,11 @@ impl Handshake {
         self.client.address()
     }
 
+    /// A value kept for all channels of the connection.
+    pub(super) fn kept<T: Default + Send + Sync + 'static>(&self) -> Option<&T> {
+        self.client.kept()
+    }
+
     /// The current transport: a connection usually begins with polling and is then upgraded.
     pub fn transport(&self) -> Transport {
         self.client.transport()

@@ -25,7 +25,7 @@ pub(crate) use identities::Identities;
 #[cfg(feature = "jwt")]
 #[cfg_attr(docsrs, doc(cfg(feature = "jwt")))]
 pub use jwt::{JwtBuilder, JwtIdentify, JwtKeys};
-pub(crate) use room::{mask_room, session_room, user_of_room, user_room};
+pub(crate) use room::{instead_of, is_reserved, mask_room, session_room, user_of_room, user_room};
 pub(crate) use session::SessionIdentify;
 pub(crate) use store::{Change, LIFETIME_KEY, NotifyingStore, RequestScope, SharedStore, Version};
 pub use user_key::UserKey;

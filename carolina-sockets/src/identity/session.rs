@@ -3,23 +3,63 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
+    time::{Duration, Instant, SystemTime},
 };
 
 use async_trait::async_trait;
+use http::HeaderMap;
 use serde_json::Value;
+use tokio::sync::Mutex;
 use tower_sessions::{
     Session, SessionStore,
     session::{Id, Record},
 };
 
-use super::{CookieKeys, Cookies, Handshake, Identify, Identity, NotifyingStore, Presented, store::LIFETIME_KEY};
+use super::{CookieKeys, Handshake, Identify, Identity, NotifyingStore, Presented, Version, store::LIFETIME_KEY};
 use crate::{
     error::EventError,
     telemetry::{Cause, metric, refused},
 };
+
+/// How long a session that was read for a connection serves the connection's further channels, in case it changes past the
+/// service.
+const FRESH: Duration = Duration::from_secs(2);
+
+/// The largest session that is kept for a connection's further channels, in bytes, roughly.
+const KEPT_BYTES: usize = 16 * 1024;
+
+/// What is remembered of a connection's handshake, so that a client that joins many channels, or one again and again, costs
+/// one look into the store.
+#[derive(Default)]
+struct Remembered {
+    /// What its cookies are, which does not change.
+    cookie: OnceLock<Presented>,
+    /// The session that was read last. Whoever reads one holds the lock, so that channels joined at once wait for the first.
+    session: Mutex<Option<Kept>>,
+}
+
+/// A session as it was read from the store.
+struct Kept {
+    id: Id,
+    version: Version,
+    at: Instant,
+    /// `None` for one that is no more.
+    identity: Option<Identity>,
+}
+
+impl Kept {
+    /// Whether the store would say the same.
+    fn holds(&self, id: &Id, version: Version) -> bool {
+        let ends = self.identity.as_ref().and_then(Identity::expires_at);
+        self.id == *id
+            && self.version == version
+            && self.at.elapsed() < FRESH
+            && ends.is_none_or(|ends| ends > SystemTime::now())
+    }
+}
 
 /// Identifies clients by the session cookie, or by its value in `auth: { sessionId }` (rule R10).
 #[derive(Clone)]
@@ -77,14 +117,42 @@ impl SessionIdentify {
         id.parse().ok().map(|id| self.store.session(Some(id)))
     }
 
-    /// The identity that a handshake claims: by `auth` if it is valid, since a script chose it, else by the cookie,
+    /// The same as [`load`](Self::load), for a connection that may have asked before.
+    async fn load_once(&self, id: &Id, remembered: &Remembered) -> Result<Option<Identity>, EventError> {
+        let mut kept = remembered.session.lock().await;
+        let version = self.store.version(id);
+        if let Some(kept) = kept.as_ref().filter(|kept| kept.holds(id, version)) {
+            return Ok(kept.identity.clone());
+        }
+        *kept = None;
+        let at = Instant::now();
+        let identity = self.load(id).await?;
+        let size = identity.as_ref().map_or(0, |identity| object_size(identity.data()));
+        if size <= KEPT_BYTES {
+            *kept = Some(Kept { id: *id, version, at, identity: identity.clone() });
+        }
+        Ok(identity)
+    }
+
+    /// The identity that a handshake claims: by `auth` if that holds, which a script has chosen, else by the cookie,
     /// which the browser adds by itself.
-    async fn claimed(&self, auth: Option<&Value>, cookies: &Cookies) -> Result<Identity, EventError> {
+    async fn claimed(
+        &self,
+        auth: Option<&Value>,
+        headers: &HeaderMap,
+        remembered: &Remembered,
+    ) -> Result<Identity, EventError> {
         let claimed = match auth.and_then(|auth| auth.get("sessionId")) {
             // Sent by a script that found no cookie.
             None | Some(Value::Null) => None,
             Some(Value::String(value)) if value.is_empty() => None,
-            Some(Value::String(value)) => self.resolve(value).await?,
+            Some(Value::String(value)) => match self.keys.open(value) {
+                Some(opened) => self.load_once(&opened.id, remembered).await?,
+                None => {
+                    refuse();
+                    None
+                }
+            },
             Some(_) => {
                 refuse();
                 None
@@ -93,13 +161,16 @@ impl SessionIdentify {
         if let Some(identity) = claimed {
             return Ok(identity);
         }
-        match self.keys.find(cookies) {
-            Presented::Nothing => Ok(Identity::anonymous()),
-            Presented::Invalid => {
+        let presented = remembered.cookie.get_or_init(|| {
+            let presented = self.keys.find(headers);
+            if presented == Presented::Invalid {
                 refuse();
-                Ok(Identity::anonymous())
             }
-            Presented::Valid(opened) => Ok(self.load(&opened.id).await?.unwrap_or_default()),
+            presented
+        });
+        match presented {
+            Presented::Nothing | Presented::Invalid => Ok(Identity::anonymous()),
+            Presented::Valid(opened) => Ok(self.load_once(&opened.id, remembered).await?.unwrap_or_default()),
         }
     }
 
@@ -140,8 +211,25 @@ impl Identify for SessionIdentify {
     async fn identify(&self, handshake: &Handshake) -> Result<Identity, EventError> {
         // `auth` can be any JSON; only an object can name a session.
         let auth = handshake.auth::<Value>().ok();
-        self.claimed(auth.as_ref(), &handshake.cookies()).await
+        let remembered = handshake.kept::<Remembered>();
+        let unshared = Remembered::default();
+        self.claimed(auth.as_ref(), handshake.headers(), remembered.unwrap_or(&unshared)).await
     }
+}
+
+/// How much memory an object takes, roughly.
+fn object_size(object: &serde_json::Map<String, Value>) -> usize {
+    object.iter().map(|(key, value)| key.len() + value_size(value)).sum()
+}
+
+fn value_size(value: &Value) -> usize {
+    let inside = match value {
+        Value::String(text) => text.len(),
+        Value::Array(values) => values.iter().map(value_size).sum(),
+        Value::Object(object) => object_size(object),
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+    };
+    inside + size_of::<Value>()
 }
 
 fn refuse() {
@@ -150,8 +238,6 @@ fn refuse() {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use serde_json::json;
 
     use super::*;
@@ -173,26 +259,33 @@ mod tests {
         session.id().unwrap()
     }
 
-    fn cookies(value: &str) -> Cookies {
-        Cookies::of(&http::HeaderMap::from_iter([(http::header::COOKIE, format!("a=b; sid={value}").parse().unwrap())]))
+    fn cookies(value: &str) -> HeaderMap {
+        HeaderMap::from_iter([(http::header::COOKIE, format!("a=b; sid={value}").parse().unwrap())])
+    }
+
+    impl SessionIdentify {
+        /// What a handshake claims that is the first of its connection.
+        async fn first(&self, auth: Option<&Value>, headers: &HeaderMap) -> Result<Identity, EventError> {
+            self.claimed(auth, headers, &Remembered::default()).await
+        }
     }
 
     #[tokio::test]
     async fn r10_a_client_is_known_by_its_cookie_or_by_auth() {
         let (identify, store, keys) = service();
         let (ada, bob) = (log_in(&store, json!("ada")).await, log_in(&store, json!(7)).await);
-        let none = Cookies::default();
-        let by_cookie = identify.claimed(None, &cookies(&keys.seal(ada))).await.unwrap();
+        let none = HeaderMap::new();
+        let by_cookie = identify.first(None, &cookies(&keys.seal(ada))).await.unwrap();
         assert_eq!(by_cookie, Identity::user("ada").with_session(ada.to_string()));
         assert!(by_cookie.expires_at().is_some());
         assert_eq!(by_cookie.data().get("user_id"), Some(&json!("ada")));
         let auth = json!({ "sessionId": keys.seal(bob) });
         let by_auth = Identity::user(7).with_session(bob.to_string());
-        assert_eq!(identify.claimed(Some(&auth), &none).await.unwrap(), by_auth);
-        assert_eq!(identify.claimed(Some(&auth), &cookies(&keys.seal(ada))).await.unwrap(), by_auth);
+        assert_eq!(identify.first(Some(&auth), &none).await.unwrap(), by_auth);
+        assert_eq!(identify.first(Some(&auth), &cookies(&keys.seal(ada))).await.unwrap(), by_auth);
         for absent in [json!({}), json!({ "sessionId": null }), json!({ "sessionId": "" }), json!("text"), json!([1])] {
-            assert_eq!(identify.claimed(Some(&absent), &none).await.unwrap(), Identity::anonymous());
-            assert_eq!(identify.claimed(Some(&absent), &cookies(&keys.seal(ada))).await.unwrap(), by_cookie);
+            assert_eq!(identify.first(Some(&absent), &none).await.unwrap(), Identity::anonymous());
+            assert_eq!(identify.first(Some(&absent), &cookies(&keys.seal(ada))).await.unwrap(), by_cookie);
         }
         assert_eq!(identify.resolve(&keys.seal(bob)).await.unwrap(), Some(by_auth));
     }
@@ -218,13 +311,50 @@ mod tests {
         for value in values {
             let auth = json!({ "sessionId": value });
             let none = Identity::anonymous();
-            assert_eq!(identify.claimed(None, &cookies(&value)).await.unwrap(), none, "{value:.80}");
-            assert_eq!(identify.claimed(Some(&auth), &Cookies::default()).await.unwrap(), none, "{value:.80}");
+            assert_eq!(identify.first(None, &cookies(&value)).await.unwrap(), none, "{value:.80}");
+            assert_eq!(identify.first(Some(&auth), &HeaderMap::new()).await.unwrap(), none, "{value:.80}");
             assert_eq!(identify.resolve(&value).await.unwrap(), None, "{value:.80}");
         }
         for value in [json!(7), json!(true), json!(["a"]), json!({ "id": ada.to_string() }), json!([sealed])] {
             let auth = json!({ "sessionId": value });
-            assert_eq!(identify.claimed(Some(&auth), &Cookies::default()).await.unwrap(), Identity::anonymous());
+            assert_eq!(identify.first(Some(&auth), &HeaderMap::new()).await.unwrap(), Identity::anonymous());
+        }
+    }
+
+    #[tokio::test]
+    async fn r11_what_a_connection_remembers_is_never_older_than_the_last_change() {
+        let (identify, store, keys) = service();
+        let (ada, bob) = (log_in(&store, json!("ada")).await, log_in(&store, json!("bob")).await);
+        let (headers, remembered) = (cookies(&keys.seal(ada)), Remembered::default());
+        let user = async |auth: Option<&Value>| {
+            let identity = identify.claimed(auth, &headers, &remembered).await.unwrap();
+            identity.user_id().map(str::to_owned)
+        };
+        let auth = json!({ "sessionId": keys.seal(bob) });
+        for _ in 0..2 {
+            assert_eq!(user(None).await.as_deref(), Some("ada"));
+            assert_eq!(user(Some(&auth)).await.as_deref(), Some("bob"));
+        }
+        assert_eq!(user(None).await.as_deref(), Some("ada"));
+        let session = store.session(Some(ada));
+        session.insert("user_id", "eve").await.unwrap();
+        session.save().await.unwrap();
+        assert_eq!(user(None).await.as_deref(), Some("eve"));
+        store.delete(&ada).await.unwrap();
+        assert_eq!(user(None).await, None);
+    }
+
+    #[tokio::test]
+    async fn r15_a_large_session_is_not_kept_for_a_connection() {
+        let (identify, store, keys) = service();
+        for (notes, kept) in [("x".repeat(100), true), ("x".repeat(KEPT_BYTES), false)] {
+            let id = log_in(&store, json!("ada")).await;
+            let session = store.session(Some(id));
+            session.insert("notes", notes).await.unwrap();
+            session.save().await.unwrap();
+            let remembered = Remembered::default();
+            identify.claimed(None, &cookies(&keys.seal(id)), &remembered).await.unwrap();
+            assert_eq!(remembered.session.lock().await.is_some(), kept);
         }
     }
 

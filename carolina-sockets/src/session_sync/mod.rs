@@ -91,20 +91,22 @@ impl SessionSync {
             return;
         }
         let id = change.id();
-        let mut sockets = self.session_sockets(&id.to_string());
+        let sockets = self.session_sockets(&id.to_string());
         let mut target = None;
         let identity = match change {
-            Change::Saved(record) => identities.sessions().identity(record),
-            Change::Ended(_) => Identity::anonymous(),
-            Change::Moved { to, by, .. } => {
-                target = Some(to.id.to_string());
-                let (follow, others) = sockets.into_iter().partition(|socket| by == Some(socket.client.address()));
-                sockets = follow;
-                reset_connections(&others);
-                identities.sessions().identity(to)
+            Change::Saved(record) => Some(identities.sessions().identity(record)),
+            Change::Ended(_) => Some(Identity::anonymous()),
+            Change::Moved { to, .. } => {
+                // All of them: nothing tells the browser that logged in from somebody else who holds the old cookie, an
+                // address that both may share least of all.
+                reset_connections(&sockets);
+                target = Some(to.to_string());
+                None
             }
         };
-        if let Err(error) = self.update(&id, &sockets, identity, version).await {
+        if let Some(identity) = identity
+            && let Err(error) = self.update(&id, &sockets, identity, version).await
+        {
             tracing::warn!(error = %error.internal_text(), "a session could not be read again; its sockets are brought up to date within session.recheck");
         }
         if let Err(error) = self.publish_session_change(&id.to_string(), target).await {
@@ -253,13 +255,13 @@ impl SessionSync {
                 // Skip a socket that belongs to another session by now.
                 let raw = socket.raw().filter(|_| socket.identity().session_id() == Some(&name));
                 if let Some(raw) = raw
-                    && change(socket, &raw, identity.clone())
+                    && let Some(before) = change(socket, &raw, identity.clone())
                 {
-                    changed.push((socket, raw));
+                    changed.push((socket, raw, before));
                 }
             }
-            for (socket, raw) in changed {
-                reauthorize(socket, &raw).await;
+            for (socket, raw, before) in changed {
+                reauthorize(socket, &raw, before).await;
             }
             let now = sessions.store().version(id);
             if now == version {
@@ -289,36 +291,44 @@ async fn sweep_regularly(sync: Weak<SessionSync>, recheck: Duration, stop: Cance
 /// Makes sockets anonymous and closes their connections. Their clients reconnect by themselves and are identified by
 /// the cookie they have then: a client that only has the old cookie stays anonymous.
 fn reset_connections(sockets: &[Arc<SocketState>]) {
-    for socket in sockets {
-        if let Some(raw) = socket.raw() {
-            socket.set_identity(&raw, Identity::anonymous());
-            end(socket, &raw, DisconnectReason::SessionRenewed);
-        }
+    let live: Vec<_> = sockets.iter().filter_map(|socket| Some((socket, socket.raw()?))).collect();
+    // All of them first: sockets of one connection end with the first that is closed.
+    for (socket, raw) in &live {
+        let before = socket.set_identity(raw, Identity::anonymous());
+        socket.leaves(DisconnectReason::SessionRenewed, before);
+    }
+    for (socket, raw) in live {
+        end(socket, &raw, DisconnectReason::SessionRenewed);
     }
 }
 
 /// Sets a socket's identity. If the socket may no longer be on its channel, it is disconnected.
 async fn apply_identity(socket: &Arc<SocketState>, raw: &EngineSocket, identity: Identity) {
-    if change(socket, raw, identity) {
-        reauthorize(socket, raw).await;
+    if let Some(before) = change(socket, raw, identity) {
+        reauthorize(socket, raw, before).await;
     }
 }
 
-/// Sets a socket's identity; returns whether it changed.
-fn change(socket: &SocketState, raw: &EngineSocket, identity: Identity) -> bool {
+/// Sets a socket's identity; returns the previous one if it changed.
+fn change(socket: &SocketState, raw: &EngineSocket, identity: Identity) -> Option<Identity> {
     let before = socket.set_identity(raw, identity);
     let after = socket.identity();
-    before.user_id() != after.user_id() || before.session_id() != after.session_id() || before.data() != after.data()
+    let same = before.user_id() == after.user_id()
+        && before.session_id() == after.session_id()
+        && before.data() == after.data();
+    (!same).then_some(before)
 }
 
-/// Runs the channel's authorization again and disconnects the socket if it fails.
-async fn reauthorize(socket: &Arc<SocketState>, raw: &EngineSocket) {
+/// Runs the channel's authorization again and disconnects the socket if it fails, with the identity it had before.
+async fn reauthorize(socket: &Arc<SocketState>, raw: &EngineSocket, before: Identity) {
     let handlers = socket.channel.handlers();
     if !handlers.is_guarded() || socket.mailbox.is_closed() {
         return;
     }
     if let Err(error) = handlers.authorize(socket, raw).await {
         tracing::debug!(channel = %socket.channel.path, socket = %socket.id, code = error.code(), "left the channel: it may no longer be there");
-        disconnect_unauthorized(socket, raw, "you may no longer be on this channel");
+        let logged_out = before.user_id().is_some() && socket.identity().user_id().is_none();
+        let reason = if logged_out { DisconnectReason::LoggedOut } else { DisconnectReason::NotAuthorized };
+        disconnect_unauthorized(socket, raw, "you may no longer be on this channel", reason, before);
     }
 }

@@ -21,6 +21,8 @@ pub(crate) enum Cause {
     Overloaded,
     Shutdown,
     InvalidSession,
+    /// One of the library's own rooms.
+    ReservedRoom,
     /// A request whose body did not arrive.
     SlowBody,
     /// A handshake that is too large.
@@ -44,7 +46,7 @@ pub(crate) enum Cause {
     BackplanePacket,
 }
 
-const CAUSES: usize = 16;
+const CAUSES: usize = 17;
 
 impl Cause {
     fn name(self) -> &'static str {
@@ -56,6 +58,7 @@ impl Cause {
             Self::Overloaded => "overloaded",
             Self::Shutdown => "shutdown",
             Self::InvalidSession => "invalid_session",
+            Self::ReservedRoom => "reserved_room",
             Self::SlowBody => "slow_body",
             Self::HeaderBytes => "header_bytes",
             Self::MailboxBytes => "mailbox_bytes",

@@ -12,7 +12,7 @@ mod server_tests;
 #[cfg(test)]
 mod tests;
 
-use std::{fmt, net::IpAddr, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use tower_sessions::{
     SessionStore,
@@ -48,13 +48,7 @@ pub(crate) enum Change {
     /// It has ended.
     Ended(Id),
     /// It got a new id, as after a log-in that renews the id against session fixation.
-    Moved {
-        from: Id,
-        to: Record,
-        /// The address of the client that did it, if known. A socket with the old cookie need not belong to the user
-        /// who logged in: an attacker may have planted the cookie and kept a socket open with it.
-        by: Option<IpAddr>,
-    },
+    Moved { from: Id, to: Id },
 }
 
 impl Change {

@@ -1,6 +1,5 @@
 use std::{
     fmt,
-    net::IpAddr,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
@@ -72,9 +71,9 @@ impl NotifyingStore {
         self.lifetime
     }
 
-    /// A scope for one HTTP request, with the client's address.
-    pub(crate) fn request(self: &Arc<Self>, from: Option<IpAddr>) -> Arc<RequestScope> {
-        RequestScope::new(self.clone(), from)
+    /// A scope for one HTTP request.
+    pub(crate) fn request(self: &Arc<Self>) -> Arc<RequestScope> {
+        RequestScope::new(self.clone())
     }
 
     /// The session with an id, read from the store on first use.
@@ -94,10 +93,10 @@ impl NotifyingStore {
 
     /// Counts a change made outside of this store, to a known session or, without an id, to an unknown one.
     pub(crate) fn record_change(&self, id: Option<&Id>) {
-        self.generation.fetch_add(1, Ordering::SeqCst);
         if let Some(id) = id {
             self.shard(id).version.fetch_add(1, Ordering::SeqCst);
         }
+        self.generation.fetch_add(1, Ordering::SeqCst);
     }
 
     /// Prolongs a session in use, as it is in the store now. Returns its new expiry date, or `None` if it no longer
@@ -149,8 +148,10 @@ impl NotifyingStore {
     }
 
     fn next_version(&self, shard: &Shard) -> Version {
+        // The version first: whoever has seen the new generation must not take what it read at the old version.
+        let version = Version(shard.version.fetch_add(1, Ordering::SeqCst) + 1);
         self.generation.fetch_add(1, Ordering::SeqCst);
-        Version(shard.version.fetch_add(1, Ordering::SeqCst) + 1)
+        version
     }
 
     /// Sets a record's expiry date: `Session` uses `session.ttl` for all, but a session with its own lifetime keeps
@@ -170,12 +171,8 @@ impl SessionStore for NotifyingStore {
         let id = record.id;
         self.store.0.create(record).await.map_err(|error| mask_session_id(error, &id))?;
         let version = self.next_version(self.shard(&record.id));
-        let scope = RequestScope::current(self);
-        match scope.as_ref().and_then(|scope| scope.replaced()) {
-            Some((from, version)) => {
-                let by = scope.and_then(|scope| scope.from());
-                self.notify(Change::Moved { from, to: record.clone(), by }, version).await;
-            }
+        match RequestScope::current(self).and_then(|scope| scope.replaced()) {
+            Some((from, version)) => self.notify(Change::Moved { from, to: record.id }, version).await,
             None => self.notify(Change::Saved(record.clone()), version).await,
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! What one HTTP request has done to sessions, to distinguish a renewed id from an ended and a new session.
 
-use std::{future::Future, net::IpAddr, sync::Arc};
+use std::{future::Future, sync::Arc};
 
 use parking_lot::{Mutex, MutexGuard};
 use time::OffsetDateTime;
@@ -15,8 +15,6 @@ tokio::task_local! {
 /// One HTTP request. When it is over, the sessions that it deleted and did not replace are reported as ended.
 pub(crate) struct RequestScope {
     store: Arc<NotifyingStore>,
-    /// Where the request came from, if known.
-    from: Option<IpAddr>,
     seen: Mutex<Seen>,
 }
 
@@ -35,8 +33,8 @@ pub(crate) struct Loaded {
 }
 
 impl RequestScope {
-    pub(super) fn new(store: Arc<NotifyingStore>, from: Option<IpAddr>) -> Arc<Self> {
-        Arc::new(Self { store, from, seen: Mutex::default() })
+    pub(super) fn new(store: Arc<NotifyingStore>) -> Arc<Self> {
+        Arc::new(Self { store, seen: Mutex::default() })
     }
 
     /// Runs the request within this scope. Tasks that it spawns are outside.
@@ -57,10 +55,6 @@ impl RequestScope {
     /// The current scope, if it belongs to this store: another service's layer may be in between.
     pub(super) fn current(store: &NotifyingStore) -> Option<Arc<Self>> {
         REQUEST.try_with(Arc::clone).ok().filter(|scope| std::ptr::eq(&*scope.store, store))
-    }
-
-    pub(super) fn from(&self) -> Option<IpAddr> {
-        self.from
     }
 
     pub(super) fn record_loaded(&self, loaded: Loaded) {

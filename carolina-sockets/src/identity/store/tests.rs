@@ -38,7 +38,7 @@ fn told(log: &Mutex<Vec<Change>>) -> Vec<String> {
     let mut short = |change: Change| match change {
         Change::Saved(record) => format!("saved {}", number(record.id)),
         Change::Ended(id) => format!("ended {}", number(id)),
-        Change::Moved { from, to, .. } => format!("moved {} to {}", number(from), number(to.id)),
+        Change::Moved { from, to, .. } => format!("moved {} to {}", number(from), number(to)),
     };
     std::mem::take(&mut *log.lock()).into_iter().map(&mut short).collect()
 }
@@ -63,7 +63,7 @@ async fn r11_a_renewed_id_is_told_as_one_move() {
     session.save().await.unwrap();
     let old = session.id();
     store
-        .request(None)
+        .request()
         .run(async {
             session.cycle_id().await.unwrap();
             session.insert("user_id", 7).await.unwrap();
@@ -83,7 +83,7 @@ async fn r11_an_end_without_a_successor_is_told_when_the_request_is_over_or_drop
         session.insert("user_id", 7).await.unwrap();
         session.save().await.unwrap();
         let seen = log.clone();
-        let request = store.request(None).run(async move {
+        let request = store.request().run(async move {
             session.flush().await.unwrap();
             assert_eq!(told(&seen), ["saved 0"]);
             if !finishes {
