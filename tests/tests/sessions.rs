@@ -189,7 +189,7 @@ async fn r10_by_none_of_the_ways_in_anybody_becomes_somebody_else() {
     visit(&service, "/logout", Some(&old)).await;
     let mut forged = cookie.clone();
     forged.replace_range(30..31, if &forged[30..31] == "A" { "B" } else { "A" });
-    let long = "A".repeat(60_000);
+    let long = "A".repeat(10_000);
     for value in [old.as_str(), &forged, &cookie[..40], "x", &long] {
         let mut by_cookie = join(&service, "/lobby", value).await;
         assert_eq!(whoami(&mut by_cookie).await, None, "{value:.80}");
