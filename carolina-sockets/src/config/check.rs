@@ -31,6 +31,7 @@ pub(super) fn faults(config: &Config) -> Vec<Fault> {
     let static_dir = config.static_dir.as_ref().is_none_or(|path| !path.as_os_str().is_empty());
     check("static_dir", ensure(static_dir, || "names no folder; leave the key out for none".to_owned()));
     config.origins.iter().for_each(|text| check("origins", origin(text)));
+    config.hosts.iter().for_each(|text| check("hosts", host(text)));
 
     let session = &config.session;
     let stores = ["sqlite", "redis", "rediss", "postgres", "postgresql"];
@@ -174,6 +175,26 @@ fn origin(text: &str) -> Result<(), String> {
     } else {
         problem(format!(", without a path: write \"{scheme}://{authority}\""))
     }
+}
+
+fn host(text: &str) -> Result<(), String> {
+    let problem = |help: String| Err(format!("`{text}` is not a host such as \"app.example\"{help}"));
+    if text.parse::<std::net::Ipv6Addr>().is_ok() {
+        return problem(format!(": write \"[{text}]\""));
+    }
+    if let Some((_, rest)) = text.split_once("://") {
+        let authority = rest.split('/').next().unwrap_or_default();
+        return problem(format!(", without a scheme: write \"{authority}\""));
+    }
+    let Ok(authority) = text.parse::<http::uri::Authority>() else { return problem(String::new()) };
+    if text.contains(['@', '*']) {
+        return problem(", with the one host it means and nothing before it".to_owned());
+    }
+    let after_host = text.rsplit(']').next().unwrap_or_default();
+    if after_host.contains(':') && authority.port_u16().is_none() {
+        return problem("; a port is a number up to 65535".to_owned());
+    }
+    Ok(())
 }
 
 fn cookie(name: &str) -> Result<(), String> {

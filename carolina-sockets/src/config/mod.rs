@@ -46,7 +46,13 @@ pub struct Config {
     pub metrics: Option<String>,
     /// Origins whose pages may connect beside the server's own: `https://app.example` (rule R14). Default none.
     pub origins: Vec<String>,
-    /// Proxies whose `X-Forwarded-For`, `-Proto` and `-Host` are believed: addresses or networks. Default none.
+    /// The names that clients may connect to, with or without a port: `app.example` stands for any port,
+    /// `app.example:8443` for that one. A handshake with another `Host` is refused, which stops pages whose own name is made
+    /// to resolve to this server (DNS rebinding). Default none: any name, and the page's own origin is the server's if it
+    /// equals the `Host`. Set it where being able to reach the server is a right by itself, as on a private network.
+    pub hosts: Vec<String>,
+    /// Proxies whose `X-Forwarded-For`, `-Proto` and `-Host` are believed: addresses or networks. A request for
+    /// which one of them forwards no readable address is refused with status 400. Default none.
     pub trusted_proxies: Vec<IpNet>,
     /// Paths and the drivers that serve them (rule R2).
     pub channels: BTreeMap<String, ChannelConfig>,
@@ -304,6 +310,7 @@ impl Default for Config {
             static_dir: None,
             metrics: None,
             origins: Vec::new(),
+            hosts: Vec::new(),
             trusted_proxies: Vec::new(),
             channels: BTreeMap::new(),
             session: SessionConfig {

@@ -21,6 +21,7 @@ bind = "0.0.0.0:80"
 static_dir = "public"
 metrics = "127.0.0.1:9464"
 origins = ["https://app.example"]
+hosts = ["app.example", "127.0.0.1:3000"]
 trusted_proxies = ["10.0.0.0/8", "127.0.0.1"]
 [channels]
 "/" = { driver = "MainChannel" }
@@ -72,10 +73,11 @@ fn every_key_of_a_full_file_is_read() {
     assert_eq!(config.static_dir.as_deref(), Some("public".as_ref()));
     assert_eq!(config.metrics.as_deref(), Some("127.0.0.1:9464"));
     assert_eq!(config.origins, ["https://app.example"]);
+    assert_eq!(config.hosts, ["app.example", "127.0.0.1:3000"]);
     assert_eq!(config.trusted_proxies.len(), 2);
     assert_eq!(config.channels["/other"].private, Some(true));
     assert!(!config.channels["/gone"].enabled);
-    assert_eq!(config.channels["/other"].place().to_string(), "web.toml:10");
+    assert_eq!(config.channels["/other"].place().to_string(), "web.toml:11");
     assert_eq!(config.session.store, "sqlite://sessions.db");
     assert_eq!((config.session.cookie.as_str(), config.session.user_key.as_str()), ("sid", "uid"));
     assert_eq!(config.session.secret.len(), 2);
@@ -356,5 +358,23 @@ fn origins_of_every_kind_pass() {
         ["https://app.example", "http://127.0.0.1:3000", "http://[::1]:80", "capacitor://localhost", "http://localhost"]
     {
         Config::default().origin(origin).check().unwrap();
+    }
+}
+
+#[test]
+fn hosts_are_names_with_or_without_a_port() {
+    for host in ["app.example", "app.example:8443", "127.0.0.1:3000", "[::1]", "[::1]:80", "localhost"] {
+        from(&format!("hosts = [\"{host}\"]"), &[]).unwrap();
+    }
+    for (host, expected) in [
+        ("https://app.example/", ", without a scheme: write \"app.example\""),
+        ("::1", ": write \"[::1]\""),
+        ("*.example", "with the one host it means"),
+        ("app.example:99999", "a port is a number"),
+        ("app.example/x", "is not a host"),
+        ("", "is not a host"),
+    ] {
+        let told = from(&format!("hosts = [\"{host}\"]"), &[]).unwrap_err();
+        assert!(told[0].contains("hosts: ") && told[0].contains(expected), "{host}: {told:?}");
     }
 }

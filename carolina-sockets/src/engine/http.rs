@@ -124,7 +124,7 @@ impl Engine {
             let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
             return Err(Refusal { status, code: "payload_too_large", message });
         }
-        let address = self.guard.address(&parts);
+        let address = self.guard.address(&parts)?;
         let permit = self.guard.admit(address)?;
         // Nobody asks for them later.
         parts.extensions.clear();
@@ -175,6 +175,9 @@ impl Engine {
         let refusal = |status, code, message| Refusal { status, code, message }.into_response();
         let posted = match read {
             Ok(Ok(posted)) => posted,
+            Ok(Err(error)) if !is_too_long(&error) => {
+                return refusal(StatusCode::REQUEST_TIMEOUT, "timeout", error.to_string());
+            }
             Ok(Err(_)) => {
                 let message = format!("a request has at most {most} bytes (limits.max_payload)");
                 return refusal(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", message);
@@ -191,6 +194,11 @@ impl Engine {
             Err(PostError::Ended) => BadRequest::UnknownSession.into_response(),
         }
     }
+}
+
+/// Whether a body was not read for its length. Otherwise it did not arrive.
+fn is_too_long(error: &axum::Error) -> bool {
+    std::error::Error::source(error).is_some_and(|source| source.is::<http_body_util::LengthLimitError>())
 }
 
 /// A body of packets.

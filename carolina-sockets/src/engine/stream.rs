@@ -414,7 +414,7 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
     use super::*;
-    use crate::guard::Connections;
+    use crate::guard::{Connections, Counted};
 
     fn stream(client: &Arc<ClientConnection>, read: &[u8]) -> (DuplexStream, ClientStream) {
         let (far, near) = duplex(1024 * 1024);
@@ -422,7 +422,9 @@ mod tests {
     }
 
     fn connected(client: &Arc<ClientConnection>) -> Connected {
-        let Ok(permit) = Connections::new(1, 1).admit(client.address()) else { unreachable!("the first of one") };
+        let Ok(permit) = Connections::new(Counted::Clients, 1, 1).admit(client.address()) else {
+            unreachable!("the first of one")
+        };
         Connected {
             client: client.clone(),
             rejoin: Arc::default(),

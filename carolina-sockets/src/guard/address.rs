@@ -1,7 +1,7 @@
 //! Where a request comes from. `X-Forwarded-For` and similar headers count only when set by a proxy in
 //! `trusted_proxies`, as any client can send them.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use axum::extract::ConnectInfo;
 use http::{HeaderMap, request::Parts};
@@ -25,20 +25,29 @@ pub(super) fn is_from_proxy(parts: &Parts, trusted: &[IpNet]) -> bool {
     is_trusted(next_hop(parts), trusted)
 }
 
+/// An entry of `X-Forwarded-For`, set by a trusted proxy, that is not an address.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Unreadable(pub(super) String);
+
 /// The client's address: from the right, the first that is not a trusted proxy.
-pub(crate) fn of(parts: &Parts, trusted: &[IpNet]) -> IpAddr {
+///
+/// # Errors
+///
+/// [`Unreadable`] when a trusted proxy forwards something else than an address. The entries to the left of it may be
+/// the client's own, and the proxy's address stands for all its clients, so neither is a substitute.
+pub(crate) fn of(parts: &Parts, trusted: &[IpNet]) -> Result<IpAddr, Unreadable> {
     let mut address = next_hop(parts);
-    for hop in list(&parts.headers, "x-forwarded-for").into_iter().rev() {
-        if !is_trusted(address, trusted) {
-            break;
-        }
-        match without_port(hop) {
-            Some(hop) => address = hop,
-            // An entry that cannot be parsed ends the search: the addresses before it cannot be trusted.
-            None => break,
+    for line in parts.headers.get_all("x-forwarded-for").into_iter().rev() {
+        for hop in line.as_bytes().rsplit(|byte| *byte == b',') {
+            if !is_trusted(address, trusted) {
+                return Ok(address);
+            }
+            let hop = String::from_utf8_lossy(hop);
+            let hop = hop.trim();
+            address = forwarded(hop).ok_or_else(|| Unreadable(hop.chars().take(64).collect()))?;
         }
     }
-    address
+    Ok(address)
 }
 
 /// Marks a request that came by TLS. HTTP/1.1 says nothing of that, so the server that ends TLS does.
@@ -63,9 +72,32 @@ fn list<'a>(headers: &'a HeaderMap, name: &str) -> Vec<&'a str> {
     lines.flat_map(|line| line.split(',')).map(str::trim).collect()
 }
 
-fn without_port(text: &str) -> Option<IpAddr> {
-    let address = text.parse::<IpAddr>().or_else(|_| text.parse::<SocketAddr>().map(|address| address.ip()));
-    address.ok().map(|address| address.to_canonical())
+/// Reads an address in the forms that proxies write: with or without a port, IPv6 with or without brackets, a zone or
+/// quotes.
+fn forwarded(text: &str) -> Option<IpAddr> {
+    let text = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
+    let address = match text.strip_prefix('[') {
+        Some(rest) => {
+            let (address, port) = rest.split_once(']')?;
+            if !port.is_empty() {
+                port.strip_prefix(':')?.parse::<u16>().ok()?;
+            }
+            without_zone(address).parse::<Ipv6Addr>().ok()?.into()
+        }
+        None => match text.parse::<SocketAddr>() {
+            Ok(address) => address.ip(),
+            Err(_) => without_zone(text).parse().ok()?,
+        },
+    };
+    Some(address.to_canonical())
+}
+
+/// An IPv6 address without its zone: `fe80::1` for `fe80::1%eth0`.
+fn without_zone(text: &str) -> &str {
+    match text.split_once('%') {
+        Some((address, zone)) if address.contains(':') && !zone.is_empty() => address,
+        _ => text,
+    }
 }
 
 #[cfg(test)]
@@ -81,18 +113,66 @@ mod tests {
         request.into_parts().0
     }
 
+    fn from_proxy(forwarded: &[&str]) -> Result<String, Unreadable> {
+        let trusted: Vec<IpNet> = vec!["10.0.0.0/8".parse().unwrap()];
+        let headers: Vec<_> = forwarded.iter().map(|line| ("x-forwarded-for", *line)).collect();
+        of(&parts("10.0.0.1", &headers), &trusted).map(|address| address.to_string())
+    }
+
     #[test]
     fn r14_forwarded_addresses_count_from_trusted_proxies_alone() {
         let trusted: Vec<IpNet> = vec!["10.0.0.0/8".parse().unwrap()];
         let forwarded = [("x-forwarded-for", "6.6.6.6, 203.0.113.7, 10.1.1.1")];
-        assert_eq!(of(&parts("10.0.0.1", &forwarded), &trusted).to_string(), "203.0.113.7");
-        assert_eq!(of(&parts("198.51.100.1", &forwarded), &trusted).to_string(), "198.51.100.1");
-        assert_eq!(of(&parts("10.0.0.1", &forwarded), &[]).to_string(), "10.0.0.1");
-        assert_eq!(of(&parts("10.0.0.1", &[("x-forwarded-for", "garbage")]), &trusted).to_string(), "10.0.0.1");
-        assert_eq!(
-            of(&parts("10.0.0.1", &[("x-forwarded-for", "203.0.113.7:99")]), &trusted).to_string(),
-            "203.0.113.7"
-        );
+        assert_eq!(from_proxy(&["6.6.6.6, 203.0.113.7, 10.1.1.1"]).unwrap(), "203.0.113.7");
+        assert_eq!(from_proxy(&["6.6.6.6", "203.0.113.7"]).unwrap(), "203.0.113.7");
+        assert_eq!(of(&parts("198.51.100.1", &forwarded), &trusted).unwrap().to_string(), "198.51.100.1");
+        assert_eq!(of(&parts("10.0.0.1", &forwarded), &[]).unwrap().to_string(), "10.0.0.1");
+        // A request of the proxy's own.
+        assert_eq!(from_proxy(&[]).unwrap(), "10.0.0.1");
+    }
+
+    #[test]
+    fn r14_forwarded_addresses_are_read_in_every_form() {
+        for (written, read) in [
+            ("203.0.113.7", "203.0.113.7"),
+            ("203.0.113.7:99", "203.0.113.7"),
+            ("\"203.0.113.7:99\"", "203.0.113.7"),
+            ("2001:db8::7", "2001:db8::7"),
+            ("2001:DB8:0:0::7", "2001:db8::7"),
+            ("[2001:db8::7]", "2001:db8::7"),
+            ("[2001:db8::7]:99", "2001:db8::7"),
+            ("\"[2001:db8::7]:99\"", "2001:db8::7"),
+            ("[fe80::1%eth0]:99", "fe80::1"),
+            ("fe80::1%eth0", "fe80::1"),
+            ("::ffff:203.0.113.7", "203.0.113.7"),
+            ("[::ffff:203.0.113.7]:99", "203.0.113.7"),
+        ] {
+            assert_eq!(from_proxy(&[written]).as_deref(), Ok(read), "{written}");
+        }
+    }
+
+    #[test]
+    fn r14_an_unreadable_forwarded_address_is_an_error() {
+        for written in [
+            "unknown",
+            "_hidden",
+            "",
+            "203.0.113.7,",
+            "6.6.6.6, unknown, 10.1.1.1",
+            "203.0.113.7:",
+            "203.0.113.7:99999",
+            "203.0.113.7%eth0",
+            "[203.0.113.7]",
+            "[2001:db8::7",
+            "[2001:db8::7]99",
+            "2001:db8::7]:99",
+        ] {
+            assert!(from_proxy(&[written]).is_err(), "{written}");
+        }
+        // What stands left of the client's address is not looked at.
+        assert_eq!(from_proxy(&["unknown, 203.0.113.7"]).unwrap(), "203.0.113.7");
+        let trusted: Vec<IpNet> = vec!["10.0.0.0/8".parse().unwrap()];
+        assert!(of(&parts("198.51.100.1", &[("x-forwarded-for", "unknown")]), &trusted).is_ok());
     }
 
     #[test]

@@ -8,53 +8,94 @@ use parking_lot::Mutex;
 
 use crate::telemetry::{Cause, metric};
 
+/// How many times the connections of one address a /48 of IPv6 may have.
+const PER_48: usize = 4;
+
 /// Counts connections, in total and per address.
 pub(crate) struct Connections {
+    of: Counted,
     most: usize,
     most_per_address: usize,
     counts: Mutex<Counts>,
 }
 
+/// What is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Counted {
+    /// Socket.IO clients, whatever their transport.
+    Clients,
+    /// TCP connections. The gauge does not show them.
+    Streams,
+}
+
 #[derive(Default)]
 struct Counts {
     all: usize,
-    by_address: HashMap<IpAddr, usize>,
+    by_network: HashMap<Network, usize>,
 }
+
+/// The addresses that are counted together: their first bits, and how many of them.
+type Network = (IpAddr, u8);
 
 /// One counted connection, until it is dropped.
 pub(crate) struct Permit {
     connections: Arc<Connections>,
-    address: IpAddr,
+    /// `None` if it counts in the total only.
+    address: Option<IpAddr>,
 }
 
 impl Connections {
-    pub(crate) fn new(most: usize, most_per_address: usize) -> Arc<Self> {
-        Arc::new(Self { most, most_per_address, counts: Mutex::default() })
+    pub(crate) fn new(of: Counted, most: usize, most_per_address: usize) -> Arc<Self> {
+        Arc::new(Self { of, most, most_per_address, counts: Mutex::default() })
     }
 
-    pub(crate) fn admit(self: &Arc<Self>, address: IpAddr) -> Result<Permit, (Cause, String)> {
-        let address = address_group(address);
+    /// Counts a connection from this address; without one, in the total only.
+    pub(crate) fn admit(self: &Arc<Self>, address: impl Into<Option<IpAddr>>) -> Result<Permit, (Cause, String)> {
+        let address = address.into();
         let mut counts = self.counts.lock();
         if counts.all >= self.most {
-            let message = format!("the server has all the {} connections it may have (limits.connections)", self.most);
+            let what = self.of.name();
+            let message = format!("the server has all the {} {what} it may have (limits.connections)", self.most);
             return Err((Cause::Connections, message));
         }
-        let own = counts.by_address.entry(address).or_default();
-        if *own >= self.most_per_address {
-            let message = format!(
-                "this address has all the {} connections it may have (limits.connections_per_address)",
-                self.most_per_address
-            );
-            return Err((Cause::ConnectionsPerAddress, message));
+        for network in address.into_iter().flat_map(networks) {
+            let most = self.most_in(network);
+            if counts.by_network.get(&network).is_some_and(|count| *count >= most) {
+                let (what, who) = (self.of.name(), if network.1 == 48 { "network (a /48)" } else { "address" });
+                let message =
+                    format!("this {who} has all the {most} {what} it may have (limits.connections_per_address)");
+                return Err((Cause::ConnectionsPerAddress, message));
+            }
         }
-        *own += 1;
+        for network in address.into_iter().flat_map(networks) {
+            *counts.by_network.entry(network).or_default() += 1;
+        }
         counts.all += 1;
-        metric::connections(counts.all);
+        self.of.show(counts.all);
         Ok(Permit { connections: self.clone(), address })
     }
 
     pub(crate) fn count(&self) -> usize {
         self.counts.lock().all
+    }
+
+    fn most_in(&self, (_, bits): Network) -> usize {
+        if bits == 48 { self.most_per_address.saturating_mul(PER_48) } else { self.most_per_address }
+    }
+}
+
+impl Counted {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Clients => "connections",
+            Self::Streams => "TCP connections",
+        }
+    }
+
+    fn show(self, count: usize) {
+        if self == Self::Clients {
+            metric::connections(count);
+        }
     }
 }
 
@@ -62,22 +103,31 @@ impl Drop for Permit {
     fn drop(&mut self) {
         let mut counts = self.connections.counts.lock();
         counts.all -= 1;
-        metric::connections(counts.all);
-        if let Some(own) = counts.by_address.get_mut(&self.address) {
-            *own -= 1;
-            if *own == 0 {
-                counts.by_address.remove(&self.address);
+        self.connections.of.show(counts.all);
+        for network in self.address.into_iter().flat_map(networks) {
+            if let Some(own) = counts.by_network.get_mut(&network) {
+                *own -= 1;
+                if *own == 0 {
+                    counts.by_network.remove(&network);
+                }
             }
         }
     }
 }
 
-/// The address under which connections are counted: a subscriber usually has a whole /64 of IPv6 addresses.
-fn address_group(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
-        address => address,
-    }
+/// The networks an address is counted in. A subscriber has at least a /64 of IPv6, and may have a /48 with 65,536 of
+/// them.
+fn networks(address: IpAddr) -> impl Iterator<Item = Network> {
+    let networks = match address.to_canonical() {
+        IpAddr::V6(address) => [Some(first_bits(address, 64)), Some(first_bits(address, 48))],
+        address => [Some((address, 32)), None],
+    };
+    networks.into_iter().flatten()
+}
+
+fn first_bits(address: Ipv6Addr, bits: u8) -> Network {
+    let unused = 128 - u32::from(bits);
+    (Ipv6Addr::from_bits(address.to_bits() >> unused << unused).into(), bits)
 }
 
 #[cfg(test)]
@@ -86,8 +136,8 @@ mod tests {
 
     #[test]
     fn r14_places_are_counted_and_given_back() {
-        let connections = Connections::new(3, 2);
-        let [a, b] = ["10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap()];
+        let connections = Connections::new(Counted::Clients, 3, 2);
+        let [a, b]: [IpAddr; 2] = ["10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap()];
         let first = connections.admit(a).ok().unwrap();
         let _second = connections.admit(a).ok().unwrap();
         assert_eq!(connections.admit(a).err().unwrap().0, Cause::ConnectionsPerAddress);
@@ -99,9 +149,28 @@ mod tests {
 
     #[test]
     fn r14_a_64_of_ipv6_counts_as_one_address() {
-        let connections = Connections::new(9, 1);
-        let _held = connections.admit("2001:db8::1".parse().unwrap()).ok().unwrap();
-        assert!(connections.admit("2001:db8::2".parse().unwrap()).is_err());
-        assert!(connections.admit("2001:db8:0:1::1".parse().unwrap()).is_ok());
+        let connections = Connections::new(Counted::Clients, 9, 1);
+        let of = |address: &str| address.parse::<IpAddr>().unwrap();
+        let _held = connections.admit(of("2001:db8::1")).ok().unwrap();
+        assert!(connections.admit(of("2001:db8::2")).is_err());
+        assert!(connections.admit(of("2001:db8:0:1::1")).is_ok());
+    }
+    #[test]
+    fn r14_a_48_of_ipv6_counts_as_four_addresses() {
+        let connections = Connections::new(Counted::Clients, 99, 2);
+        let of = |subnet: u16, host: u16| format!("2001:db8:7:{subnet:x}::{host:x}").parse::<IpAddr>().unwrap();
+        let held: Vec<Permit> = (0..8).map(|number| connections.admit(of(number, 1)).ok().unwrap()).collect();
+        assert_eq!(connections.admit(of(9, 1)).err().unwrap().0, Cause::ConnectionsPerAddress);
+        assert!(connections.admit("2001:db8:8::1".parse::<IpAddr>().unwrap()).is_ok(), "another /48");
+        drop(held);
+        assert!(connections.counts.lock().by_network.is_empty());
+        assert!(connections.admit(of(9, 1)).is_ok());
+    }
+
+    #[test]
+    fn r14_without_an_address_only_the_total_counts() {
+        let connections = Connections::new(Counted::Streams, 3, 1);
+        let _held: Vec<Permit> = (0..3).map(|_| connections.admit(None).ok().unwrap()).collect();
+        assert_eq!(connections.admit(None).err().unwrap().0, Cause::Connections);
     }
 }

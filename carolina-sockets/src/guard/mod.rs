@@ -3,6 +3,7 @@
 mod address;
 mod bytes;
 mod connections;
+mod host;
 mod origin;
 pub(crate) mod rate;
 mod refusal;
@@ -14,9 +15,7 @@ use http::{StatusCode, request::Parts};
 pub use address::OverTls;
 pub(crate) use address::is_secure;
 pub(crate) use bytes::ByteBudget;
-#[cfg(test)]
-pub(crate) use connections::Connections;
-pub(crate) use connections::Permit;
+pub(crate) use connections::{Connections, Counted, Permit};
 pub use rate::Rate;
 pub(crate) use refusal::Refusal;
 
@@ -24,13 +23,14 @@ use crate::{
     config::Config,
     telemetry::{Cause, refused},
 };
-#[cfg(not(test))]
-use connections::Connections;
+use address::Unreadable;
+use host::Hosts;
 use origin::Origins;
 
 /// The checks on a request before the engine sees it.
 pub(crate) struct Guard {
     origins: Origins,
+    hosts: Hosts,
     connections: Arc<Connections>,
     trusted_proxies: Vec<ipnet::IpNet>,
 }
@@ -39,24 +39,39 @@ impl Guard {
     pub(crate) fn new(config: &Config) -> Self {
         Self {
             origins: Origins::new(&config.origins),
-            connections: Connections::new(config.limits.connections, config.limits.connections_per_address),
+            hosts: Hosts::new(&config.hosts),
+            connections: Connections::new(
+                Counted::Clients,
+                config.limits.connections,
+                config.limits.connections_per_address,
+            ),
             trusted_proxies: config.trusted_proxies.clone(),
         }
     }
 
     /// The address a request came from, past the proxies that are trusted.
-    pub(crate) fn address(&self, parts: &Parts) -> IpAddr {
-        address::of(parts, &self.trusted_proxies)
+    pub(crate) fn address(&self, parts: &Parts) -> Result<IpAddr, Refusal> {
+        address::of(parts, &self.trusted_proxies).map_err(|Unreadable(entry)| {
+            let message =
+                format!("a trusted proxy forwards `{entry}` in X-Forwarded-For, which is not a client's address");
+            refused(Cause::Forwarded, &message);
+            Refusal { status: StatusCode::BAD_REQUEST, code: "bad_request", message }
+        })
     }
 
-    /// Refuses a page of an origin that is neither the server's own nor allowed by the configuration. Returns the
-    /// origin that CORS headers may name.
+    /// Refuses a request by a name that is not the server's, and a page of an origin that is neither the server's own
+    /// nor allowed by the configuration. Returns the origin that CORS headers may name.
     pub(crate) fn check_origin(&self, parts: &Parts) -> Result<Option<http::HeaderValue>, Refusal> {
         let forwarded = address::is_from_proxy(parts, &self.trusted_proxies);
-        self.origins.check(&parts.headers, &parts.uri, forwarded).map_err(|message| {
-            refused(Cause::Origin, &message);
+        let refuse = |cause, message: String| {
+            refused(cause, &message);
             Refusal { status: StatusCode::FORBIDDEN, code: "forbidden", message }
-        })
+        };
+        let origin = self.origins.check(&parts.headers, &parts.uri, forwarded);
+        let origin = origin.map_err(|message| refuse(Cause::Origin, message))?;
+        let host = self.hosts.check(&parts.headers, &parts.uri, forwarded);
+        host.map_err(|message| refuse(Cause::Host, message))?;
+        Ok(origin)
     }
 
     /// Counts a new connection from this address, within the limits.

@@ -1,5 +1,7 @@
 use http::{HeaderMap, HeaderValue, Uri, header};
 
+use super::host;
+
 /// The origins whose pages may connect: the server's own, and those of the configuration.
 pub(crate) struct Origins {
     allowed: Vec<String>,
@@ -36,21 +38,13 @@ impl Origins {
         let Some(named) = normalized(origin) else {
             return Err(format!("a page of the origin `{}` may not connect", displayed(origin)));
         };
-        if self.allowed.contains(&named) || own(headers, uri, behind_proxy).is_some_and(|own| same_host(&named, &own)) {
+        if self.allowed.contains(&named)
+            || host::requested(headers, uri, behind_proxy).is_some_and(|own| same_host(&named, &own))
+        {
             return Ok(Some(value.clone()));
         }
         Err(format!("a page of the origin `{}` may not connect; add it to `origins` if it should", displayed(origin)))
     }
-}
-
-/// The host that the client requested.
-fn own(headers: &HeaderMap, uri: &Uri, behind_proxy: bool) -> Option<String> {
-    let forwarded = headers.get("x-forwarded-host").filter(|_| behind_proxy);
-    let host = match forwarded.or_else(|| headers.get(header::HOST)) {
-        Some(host) => host.to_str().ok()?.rsplit(',').next()?.trim(),
-        None => uri.authority()?.as_str(),
-    };
-    Some(host.to_ascii_lowercase())
 }
 
 /// Whether an origin has that host and port. The scheme is not compared, since a proxy may terminate TLS; the port is.

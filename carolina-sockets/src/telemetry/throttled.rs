@@ -15,6 +15,10 @@ use std::{
 #[repr(usize)]
 pub(crate) enum Cause {
     Origin,
+    /// A requested host that is not the server's.
+    Host,
+    /// A forwarded address that cannot be read.
+    Forwarded,
     Connections,
     ConnectionsPerAddress,
     RateLimited,
@@ -46,12 +50,14 @@ pub(crate) enum Cause {
     BackplanePacket,
 }
 
-const CAUSES: usize = 17;
+const CAUSES: usize = 19;
 
 impl Cause {
     fn name(self) -> &'static str {
         match self {
             Self::Origin => "origin",
+            Self::Host => "host",
+            Self::Forwarded => "forwarded",
             Self::Connections => "connections",
             Self::ConnectionsPerAddress => "connections_per_address",
             Self::RateLimited => "rate_limited",

@@ -97,7 +97,8 @@ impl ClientBuilder {
     pub async fn connect(self, channel: &str) -> Result<Client, ClientError> {
         let base = &self.sockets.config().transport.path;
         let mut request = Request::get(format!("{base}/?EIO=4&transport=websocket{}", self.query));
-        request = request.header(header::HOST, "localhost");
+        let host = self.sockets.config().hosts.first().map_or("localhost", String::as_str);
+        request = request.header(header::HOST, host);
         for (name, value) in &self.headers {
             let name: HeaderName =
                 name.parse().map_err(|error| ClientError::Invalid(format!("header `{name}`: {error}")))?;
