@@ -14,7 +14,6 @@ use hyper_util::rt::TokioIo;
 use tokio::io::DuplexStream;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
     time::{Sleep, sleep},
 };
 
@@ -28,7 +27,7 @@ use super::{
     sessions::Sessions,
 };
 use crate::{
-    guard::Permit,
+    guard::{AcceptedStream, Permit},
     telemetry::{Cause, refused},
 };
 
@@ -37,7 +36,7 @@ pub(super) enum Carrier {
     /// HTTP requests, until the client upgrades.
     Polling(Arc<PollingSession>),
     /// The bare stream below a WebSocket.
-    Tcp(TcpStream),
+    Tcp(AcceptedStream),
     /// hyper's upgraded connection, if the bare stream is not available.
     Upgraded(TokioIo<Upgraded>),
     /// A client in this process.

@@ -32,7 +32,7 @@ use super::{
 };
 #[cfg(feature = "testing")]
 use crate::config::Transport;
-use crate::guard::{Permit, Refusal};
+use crate::guard::{AcceptedStream, Permit, Refusal};
 
 /// How long a client may take to try a WebSocket.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -146,8 +146,12 @@ impl Engine {
 
 /// The bare stream below an upgraded connection, if available, and the bytes already read from it.
 fn bare(upgraded: Upgraded) -> (Carrier, Vec<u8>) {
+    let upgraded = match upgraded.downcast::<TokioIo<AcceptedStream>>() {
+        Ok(bare) => return (Carrier::Tcp(bare.io.into_inner().upgraded()), bare.read_buf.to_vec()),
+        Err(upgraded) => upgraded,
+    };
     match upgraded.downcast::<TokioIo<TcpStream>>() {
-        Ok(bare) => (Carrier::Tcp(bare.io.into_inner()), bare.read_buf.to_vec()),
+        Ok(bare) => (Carrier::Tcp(bare.io.into_inner().into()), bare.read_buf.to_vec()),
         Err(upgraded) => (Carrier::Upgraded(TokioIo::new(upgraded)), Vec::new()),
     }
 }

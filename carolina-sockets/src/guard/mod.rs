@@ -7,6 +7,7 @@ mod host;
 mod origin;
 pub(crate) mod rate;
 mod refusal;
+mod streams;
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -18,6 +19,9 @@ pub(crate) use bytes::ByteBudget;
 pub(crate) use connections::{Connections, Counted, Permit};
 pub use rate::Rate;
 pub(crate) use refusal::Refusal;
+pub(crate) use streams::AcceptedStream;
+#[cfg(feature = "serve")]
+pub(crate) use streams::StreamGuard;
 
 use crate::{
     config::Config,

@@ -10,7 +10,7 @@ pub(super) struct Exporter {
     #[cfg(feature = "prometheus")]
     address: std::net::SocketAddr,
     #[cfg(feature = "prometheus")]
-    serving: tokio::task::JoinHandle<()>,
+    server: std::sync::Arc<super::listen::HttpServer<axum::Router>>,
 }
 
 #[cfg(not(feature = "prometheus"))]
@@ -34,9 +34,10 @@ mod prometheus {
     use metrics_exporter_prometheus::PrometheusBuilder;
     use tokio::net::TcpListener;
 
-    use super::{Config, Exporter, Result};
+    use super::{super::listen::HttpServer, Config, Exporter, Result};
     use crate::{
         error::Error,
+        guard::StreamGuard,
         telemetry::metric::{ALL, Kind},
     };
 
@@ -68,12 +69,10 @@ mod prometheus {
                 async { ([(CONTENT_TYPE, "text/plain; version=0.0.4")], text) }
             };
             let router = Router::new().route("/metrics", get(page));
-            let serving = tokio::spawn(async move {
-                if let Err(error) = axum::serve(listener, router).await {
-                    tracing::error!(%error, "metrics are not served any more");
-                }
-            });
-            Ok(Some(Self { address, serving }))
+            let server = HttpServer::new(router, StreamGuard::for_metrics(config), &config.limits);
+            let accepting = server.clone();
+            server.tasks.spawn(async move { accepting.accept(listener, accepting.aborted()).await });
+            Ok(Some(Self { address, server }))
         }
 
         /// Prints the address.
@@ -84,7 +83,7 @@ mod prometheus {
 
     impl Drop for Exporter {
         fn drop(&mut self) {
-            self.serving.abort();
+            self.server.abort();
         }
     }
 }

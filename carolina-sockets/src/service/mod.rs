@@ -1,16 +1,22 @@
 //! [`Sockets`]: the running service, for emitting, embedding and serving.
 
+#[cfg(feature = "serve")]
+mod body;
 mod builder;
 mod control;
 #[cfg(feature = "serve")]
 mod exporter;
 mod extract;
 mod layer;
+#[cfg(feature = "serve")]
+mod listen;
 mod nodes;
 #[cfg(feature = "serve")]
 mod serve;
 mod settings;
 mod shutdown;
+#[cfg(feature = "serve")]
+mod static_files;
 
 use std::{
     any::TypeId,

@@ -1,12 +1,12 @@
-use std::{fmt, future::IntoFuture, net::SocketAddr, sync::Arc, time::Duration};
-
-use axum::{Router, extract::ConnectInfo};
-use futures_core::future::BoxFuture;
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    service::TowerToHyperService,
+use std::{
+    fmt,
+    future::IntoFuture,
+    time::{Duration, Instant},
 };
-use tokio::net::{TcpListener, TcpStream};
+
+use axum::Router;
+use futures_core::future::BoxFuture;
+use tokio::net::TcpListener;
 use tower_layer::Layer;
 use tracing_subscriber::{
     Layer as _,
@@ -18,13 +18,15 @@ use tracing_subscriber::{
 use super::{
     Builder, Sockets,
     exporter::Exporter,
+    listen::HttpServer,
     set_global,
     settings::{Settings, serve_setters, setters},
+    static_files::static_files,
 };
 use crate::{
     config::Config,
     error::{Error, Result},
-    telemetry::{Cause, refused},
+    guard::StreamGuard,
 };
 
 /// Runs a service: `carolina_sockets::serve().await`.
@@ -64,7 +66,7 @@ impl Serve {
         let mut router = self.router;
         if let Some(directory) = &config.static_dir {
             check_directory(directory)?;
-            router = router.fallback_service(tower_http::services::ServeDir::new(directory));
+            router = router.fallback_service(static_files(directory));
         }
         // Bind first: a second instance must fail before it touches stores and backplanes.
         let listener = match self.listener {
@@ -154,6 +156,9 @@ async fn stop_signal() {
     interrupt.await;
 }
 
+/// How long connections have, at the least, to send their last responses.
+const LEAST_CLOSING: Duration = Duration::from_millis(100);
+
 /// Accepts connections until `stop`, then shuts the service down.
 pub(crate) async fn run(
     sockets: Sockets,
@@ -163,85 +168,11 @@ pub(crate) async fn run(
 ) -> Result {
     let app = sockets.layer().layer(router.layer(sockets.session_layer()));
     let limits = &sockets.config().limits;
-    let server = Arc::new(Server {
-        app,
-        header_timeout: limits.connect_timeout,
-        closing: tokio_util::sync::CancellationToken::new(),
-    });
-    tokio::pin!(stop);
-    loop {
-        tokio::select! {
-            biased;
-            () = &mut stop => break,
-            accepted = listener.accept() => match accepted {
-                Ok((stream, from)) => {
-                    tokio::spawn(server.clone().connection(stream, from));
-                }
-                Err(error) => {
-                    // Most likely out of file descriptors: wait for other connections to close.
-                    refused(Cause::Connections, &format!("cannot accept: {error}"));
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                }
-            },
-        }
-    }
-    drop(listener);
-    server.closing.cancel();
+    let server = HttpServer::new(app, StreamGuard::new(sockets.config()), limits);
+    server.accept(listener, stop).await;
+    server.close();
+    let began = Instant::now();
     sockets.shutdown().await;
+    server.closed(limits.shutdown_timeout.saturating_sub(began.elapsed()).max(LEAST_CLOSING)).await;
     Ok(())
-}
-
-struct Server {
-    app: super::SocketsService<Router>,
-    /// How long a client may take to send its request's head.
-    header_timeout: Duration,
-    closing: tokio_util::sync::CancellationToken,
-}
-
-impl Server {
-    async fn connection(self: Arc<Self>, stream: TcpStream, from: SocketAddr) {
-        // Events are small and should be sent without delay.
-        let _ = stream.set_nodelay(true);
-        let app = FromAddress { app: self.app.clone(), from };
-        let connection = hyper::server::conn::http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(self.header_timeout)
-            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(app))
-            .with_upgrades();
-        tokio::pin!(connection);
-        let ended = tokio::select! {
-            ended = &mut connection => ended,
-            () = self.closing.cancelled() => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
-            }
-        };
-        if let Err(error) = ended {
-            tracing::debug!(%from, %error, "a connection ended early");
-        }
-    }
-}
-
-/// Adds the client's address to every request of a connection.
-#[derive(Clone)]
-struct FromAddress {
-    app: super::SocketsService<Router>,
-    from: SocketAddr,
-}
-
-impl tower_service::Service<http::Request<hyper::body::Incoming>> for FromAddress {
-    type Response = http::Response<axum::body::Body>;
-    type Error = std::convert::Infallible;
-    type Future = BoxFuture<'static, std::result::Result<Self::Response, Self::Error>>;
-
-    fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> std::task::Poll<std::result::Result<(), Self::Error>> {
-        // axum's router is always ready.
-        std::task::Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: http::Request<hyper::body::Incoming>) -> Self::Future {
-        let mut request = request.map(axum::body::Body::new);
-        request.extensions_mut().insert(ConnectInfo(self.from));
-        self.app.call(request)
-    }
 }

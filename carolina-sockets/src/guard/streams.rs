@@ -1,0 +1,238 @@
+//! TCP connections, counted where they are accepted: a client that sends no request at all takes an open file as well.
+
+use std::{
+    io::{self, IoSlice},
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+#[cfg(feature = "serve")]
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
+
+#[cfg(feature = "serve")]
+use ipnet::IpNet;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+    time::{Sleep, sleep},
+};
+
+use super::Permit;
+#[cfg(feature = "serve")]
+use super::{Connections, Counted};
+#[cfg(feature = "serve")]
+use crate::{config::Config, telemetry::refused};
+
+/// An accepted TCP connection, counted until it is dropped.
+pub(crate) struct AcceptedStream {
+    stream: TcpStream,
+    stall: Option<Box<Stall>>,
+    _permit: Option<Permit>,
+}
+
+/// Fails writes that make no progress: a client that does not read would otherwise hold its connection for ever.
+struct Stall {
+    timeout: Duration,
+    since: Option<Pin<Box<Sleep>>>,
+}
+
+impl AcceptedStream {
+    /// The stream after an upgrade, whose new protocol has deadlines of its own.
+    pub(crate) fn upgraded(mut self) -> Self {
+        self.stall = None;
+        self
+    }
+
+    fn watch<T>(&mut self, context: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        let Some(stall) = &mut self.stall else { return written };
+        if written.is_ready() {
+            stall.since = None;
+            return written;
+        }
+        let timeout = stall.timeout;
+        let since = stall.since.get_or_insert_with(|| Box::pin(sleep(timeout)));
+        since.as_mut().poll(context).map(|()| Err(io::Error::new(io::ErrorKind::TimedOut, "the client does not read")))
+    }
+}
+
+/// A stream of another server, which counts it in its own way or not at all.
+impl From<TcpStream> for AcceptedStream {
+    fn from(stream: TcpStream) -> Self {
+        Self { stream, stall: None, _permit: None }
+    }
+}
+
+impl AsyncRead for AcceptedStream {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, into)
+    }
+}
+
+impl AsyncWrite for AcceptedStream {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(context, data);
+        self.watch(context, written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        data: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, data);
+        self.watch(context, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+/// Admits TCP connections within the limits.
+#[cfg(feature = "serve")]
+pub(crate) struct StreamGuard {
+    streams: Arc<Connections>,
+    trusted_proxies: Vec<IpNet>,
+    stall_timeout: Duration,
+}
+
+/// What a refused connection is answered, whatever it asks for.
+#[cfg(feature = "serve")]
+const REFUSAL: &str = concat!(
+    "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\ncontent-length: 69\r\nconnection: close\r\n\r\n",
+    r#"{"code":"overloaded","message":"the server has too many connections"}"#
+);
+
+#[cfg(feature = "serve")]
+impl StreamGuard {
+    /// For clients. Logs a warning if the process may not open as many files as the configuration allows connections.
+    pub(crate) fn new(config: &Config) -> Self {
+        let limits = &config.limits;
+        let files = open_files();
+        let (most, most_per_address) = most_streams(limits.connections, limits.connections_per_address, files);
+        if let Some(files) = files.filter(|_| most < limits.connections) {
+            tracing::warn!(
+                "limits.connections is {}, but the process may open {files} files: it serves {most} TCP connections at most, \
+                 {most_per_address} of one address; raise the limit (`ulimit -n`) or lower the setting",
+                limits.connections
+            );
+        }
+        Self {
+            streams: Connections::new(Counted::Streams, most, most_per_address),
+            trusted_proxies: config.trusted_proxies.clone(),
+            stall_timeout: limits.body_timeout,
+        }
+    }
+
+    /// For a port that a few programs of the operator use.
+    #[cfg(feature = "prometheus")]
+    pub(crate) fn for_metrics(config: &Config) -> Self {
+        Self {
+            streams: Connections::new(Counted::Streams, METRICS_STREAMS, METRICS_STREAMS / 2),
+            trusted_proxies: Vec::new(),
+            stall_timeout: config.limits.body_timeout,
+        }
+    }
+
+    /// Counts a connection. One that is beyond the limits is told so and closed.
+    pub(crate) fn admit(&self, stream: TcpStream, from: SocketAddr) -> Option<AcceptedStream> {
+        let address = from.ip().to_canonical();
+        // The clients of a trusted proxy are counted one by one, by the addresses that it forwards.
+        match self.streams.admit(Some(address).filter(|address| !self.is_proxy(*address))) {
+            Ok(permit) => {
+                let stall = Some(Box::new(Stall { timeout: self.stall_timeout, since: None }));
+                Some(AcceptedStream { stream, stall, _permit: Some(permit) })
+            }
+            Err((cause, message)) => {
+                refused(cause, &message);
+                // Into the empty send buffer of a new connection. If that fails, the client only sees it closed.
+                if let Ok(mut stream) = stream.into_std() {
+                    let _ = io::Write::write(&mut stream, REFUSAL.as_bytes());
+                }
+                None
+            }
+        }
+    }
+
+    fn is_proxy(&self, address: IpAddr) -> bool {
+        self.trusted_proxies.iter().any(|net| net.contains(&address))
+    }
+}
+
+/// How many TCP connections the metrics port has.
+#[cfg(feature = "prometheus")]
+const METRICS_STREAMS: usize = 32;
+
+/// How many TCP connections there may be, in all and of one address, when the process may open so many files.
+///
+/// A polling client has two at a time, and a page's files take some more, so these are more than the limits on clients.
+/// Some files stay free for what the server opens itself. If there are too few files, one address gets half of the
+/// connections at most, unless the configuration sets no limit of its own for an address.
+#[cfg(feature = "serve")]
+fn most_streams(connections: usize, per_address: usize, files: Option<usize>) -> (usize, usize) {
+    let streams = |clients: usize| clients.saturating_mul(2).saturating_add(16);
+    let (most, most_per_address) = (streams(connections), streams(per_address));
+    let free = files.map(|files| files.saturating_sub((files / 8).clamp(64, 1024)).max(8));
+    match free.filter(|free| *free < most) {
+        Some(free) if per_address < connections => (free, most_per_address.min(free / 2)),
+        Some(free) => (free, most_per_address),
+        None => (most, most_per_address),
+    }
+}
+
+/// How many files the process may open, if that can be found out and is limited.
+#[cfg(feature = "serve")]
+fn open_files() -> Option<usize> {
+    parse_open_files(&std::fs::read_to_string("/proc/self/limits").ok()?)
+}
+
+#[cfg(feature = "serve")]
+fn parse_open_files(limits: &str) -> Option<usize> {
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+#[cfg(all(test, feature = "serve"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r14_one_address_gets_half_of_too_few_files() {
+        assert_eq!(most_streams(100_000, 1000, None), (200_016, 2016));
+        assert_eq!(most_streams(100_000, 1000, Some(1_048_576)), (200_016, 2016));
+        assert_eq!(most_streams(100_000, 1000, Some(1024)), (896, 448));
+        assert_eq!(most_streams(100_000, 5, Some(256)), (192, 26));
+        assert_eq!(most_streams(100_000, 100_000, Some(1024)), (896, 200_016));
+        assert_eq!(most_streams(10, 5, Some(1024)), (36, 26));
+        assert_eq!(most_streams(100_000, 1000, Some(20)), (8, 4));
+    }
+
+    #[test]
+    fn the_limit_of_files_is_read() {
+        let limits = "Limit                     Soft Limit           Hard Limit           Units     \n\
+                      Max processes             31394                31394                processes \n\
+                      Max open files            1024                 524288               files     \n";
+        assert_eq!(parse_open_files(limits), Some(1024));
+        assert_eq!(parse_open_files("Max open files            unlimited            unlimited            files"), None);
+        assert_eq!(parse_open_files(""), None);
+        #[cfg(target_os = "linux")]
+        assert!(open_files().is_some());
+    }
+
+    #[test]
+    fn a_refusal_has_the_length_that_it_says() {
+        let (head, body) = REFUSAL.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains(&format!("content-length: {}\r\n", body.len())), "{}", body.len());
+    }
+}
