@@ -202,7 +202,7 @@ async fn r14_a_server_short_of_files_serves_those_who_are_in() {
         socket.expect(&format!("43/lab,{number}[7]")).await;
         // Needs a file of its own.
         let page = ask(&mut kept, "/page.txt").await;
-        assert!(page.starts_with("HTTP/1.1 200"), "{page}");
+        assert!(page.contains("HTTP/1.1 200"), "{page}");
     }
     let text = std::fs::read_to_string(&log).unwrap();
     assert!(text.contains("the process may open 256 files: it serves 192 TCP connections at most"), "{text}");

@@ -39,7 +39,8 @@ pub struct Config {
     pub use_sockets: Option<bool>,
     /// Where `serve()` listens: `address:port`. Default `127.0.0.1:3000`; port 0 takes a free one.
     pub bind: String,
-    /// Files for the browser, served by `serve()` where no route answers. Default none.
+    /// Files for the browser, served by `serve()` where no route answers. Hidden files (`.env`; not `.well-known`) and links
+    /// out of the folder are not served. Default none.
     pub static_dir: Option<PathBuf>,
     /// Where `serve()` answers `GET /metrics` for Prometheus: `address:port`, by the feature `prometheus`. Not for clients' eyes.
     /// Default none.
@@ -153,13 +154,18 @@ pub struct Limits {
     /// Events per second and connection; as many may come at once. Default 100. Those beyond are refused
     /// (`rate_limited`), and a client that goes on all the same is read from a few thousand times a second at most.
     pub events_per_second: u32,
-    /// Connections in all. Default 100000.
+    /// Connections in all. `serve()` accepts twice as many TCP connections and 16 more, as a polling client has two at a
+    /// time, but fewer than the files that the process may open; the others are answered with status 503. Default 100000.
     pub connections: usize,
-    /// Connections of one address; a /64 of IPv6 counts as one. Default 1000.
+    /// Connections of one address; a /64 of IPv6 counts as one, and a /48 as four at most. `serve()` accepts twice as many TCP
+    /// connections and 16 more of one address, unless it is a trusted proxy's. Default 1000.
     pub connections_per_address: usize,
-    /// How long a client may take to send a request's head, and to join a first channel. Default 10 s.
+    /// How long a client may take to send a request's head, the first and any later one on an open connection, and to join
+    /// a first channel. Default 10 s.
     pub connect_timeout: Duration,
-    /// How long the body of a polling client's request may take to arrive. Default 30 s.
+    /// How long the body of a polling client's request may take to arrive. Under `serve()` also how long the body of any
+    /// other request may be waited for in all, with a second more for each 500 bytes that have come, and how long a client
+    /// may not read a response. Default 30 s.
     pub body_timeout: Duration,
     /// How long a handler may take. Default 30 s.
     pub handler_timeout: Duration,

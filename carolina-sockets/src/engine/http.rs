@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use axum::body::Body;
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
 use serde_json::json;
 
@@ -171,17 +173,14 @@ impl Engine {
             return BadRequest::Invalid.into_response();
         };
         let timeout = self.config.limits.body_timeout;
-        let read = tokio::time::timeout(timeout, axum::body::to_bytes(posted, most)).await;
         let refusal = |status, code, message| Refusal { status, code, message }.into_response();
-        let posted = match read {
-            Ok(Ok(posted)) => posted,
-            Ok(Err(error)) if !is_too_long(&error) => {
-                return refusal(StatusCode::REQUEST_TIMEOUT, "timeout", error.to_string());
-            }
-            Ok(Err(_)) => {
+        let posted = match tokio::time::timeout(timeout, read_body(posted, most)).await {
+            Ok(Ok(Some(posted))) => posted,
+            Ok(Ok(None)) => {
                 let message = format!("a request has at most {most} bytes (limits.max_payload)");
                 return refusal(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", message);
             }
+            Ok(Err(error)) => return refusal(StatusCode::REQUEST_TIMEOUT, "timeout", error.to_string()),
             Err(_) => {
                 let message = format!("the request's body did not come within {timeout:?} (limits.body_timeout)");
                 refused(Cause::SlowBody, &message);
@@ -196,9 +195,18 @@ impl Engine {
     }
 }
 
-/// Whether a body was not read for its length. Otherwise it did not arrive.
-fn is_too_long(error: &axum::Error) -> bool {
-    std::error::Error::source(error).is_some_and(|source| source.is::<http_body_util::LengthLimitError>())
+/// Reads a whole body; `None` when it has more than `most` bytes.
+async fn read_body(body: Body, most: usize) -> Result<Option<Bytes>, axum::Error> {
+    let mut chunks = body.into_data_stream();
+    let mut read = BytesMut::new();
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk?;
+        if read.len() + chunk.len() > most {
+            return Ok(None);
+        }
+        read.extend_from_slice(&chunk);
+    }
+    Ok(Some(read.freeze()))
 }
 
 /// A body of packets.
