@@ -146,8 +146,8 @@ fn a_declared_path_is_checked_again() {
         "",
         &DISCOVER,
         &[
-            "src/sample.rs:1: `A` is declared at \"/a,b\": a path has no `,` in it",
-            "src/sample.rs:2: `B` is declared at \"b\": a path begins with `/`: write \"/b\"",
+            "src/test_rows.rs:1: `A` is declared at \"/a,b\": a path has no `,` in it",
+            "src/test_rows.rs:2: `B` is declared at \"b\": a path begins with `/`: write \"/b\"",
         ],
     );
     // What is declared is not mounted without discovery, so it is nobody's mistake.
