@@ -182,13 +182,13 @@ impl Refusal {
             Self::Stale(by) => refused(
                 Cause::BackplaneSignature,
                 &format!(
-                    "{at} that was signed {} s from now: either it was sent again, or the clocks of two nodes differ by more than {} s; synchronize them",
+                    "{at} whose time differs from this node's by {} s: it was sent again, or the clocks of two nodes differ by more than {} s; synchronize them",
                     by / 1000,
                     LIFETIME / 1000
                 ),
             ),
             Self::Replayed => {
-                refused(Cause::BackplaneSignature, &format!("{at} that was received before, or is late by very many"))
+                refused(Cause::BackplaneSignature, &format!("{at} that was received before, or after a thousand later ones"))
             }
         }
     }
