@@ -356,7 +356,7 @@ async fn nodes_without_a_secret_pass_on_only_events(server: Server) {
     only_good_ones_arrive(&mut socket, "a flood").await;
     let log = b.log();
     let lines = log.lines().count() - before;
-    assert!((1..40).contains(&lines), "{lines} lines: {log}");
+    assert!(lines < 40, "{lines} lines: {log}");
     assert!(log.contains("backplane_packet") && !log.contains("panicked"), "{log}");
 }
 
