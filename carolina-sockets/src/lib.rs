@@ -1,33 +1,214 @@
-//! Live events for web pages: annotated [Socket.IO](https://socket.io) channels over
-//! [`socketioxide`](https://docs.rs/socketioxide).
+//! A framework for [Socket.IO](https://socket.io) servers: channels are structs, their event handlers are methods, and both are
+//! found at link time. It runs on [`socketioxide`](https://docs.rs/socketioxide) and [`axum`](https://docs.rs/axum).
 //!
-//! A struct under [`#[channel]`](macro@channel) is a channel; its methods under [`#[on]`](macro@on) are its handlers; [`serve`]
-//! finds all that are linked in and runs them. What the library promises beyond that are the rules that the documentation
-//! refers to by number:
+//! # Example
 //!
-//! | | |
+//! ```no_run
+//! use carolina_sockets::prelude::*;
+//!
+//! /// Clients of `/custom`.
+//! #[channel("/custom")]
+//! #[derive(Default)]
+//! struct MyCustomChannel {
+//!     checkins: AtomicU64,
+//! }
+//!
+//! #[derive(Deserialize)]
+//! struct Checkin {
+//!     desk: String,
+//! }
+//!
+//! #[derive(Serialize)]
+//! struct Welcome {
+//!     number: u64,
+//! }
+//!
+//! #[channel]
+//! impl MyCustomChannel {
+//!     /// Answers with the number of the check-in, and tells everybody else on the channel.
+//!     #[on("checkin")]
+//!     async fn checkin(&self, socket: Socket, Data(checkin): Data<Checkin>) -> Result<Welcome, EventError> {
+//!         if checkin.desk.is_empty() {
+//!             return Err(EventError::new("no_desk", "name the desk to check in at"));
+//!         }
+//!         socket.broadcast().emit("checked-in", &checkin.desk).await?;
+//!         Ok(Welcome { number: self.checkins.fetch_add(1, Relaxed) + 1 })
+//!     }
+//! }
+//!
+//! #[tokio::main]
+//! async fn main() -> carolina_sockets::Result {
+//!     carolina_sockets::serve().await
+//! }
+//! ```
+//!
+//! The client in the browser is the official one:
+//!
+//! ```js
+//! import { io } from "socket.io-client";
+//!
+//! const socket = io("/custom");
+//! socket.on("checked-in", (desk) => console.log(desk));
+//! await socket.emitWithAck("checkin", { desk: "A" }); // { number: 1 }
+//! await socket.emitWithAck("checkin", { desk: "" });  // { error: { code: "no_desk", message: "name the desk to check in at" } }
+//! ```
+//!
+//! The rest of the application emits from wherever it is:
+//!
+//! ```no_run
+//! # async fn example() -> carolina_sockets::Result {
+//! let channel = carolina_sockets::sockets().channel("/custom")?;
+//! channel.emit("opened", "the desks are open").await?; // everybody on the channel, on all nodes
+//! channel.to("authenticated").except("muted").emit("news", "for members").await?;
+//! channel.emit_to_user(7, "mail", "one new letter").await?; // all sockets of one user
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Where to find what
+//!
+//! | to | see |
 //! |---|---|
-//! | R1 to R4 | Channels are found without a list; clashes and mistakes are told at start-up, all at once, with their places; sockets are off until needed. |
-//! | R5 | Armed before connect: no event is lost, none is handled before `#[on(connect)]` has finished. |
-//! | R6 | One socket's events on one channel are handled one at a time, in order; `disconnect` comes last. |
-//! | R7, R8 | Every event that asks for an answer gets exactly one; errors have codes, and secrets stay in the log. |
-//! | R9 | A slow reader is waited for, then closed; a broadcast counts whom it missed. |
-//! | R10, R11 | Who a socket belongs to is known before it joins, and stays true through log-in, log-out and expiry. |
-//! | R12 | A private channel lets in only whom it accepts; who is refused has joined nothing. |
-//! | R13 | Sessions are `tower-sessions`; identity may come from the application. |
-//! | R14 | Pages of other origins are refused; everything has a limit. |
-//! | R15 | Malformed input harms only who sent it. |
-//! | R16, R17 | One process or many: the same code, the backplane by configuration. |
+//! | declare channels and handlers, with their options | [`#[channel]`](macro@channel), [`#[on]`](macro@on) |
+//! | read an event, or what else a handler needs | [`extract`]: all extractors, and how to write one |
+//! | answer, or fail on purpose | [`EventError`], [`Ack`], [`error::code`] |
+//! | emit | [`Socket`], [`ChannelHandle`], [`Broadcast`]; [`Emitter`] from a process that serves no sockets |
+//! | run an application | [`serve`](fn@serve), [`sockets`] |
+//! | add channels to an axum or tower application | [`Sockets::builder`], [`Sockets::layer`] |
+//! | know who a client is | [`identity`], [`User`], [`http::Session`] |
+//! | configure | [`config`] |
+//! | test channels | `testing` (with the feature of that name) |
 //!
-//! # Where to begin
+//! # Cargo features
 //!
-//! [`serve`] to run an application, [`Sockets::builder`] to embed a service, [`Socket`] and [`ChannelHandle`] to emit,
-//! [`EventError`] to fail on purpose, [`FromEvent`] for extractors of your own, [`config::Config`] for the settings, and
-//! `testing` (a feature) for tests.
+//! | feature | default | adds |
+//! |---|---|---|
+//! | `serve` | yes | `serve()`: the listener, static files, signals and log output |
+//! | `cli` | | `cli()`, the command line inside an application, and the program `carolina`; includes `serve` |
+//! | `testing` | | `testing`: a service and clients in the test's own process |
+//! | `redis` | | sessions and backplane in Redis |
+//! | `postgres` | | sessions and backplane in PostgreSQL |
+//! | `sqlite` | | sessions in SQLite |
+//! | `prometheus` | | the setting `metrics`: a page for Prometheus; includes `serve` |
+//! | `jwt` | | `identity::JwtIdentify`: identity from JSON Web Tokens |
+//! | `uuid` | yes | `Uuid` as a user's key |
+//! | `legacy-clients` | | Socket.IO v2 clients (Engine.IO protocol 3) beside the current ones |
+//!
+//! # Settings
+//!
+//! An application runs without any. [`serve`](fn@serve) and [`Sockets::builder`] read `config/web_sockets.toml`, or the file that the
+//! variable `CAROLINA_CONFIG` names; variables such as `CAROLINA_LIMITS__MAILBOX` override single keys. **[`config`] has the table of all
+//! keys, with units and defaults**; these are the ones that most applications set:
+//!
+//! ```toml
+//! bind = "127.0.0.1:3000"
+//! origins = ["https://app.example"]           # pages that may connect, beside the server's own
+//!
+//! [channels]
+//! "/other" = { driver = "MyCustomChannel", private = true }
+//!
+//! [session]
+//! store = "redis://127.0.0.1:6379"            # default: in memory
+//! secret = "…"                                # at least 32 bytes; encrypts the session cookie
+//!
+//! [backplane]
+//! url = "redis://127.0.0.1:6379"              # default: this process alone
+//! ```
+//!
+//! # Error codes
+//!
+//! An event that fails is answered with `{ "error": { "code", "message", "details"? } }`; an event sent without an acknowledgement gets
+//! the same body, with `event` added, as the event `exception`. A client that a channel refuses gets `connect_error`, whose `message` is
+//! `code: message` or the code alone. A request that is refused before there is a connection gets an HTTP response with
+//! `{ "code", "message" }`; one that is no valid Socket.IO gets the protocol's own numbers as its code.
+//!
+//! | code | constant | when | details |
+//! |---|---|---|---|
+//! | `invalid_payload` | [`INVALID_PAYLOAD`](error::code::INVALID_PAYLOAD) | the payload is not what the handler takes | `path`: the JSON path of the fault; `expected` |
+//! | `unknown_event` | [`UNKNOWN_EVENT`](error::code::UNKNOWN_EVENT) | the channel has no handler for the event | |
+//! | `unauthenticated` | [`UNAUTHENTICATED`](error::code::UNAUTHENTICATED) | the event or the channel needs a user and there is none; a token or session is not valid | `reason`, for tokens |
+//! | `forbidden` | [`FORBIDDEN`](error::code::FORBIDDEN) | `#[on(authorize)]` returned `false`; the socket may no longer be on the channel; the page's origin is not allowed (HTTP 403) | |
+//! | `rate_limited` | [`RATE_LIMITED`](error::code::RATE_LIMITED) | more events than `limits.events_per_second` or the handler's `rate` | `retry_after_ms` |
+//! | `overloaded` | [`OVERLOADED`](error::code::OVERLOADED) | `limits.mailbox`, `limits.mailbox_bytes` or `limits.connections` is reached, or the server is shutting down (HTTP 503 for connections) | |
+//! | `timeout` | [`TIMEOUT`](error::code::TIMEOUT) | the handler took longer than its `timeout` or `limits.handler_timeout`; a polling request longer than `limits.body_timeout` (HTTP 408) | |
+//! | `internal` | [`INTERNAL`](error::code::INTERNAL) | an error that was not meant for clients, or a panic | `reference`: finds the cause in the log |
+//! | `payload_too_large` | [`PAYLOAD_TOO_LARGE`](error::code::PAYLOAD_TOO_LARGE) | a polling request is larger than `limits.max_payload` (HTTP 413), or a handshake than `limits.header_bytes` (HTTP 431, `connect_error`) | |
+//!
+//! All other codes are the application's own, by [`EventError::new`]. What operations of the library fail with, on the server, is [`Error`].
+//!
+//! # Rules
+//!
+//! What the library guarantees. The documentation refers to these rules by number, and each has tests that are named after it.
+//!
+//! **Registration and start-up**
+//!
+//! - **R1** Every linked `#[channel]` struct is found; there is no list of them. When two drivers have one name, two channels one path, or one
+//!   event two handlers, start-up fails and names every clash, with file and line of both sides. It also fails when a handler takes a
+//!   [`State<T>`](State) that nobody provided.
+//! - **R2** The configuration maps paths to drivers: under `[channels]`, `"/other" = { driver = "MyCustomChannel" }`. A driver may be mounted at
+//!   several paths; each mount has its own instance of the channel. A configured path overrides a declared one, and `enabled = false`
+//!   removes a path. On an unknown driver, key or value, start-up fails and names the file, the key and the nearest known name.
+//! - **R3** `/` is served by the built-in [`MainChannel`] unless another driver is mounted there.
+//! - **R4** Sockets are off until they are needed: with no channel declared, no entry under `[channels]` and no `use_sockets = true`, the service
+//!   has no Socket.IO endpoint, and the log says so once. `use_sockets = false` keeps them off; `true` turns them on, with `MainChannel`
+//!   alone if there is no other. Emitting while they are off is an error value ([`Error::SocketsOff`]), not a panic.
+//!
+//! **Events**
+//!
+//! - **R5** An event that a client sends as soon as it sees `connect` is never lost, and no event handler runs before
+//!   `#[on(connect)]` has finished.
+//! - **R6** One socket's events on one channel are handled one at a time, in the order in which they arrived; `#[on(disconnect)]` runs after the
+//!   last. Handlers with the option `concurrent` are outside of that order. The queue is bounded by `limits.mailbox`.
+//! - **R7** An event that is sent with an acknowledgement gets exactly one answer, always. Success acknowledges with the value that the
+//!   handler returned, failure with `{ "error": { "code", "message", "details"? } }`. An event that is sent without an acknowledgement gets its failure
+//!   as one event `exception`, with the same body and `event`.
+//! - **R8** The library's errors have the [codes above](#error-codes); a handler's own error chooses its code. What a handler did not mean for
+//!   clients never reaches them: an unknown error or a panic is logged in full, and answered with `internal` and a reference that is also in
+//!   the log. A panic ends neither the socket nor the server.
+//! - **R9** Nothing is dropped silently for a slow reader. [`Socket::emit`] waits for room in the client's buffer up to
+//!   `limits.send_timeout`, then closes the socket with a reason in the log. A broadcast does not wait: it returns, logs and counts how many
+//!   clients missed it because their buffers were full ([`Delivery::missed`]).
+//!
+//! - **R30** The rooms of sessions and users are the library's: an application cannot join, leave or address them as rooms. It gets
+//!   [`Error::ReservedRoom`], which says what to write instead. Handlers for the names of Socket.IO's own events do not compile.
+//!
+//! **Identity**
+//!
+//! - **R10** Who a socket belongs to is known before `#[on(authorize)]` and `#[on(connect)]` run, from the handshake: by the session cookie, or by
+//!   `auth: { sessionId }` from clients that cannot send cookies. The event `session_id` does the same at any later time; the events
+//!   behind it wait until it is resolved. The value is the cookie's, which is encrypted.
+//! - **R11** A socket with a session is in the room `session.{id}`, and in `user.{user_id}` when that session has a user; [`Socket::user_id`] and
+//!   [`Socket::session_id`] tell both. When a session changes its user (log-in, log-out) or ends, its sockets follow on every node: they change
+//!   rooms, and leave private channels that they may no longer be on.
+//! - **R12** A private channel lets in only whom `#[on(authorize)]` accepts; without that handler, only sockets with a user. A client that is
+//!   refused gets `connect_error` with a code; it has been in no room and run no handler.
+//! - **R13** Sessions are kept in any store of [`tower-sessions`](https://docs.rs/tower-sessions). Who a socket belongs to may also be decided by the
+//!   application's own [`Identify`].
+//!
+//! **Limits**
+//!
+//! - **R14** A browser page of an origin that is neither the server's own nor listed in `origins` is refused at the handshake, on both transports.
+//!   Payloads, connections (in total and per address), events per second and queues have limits, with safe [defaults](config).
+//! - **R15** Malformed input of any kind (frames, packets, payloads, cookies, configuration) gives a clear error to whoever sent it. It never
+//!   causes a panic, and never affects another client.
+//!
+//! **Scale**
+//!
+//! - **R16** Application code never names a backplane. `backplane.url` selects it (`redis://…`, `postgres://…`, none for this process alone), behind the
+//!   cargo features of the same names.
+//! - **R17** With a backplane, R11 and every emit reach all nodes. When a node dies, or the backplane is away for a while, the other nodes lose
+//!   only the messages of that time, and log and metrics say so.
 //!
 //! # Channels in another crate
 //!
-//! A crate that nothing refers to is not linked, and its channels are not found. Refer to it: `use the_crate as _;`.
+//! The linker leaves out a crate that nothing refers to, and its channels are then not found. Refer to it: `use the_crate as _;`.
+//!
+//! # Types of other crates
+//!
+//! The public API names types of `axum` 0.8, `tower-sessions` 0.14, `http` 1, `serde` 1, `bytes` 1, `ipnet` 2, `uuid` 1 and `tokio` 1, and traits of
+//! `tower-layer` and `tower-service`. It names none of `socketioxide`, which may be updated by any release.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[allow(unused_extern_crates)]
 extern crate self as carolina_sockets;
@@ -64,13 +245,78 @@ mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-pub use carolina_sockets_macros::{channel, on};
+/// Declares a channel: above a struct, and above the impl blocks that have its handlers.
+///
+/// ```
+/// use carolina_sockets::prelude::*;
+///
+/// /// Mounted at `/counter`, for sockets with a user only.
+/// #[channel("/counter", private)]
+/// struct Counter {
+///     count: AtomicU64,
+/// }
+///
+/// #[channel]
+/// impl Counter {
+///     /// Builds the channel, once per mount; without it, `Default` does.
+///     #[on(init)]
+///     fn new() -> Self {
+///         Self { count: AtomicU64::new(100) }
+///     }
+///
+///     #[on("count")]
+///     async fn count(&self) -> u64 {
+///         self.count.fetch_add(1, Relaxed)
+///     }
+/// }
+/// ```
+pub use carolina_sockets_macros::channel;
+/// Declares a handler: above a method, in an impl block under [`#[channel]`](macro@channel).
+///
+/// ```
+/// use carolina_sockets::prelude::*;
+///
+/// #[channel("/chat")]
+/// #[derive(Default)]
+/// struct Chat;
+///
+/// #[channel]
+/// impl Chat {
+///     #[on(authorize)]
+///     async fn authorize(&self, user: Option<User>) -> bool {
+///         user.is_some()
+///     }
+///
+///     #[on(connect)]
+///     async fn connect(&self, socket: Socket) -> Result<(), EventError> {
+///         socket.emit("hello", socket.user_id()).await?;
+///         Ok(())
+///     }
+///
+///     #[on("say", rate = "5/s")]
+///     async fn say(&self, socket: Socket, Data(text): Data<String>) -> Result<(), EventError> {
+///         socket.broadcast().emit("said", &text).await?;
+///         Ok(())
+///     }
+///
+///     #[on("search", concurrent, timeout = "10s")]
+///     async fn search(&self, Data(words): Data<Vec<String>>) -> Vec<String> {
+///         words
+///     }
+///
+///     #[on(disconnect)]
+///     async fn disconnect(&self, socket: Socket, reason: DisconnectReason) {
+///         println!("{} has left: {reason}", socket.id());
+///     }
+/// }
+/// ```
+pub use carolina_sockets_macros::on;
 
 pub use channel::{Broadcast, ChannelHandle, Delivery, Emitter, EmitterChannel, Rooms};
 #[cfg(feature = "cli")]
 pub use cli::{Cli, cli};
 pub use config::{Config, Transport};
-pub use engine::{DisconnectReason, SocketId};
+pub use engine::{DisconnectReason, InvalidSocketId, SocketId};
 pub use error::{Error, EventError, Result};
 pub use extract::{
     Ack, Args, Data, Event, EventContext, FromEvent, FromInit, InitContext, Needs, State, TryData, User,

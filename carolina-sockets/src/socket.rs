@@ -14,7 +14,29 @@ use crate::{
     telemetry::{Cause, refused},
 };
 
-/// One client on one channel. Cheap to clone; it may be kept and used after the handler has returned.
+/// One client on one channel: an extractor, and what applications emit to a single client with.
+///
+/// Cheap to clone. It may be kept and used beyond the handler; when the client has left, [`emit`](Self::emit) fails with
+/// [`Error::Closed`]. A client that is on several channels has a `Socket` on each.
+///
+/// ```
+/// use carolina_sockets::prelude::*;
+///
+/// #[channel("/rooms")]
+/// #[derive(Default)]
+/// struct RoomsChannel;
+///
+/// #[channel]
+/// impl RoomsChannel {
+///     #[on("enter")]
+///     async fn enter(&self, socket: Socket, Data(room): Data<String>) -> Result<(), EventError> {
+///         socket.join(&room);
+///         socket.emit("welcome", &room).await?; // this client
+///         socket.to(&room).emit("entered", (&room, socket.user_id())).await?; // the others in the room
+///         Ok(())
+///     }
+/// }
+/// ```
 #[derive(Clone)]
 pub struct Socket {
     state: Arc<SocketState>,
@@ -33,12 +55,12 @@ impl Socket {
         self
     }
 
-    /// The socket's id, as the client knows it.
+    /// The socket's id: the client's `socket.id`.
     pub fn id(&self) -> SocketId {
         self.state.id
     }
 
-    /// The path of the channel.
+    /// The path at which the channel is mounted.
     pub fn channel(&self) -> &str {
         &self.state.channel.path
     }
@@ -54,7 +76,7 @@ impl Socket {
         self.identity().session_id().map(str::to_owned)
     }
 
-    /// The socket's current identity; in `#[on(disconnect)]`, its identity at the time of leaving, before a log-out that
+    /// Who the socket belongs to at this moment (rules R10 and R11); in `#[on(disconnect)]`, at the time of leaving, before a log-out that
     /// made it leave.
     pub fn identity(&self) -> Identity {
         match &self.left {
@@ -63,19 +85,19 @@ impl Socket {
         }
     }
 
-    /// The client's current transport.
+    /// How the client talks to the server at this moment: a connection usually begins with polling and is then upgraded.
     pub fn transport(&self) -> Transport {
         self.state.client.transport()
     }
 
-    /// Whether the socket is on its channel.
+    /// Whether the socket is on its channel: `false` from the moment it has left or was disconnected.
     pub fn is_connected(&self) -> bool {
         !self.state.mailbox.is_closed()
     }
 
     /// Sends an event to this client. A tuple, an array or `Args(vec)` becomes several arguments. If the client's
-    /// buffer is full, this waits for room up to `limits.send_timeout`; then the socket is closed, which is logged
-    /// (rule R9).
+    /// buffer is full, this waits for room up to `limits.send_timeout` (5 s by default); then the socket is closed, with a line in the
+    /// log (rule R9). Events that one task emits arrive in their order.
     ///
     /// # Errors
     ///
@@ -111,9 +133,9 @@ impl Socket {
         }
     }
 
-    /// Puts the socket into one room or several. `false` when it has left the channel, or when one of the rooms is the
-    /// library's own (rule R30), which the log then tells with what to write instead; in either case it joins none.
-    /// [`try_join`](Self::try_join) tells which.
+    /// Puts the socket into one room or several, on this channel. `false` when it has left the channel, or when one of the rooms is the
+    /// library's own, which the log then tells with what to write instead; in either case it joins none.
+    /// [`try_join`](Self::try_join) tells which. The socket leaves all rooms by itself when it leaves the channel.
     pub fn join(&self, rooms: impl Rooms) -> bool {
         self.try_join(rooms).inspect_err(|error| self.log_reserved(error)).is_ok()
     }
@@ -145,8 +167,8 @@ impl Socket {
         self.state.mailbox.if_open(|| self.raw.join(rooms)).then_some(()).ok_or(Error::Closed)
     }
 
-    /// Takes the socket out of one room or several. If one of them is the library's own (rule R30), it leaves none, which
-    /// the log tells.
+    /// Takes the socket out of one room or several. Rooms that it is not in are ignored. If one of them is the library's own, it leaves none,
+    /// which the log tells.
     pub fn leave(&self, rooms: impl Rooms) {
         match checked(rooms) {
             Ok(rooms) => self.raw.leave(rooms),

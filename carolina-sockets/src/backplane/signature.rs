@@ -187,9 +187,10 @@ impl Refusal {
                     LIFETIME / 1000
                 ),
             ),
-            Self::Replayed => {
-                refused(Cause::BackplaneSignature, &format!("{at} that was received before, or after a thousand later ones"))
-            }
+            Self::Replayed => refused(
+                Cause::BackplaneSignature,
+                &format!("{at} that was received before, or after a thousand later ones"),
+            ),
         }
     }
 }

@@ -32,7 +32,8 @@ pub struct Emitter {
 }
 
 impl Emitter {
-    /// Connects to the backplane that the nodes share, with the configuration's `session.secret` if there is one.
+    /// Connects to the backplane that the nodes share: `redis://…` or `postgres://…`, with the feature of that name. It signs with the
+    /// configuration's `session.secret` if there is one, as the nodes do.
     ///
     /// # Errors
     ///
@@ -42,7 +43,7 @@ impl Emitter {
         Self::connect_with_prefix(url, "carolina").await
     }
 
-    /// The same for nodes whose `backplane.prefix` is not the default.
+    /// The same for nodes whose `backplane.prefix` is not the default, `carolina`.
     ///
     /// # Errors
     ///
@@ -71,7 +72,7 @@ impl Emitter {
         Ok(Self { bus: Bus::new(connect(url, prefix, secrets).await?) })
     }
 
-    /// The channel at a path, on every node that has it.
+    /// The channel at a path, on every node that has it. Whether any has is not known here.
     pub fn channel(&self, path: impl Into<String>) -> EmitterChannel {
         EmitterChannel {
             bus: self.bus.clone(),
@@ -93,7 +94,7 @@ impl Emitter {
         self.publish(Message::DisconnectUser { user }).await
     }
 
-    /// Makes every node read a session again.
+    /// Has every node read a session again from its store, and bring the sockets that belong to it up to date (rule R11).
     ///
     /// # Errors
     ///
@@ -113,7 +114,7 @@ impl std::fmt::Debug for Emitter {
     }
 }
 
-/// A channel on every node, or a selection of its clients.
+/// A channel on every node, or a choice of its clients; see [`Emitter::channel`].
 #[derive(Clone)]
 #[must_use = "a channel does nothing until something is emitted to it"]
 pub struct EmitterChannel {

@@ -19,7 +19,24 @@ pub use emitter::{Emitter, EmitterChannel};
 pub use rooms::Rooms;
 pub(crate) use rooms::checked;
 
-/// A channel, for emitting to its clients on every node. Cheap to clone.
+/// A channel, for emitting to its clients on every node (rule R17). Cheap to clone.
+///
+/// [`Sockets::channel`](crate::Sockets::channel) gives it by path, [`Sockets::of`](crate::Sockets::of) by driver.
+///
+/// ```no_run
+/// # async fn example() -> carolina_sockets::Result {
+/// let news = carolina_sockets::sockets().channel("/news")?;
+/// let delivery = news.emit("headline", "it rains").await?; // everybody
+/// if delivery.missed() > 0 {
+///     println!("{} clients read too slowly", delivery.missed());
+/// }
+/// news.to(["sports", "weather"]).except("muted").emit("headline", "it still rains").await?;
+/// for answer in news.to("editors").emit_with_ack::<bool>("approve", "it rains").await? {
+///     println!("{answer:?}"); // an error for an editor who did not answer within 5 seconds
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct ChannelHandle {
     core: Arc<ChannelCore>,
@@ -33,7 +50,7 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    /// The number of clients that missed it because their buffers were full.
+    /// How many of this node's clients missed it, because their buffers (`limits.send_queue`, `limits.send_buffer`) were full.
     pub fn missed(self) -> usize {
         self.missed
     }
@@ -85,7 +102,7 @@ impl ChannelHandle {
         self.to_session(session).emit(event, data).await
     }
 
-    /// Sends an event to every client on the channel and collects the acknowledgements.
+    /// Sends an event to everybody on the channel and collects their acknowledgements, for up to 5 seconds.
     ///
     /// # Errors
     ///
@@ -98,7 +115,7 @@ impl ChannelHandle {
         self.everyone().emit_with_ack(event, data).await
     }
 
-    /// Selects the clients in at least one of these rooms.
+    /// Selects the clients in at least one of these rooms; no room at all selects nobody.
     pub fn to(&self, rooms: impl Rooms) -> Broadcast {
         self.everyone().to(rooms)
     }
@@ -128,7 +145,7 @@ impl ChannelHandle {
         self.everyone().except_session(session)
     }
 
-    /// Those connected to this node.
+    /// Selects the clients connected to this node, whatever the backplane.
     pub fn local(&self) -> Broadcast {
         self.everyone().local()
     }
@@ -142,7 +159,8 @@ impl ChannelHandle {
         self.everyone().disconnect().await
     }
 
-    /// The users on the channel, on every node, in alphabetical order; each once, regardless of the number of tabs.
+    /// The users on the channel, on every node, in alphabetical order: each once, however many sockets they have. Clients without a
+    /// user are not among them.
     ///
     /// # Errors
     ///

@@ -10,7 +10,7 @@ use crate::{
 /// [`Error::ReservedRoom`] (rule R30). A user's sockets are reached by `emit_to_user`, `to_user` and `except_user`, a
 /// session's likewise.
 pub trait Rooms {
-    /// The rooms' names.
+    /// The names of the rooms.
     fn into_rooms(self) -> Vec<String>;
 }
 

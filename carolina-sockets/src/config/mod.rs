@@ -1,4 +1,87 @@
 //! The settings of a service: from `config/web_sockets.toml` and the environment, or made in code.
+//!
+//! [`Config::load`], which [`serve`](fn@crate::serve) and [`Builder::build`](crate::Builder::build) call, reads the file
+//! `config/web_sockets.toml` in the working directory, or the one that the variable `CAROLINA_CONFIG` names. Without a file the defaults
+//! hold. Every key can also be set, or overridden, by a variable: `CAROLINA_`, and the key in capitals with `__` for the dot. Unknown keys
+//! and bad values fail the start, all at once, each with its place and the nearest known name (rule R2).
+//!
+//! ```
+//! use carolina_sockets::Config;
+//!
+//! let text = r#"
+//! bind = "0.0.0.0:80"
+//! origins = ["https://app.example"]
+//!
+//! [channels]
+//! "/other" = { driver = "MyCustomChannel", private = true }
+//!
+//! [session]
+//! secret = "the output of `openssl rand -base64 48`"
+//!
+//! [limits]
+//! max_payload = "1MB"
+//! handler_timeout = "1m 30s"
+//! "#;
+//! let config = Config::from_toml(text, "web_sockets.toml")?;
+//! assert_eq!(config.limits.max_payload, 1_000_000); // bytes
+//! # Ok::<(), carolina_sockets::Error>(())
+//! ```
+//!
+//! # Keys
+//!
+//! | key | variable | value | default |
+//! |---|---|---|---|
+//! | `use_sockets` | `CAROLINA_USE_SOCKETS` | `true` or `false` | on when a channel is declared or configured |
+//! | `bind` | `CAROLINA_BIND` | address and port | `"127.0.0.1:3000"` |
+//! | `static_dir` | `CAROLINA_STATIC_DIR` | path of a folder | none |
+//! | `metrics` | `CAROLINA_METRICS` | address and port | none |
+//! | `origins` | `CAROLINA_ORIGINS` | list of origins | `[]` |
+//! | `hosts` | `CAROLINA_HOSTS` | list of names, with or without a port | `[]` |
+//! | `trusted_proxies` | `CAROLINA_TRUSTED_PROXIES` | list of addresses and networks | `[]` |
+//! | `channels` | `CAROLINA_CHANNELS` | table: path to [`ChannelConfig`] | `{}` |
+//! | `session.store` | `CAROLINA_SESSION__STORE` | `memory` or a URL | `"memory"` |
+//! | `session.cookie` | `CAROLINA_SESSION__COOKIE` | name of a cookie | `"carolina.sid"` |
+//! | `session.secret` | `CAROLINA_SESSION__SECRET` | text of at least 32 bytes, or a list of them | made at start |
+//! | `session.user_key` | `CAROLINA_SESSION__USER_KEY` | key of the session's data | `"user_id"` |
+//! | `session.ttl` | `CAROLINA_SESSION__TTL` | duration | `"7d"` |
+//! | `session.recheck` | `CAROLINA_SESSION__RECHECK` | duration | `"60s"` |
+//! | `session.secure` | `CAROLINA_SESSION__SECURE` | `true` or `false` | as the request came |
+//! | `session.domain` | `CAROLINA_SESSION__DOMAIN` | domain | none |
+//! | `session.path` | `CAROLINA_SESSION__PATH` | path of a URL | `"/"` |
+//! | `session.same_site` | `CAROLINA_SESSION__SAME_SITE` | `strict`, `lax` or `none` | `"lax"` |
+//! | `backplane.url` | `CAROLINA_BACKPLANE__URL` | URL | none |
+//! | `backplane.prefix` | `CAROLINA_BACKPLANE__PREFIX` | letters, digits, `_` and `-` | `"carolina"` |
+//! | `limits.max_payload` | `CAROLINA_LIMITS__MAX_PAYLOAD` | size | `"100kB"` |
+//! | `limits.max_attachments` | `CAROLINA_LIMITS__MAX_ATTACHMENTS` | binary values per packet | `10` |
+//! | `limits.mailbox` | `CAROLINA_LIMITS__MAILBOX` | events per socket and channel | `256` |
+//! | `limits.mailbox_bytes` | `CAROLINA_LIMITS__MAILBOX_BYTES` | size, per connection | `"1MB"` |
+//! | `limits.send_queue` | `CAROLINA_LIMITS__SEND_QUEUE` | packets per connection | `1024` |
+//! | `limits.send_buffer` | `CAROLINA_LIMITS__SEND_BUFFER` | size, per connection | `"1MB"` |
+//! | `limits.header_bytes` | `CAROLINA_LIMITS__HEADER_BYTES` | size | `"16kB"` |
+//! | `limits.events_per_second` | `CAROLINA_LIMITS__EVENTS_PER_SECOND` | events per second and connection | `100` |
+//! | `limits.connections` | `CAROLINA_LIMITS__CONNECTIONS` | connections per process | `100000` |
+//! | `limits.connections_per_address` | `CAROLINA_LIMITS__CONNECTIONS_PER_ADDRESS` | connections per address and process | `1000` |
+//! | `limits.connect_timeout` | `CAROLINA_LIMITS__CONNECT_TIMEOUT` | duration | `"10s"` |
+//! | `limits.body_timeout` | `CAROLINA_LIMITS__BODY_TIMEOUT` | duration | `"30s"` |
+//! | `limits.handler_timeout` | `CAROLINA_LIMITS__HANDLER_TIMEOUT` | duration | `"30s"` |
+//! | `limits.send_timeout` | `CAROLINA_LIMITS__SEND_TIMEOUT` | duration | `"5s"` |
+//! | `limits.shutdown_timeout` | `CAROLINA_LIMITS__SHUTDOWN_TIMEOUT` | duration | `"10s"` |
+//! | `transport.path` | `CAROLINA_TRANSPORT__PATH` | path of a URL | `"/socket.io"` |
+//! | `transport.ping_interval` | `CAROLINA_TRANSPORT__PING_INTERVAL` | duration | `"25s"` |
+//! | `transport.ping_timeout` | `CAROLINA_TRANSPORT__PING_TIMEOUT` | duration | `"20s"` |
+//! | `transport.transports` | `CAROLINA_TRANSPORT__TRANSPORTS` | list of `polling` and `websocket` | `["polling", "websocket"]` |
+//!
+//! What each of them does is said at the fields of [`Config`], [`SessionConfig`], [`BackplaneConfig`], [`Limits`] and [`TransportConfig`].
+//!
+//! # Values
+//!
+//! | value | written as |
+//! |---|---|
+//! | duration | text with units: `"500ms"`, `"5s"`, `"1m 30s"`, `"7d"`; more than zero, at most 100 years |
+//! | size | bytes as a number, or text with a unit: `"100kB"` is 100,000 bytes, `"1MiB"` 1,048,576; at least 1 |
+//! | number | `256`, `100_000`; at least 1 (`max_attachments`: 0), at most 100,000,000 |
+//! | list | `["a", "b"]`; in a variable also `a, b` |
+//! | table | as in the file; in `CAROLINA_CHANNELS` an inline table, whose entries replace the file's for the same paths |
 
 mod check;
 mod keys;
@@ -21,10 +104,8 @@ pub(crate) use redact::without_password;
 
 /// All settings. Every one has a default, so that an application without a configuration runs.
 ///
-/// [`Config::load`] reads `config/web_sockets.toml`, or the file that the variable `CAROLINA_CONFIG` names, and lets
-/// variables `CAROLINA_…` override it, nesting by `__`: `CAROLINA_BIND=0.0.0.0:80`, `CAROLINA_LIMITS__MAILBOX=64`. Lists are
-/// separated by commas, or written as in the file; `CAROLINA_CHANNELS` is an inline table, whose entries replace the
-/// file's for the same paths. In code:
+/// [`Config::load`] reads them from file and environment; see the [table of all keys](self#keys). Values that are set in code are
+/// checked by the same rules when the service is built. In code:
 ///
 /// ```
 /// use carolina_sockets::Config;
@@ -35,77 +116,116 @@ pub(crate) use redact::without_password;
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Config {
-    /// Whether web sockets are on; by default they are when a channel is declared or configured (rule R4).
+    /// Whether web sockets are on, whatever is declared (rule R4). Default `None`: they are when a channel is declared or configured.
+    ///
+    /// Key `use_sockets`, variable `CAROLINA_USE_SOCKETS`.
     pub use_sockets: Option<bool>,
-    /// Where `serve()` listens: `address:port`. Default `127.0.0.1:3000`; port 0 takes a free one.
+    /// Where `serve()` listens: `address:port`; port 0 takes a free one. Default `127.0.0.1:3000`.
+    ///
+    /// Key `bind`, variable `CAROLINA_BIND`.
     pub bind: String,
-    /// Files for the browser, served by `serve()` where no route answers. Hidden files (`.env`; not `.well-known`) and links
-    /// out of the folder are not served. Default none.
+    /// Folder of files for the browser, which `serve()` serves where no route answers. Hidden files (`.env`; not `.well-known`)
+    /// and links out of the folder are not served. Default none.
+    ///
+    /// Key `static_dir`, variable `CAROLINA_STATIC_DIR`.
     pub static_dir: Option<PathBuf>,
-    /// Where `serve()` answers `GET /metrics` for Prometheus: `address:port`, by the feature `prometheus`. Not for clients' eyes.
-    /// Default none.
+    /// Where `serve()` answers `GET /metrics` for Prometheus: `address:port`. Needs the feature `prometheus`. The address should not be
+    /// one that clients reach. Default none.
+    ///
+    /// Key `metrics`, variable `CAROLINA_METRICS`.
     pub metrics: Option<String>,
-    /// Origins whose pages may connect beside the server's own: `https://app.example` (rule R14). Default none.
+    /// Origins whose pages may connect beside the server's own: scheme, host and port, as `https://app.example` (rule R14). `*` is refused.
+    /// Default none.
+    ///
+    /// Key `origins`, variable `CAROLINA_ORIGINS`.
     pub origins: Vec<String>,
     /// The names that clients may connect to, with or without a port: `app.example` stands for any port,
     /// `app.example:8443` for that one. A handshake with another `Host` is refused, which stops pages whose own name is made
     /// to resolve to this server (DNS rebinding). Default none: any name, and the page's own origin is the server's if it
     /// equals the `Host`. Set it where being able to reach the server is a right by itself, as on a private network.
+    ///
+    /// Key `hosts`, variable `CAROLINA_HOSTS`.
     pub hosts: Vec<String>,
-    /// Proxies whose `X-Forwarded-For`, `-Proto` and `-Host` are believed: addresses or networks. A request for
-    /// which one of them forwards no readable address is refused with status 400. Default none.
+    /// Proxies whose headers `X-Forwarded-For`, `X-Forwarded-Proto` and `X-Forwarded-Host` are trusted: addresses, or networks such as
+    /// `10.0.0.0/8`. A request for which one of them forwards no readable address is refused with status 400. Default none.
+    ///
+    /// Key `trusted_proxies`, variable `CAROLINA_TRUSTED_PROXIES`.
     pub trusted_proxies: Vec<IpNet>,
-    /// Paths and the drivers that serve them (rule R2).
+    /// Paths and the drivers that serve them (rule R2). Default none: what `#[channel("/path")]` declares holds.
+    ///
+    /// Section `[channels]`, variable `CAROLINA_CHANNELS`.
     pub channels: BTreeMap<String, ChannelConfig>,
-    /// Sessions and their cookie.
+    /// Sessions and their cookie: `[session]`.
     pub session: SessionConfig,
-    /// The way to other nodes.
+    /// What connects the nodes: `[backplane]`.
     pub backplane: BackplaneConfig,
-    /// What a client may use.
+    /// What a client may use: `[limits]`.
     pub limits: Limits,
-    /// How clients connect.
+    /// How clients connect: `[transport]`.
     pub transport: TransportConfig,
 }
 
-/// One entry of `[channels]`.
+/// One entry of `[channels]`: `"/other" = { driver = "MyCustomChannel", private = true }` (rule R2).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ChannelConfig {
-    /// The driver that serves the path; `None` keeps the one that declares it.
+    /// Name of the driver (the struct under `#[channel]`) that serves the path. Default `None`: the one that declares it. Key `driver`.
     pub driver: Option<String>,
-    /// Whether the channel is private (rule R12); `None` keeps what the driver declares.
+    /// Whether the channel is private (rule R12). Default `None`: as the driver declares. Key `private`.
     pub private: Option<bool>,
-    /// `false` takes the path away. Default `true`.
+    /// Whether the path is mounted. Default `true`. Key `enabled`.
     pub enabled: bool,
     place: Place,
 }
 
-/// `[session]`: who sockets belong to.
+/// `[session]`: who sockets belong to (rules R10, R11 and R13).
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct SessionConfig {
-    /// The store: `memory` (default), `sqlite://…`, `redis://…` or `postgres://…`, by features of the same names.
+    /// Where sessions are kept: `memory`, `sqlite://…`, `redis://…` or `postgres://…`, each URL with the feature of that name. Default
+    /// `memory`: in this process, until it ends.
+    ///
+    /// Key `session.store`, variable `CAROLINA_SESSION__STORE`.
     pub store: String,
     /// The cookie's name. Default `carolina.sid`.
+    ///
+    /// Key `session.cookie`, variable `CAROLINA_SESSION__COOKIE`.
     pub cookie: String,
-    /// What encrypts the cookie, the newest first; older ones still open it, so that keys can be rotated. Each has at
-    /// least 32 bytes. Default none: one is made at start, with a warning, and sessions do not survive a restart.
+    /// Secrets that encrypt the cookie, the newest first: the first encrypts, all of them decrypt, so that secrets can be rotated. At
+    /// least 32 bytes each. Default none: one is made at start, with a warning; sessions then end with the process and are not
+    /// known to other nodes.
+    ///
+    /// Key `session.secret`, variable `CAROLINA_SESSION__SECRET`.
     pub secret: Vec<String>,
-    /// The key in a session's data that names its user. Default `user_id`.
+    /// The key in a session's data whose value, a text or an integer, names its user. Default `user_id`.
+    ///
+    /// Key `session.user_key`, variable `CAROLINA_SESSION__USER_KEY`.
     pub user_key: String,
-    /// How long a session lives without being used. Default 7 days.
+    /// How long a session lives after it was last used by HTTP; an open socket does not prolong it. Default 7 days.
+    ///
+    /// Key `session.ttl`, variable `CAROLINA_SESSION__TTL`.
     pub ttl: Duration,
-    /// How often a session of a live socket is read anew, to notice what changed past the service. Default 60 s.
+    /// How often the session of a connected socket is read again, to notice changes by other programs. Default 60 s.
+    ///
+    /// Key `session.recheck`, variable `CAROLINA_SESSION__RECHECK`.
     pub recheck: Duration,
-    /// Whether the cookie is sent over TLS alone; by default it is when the request came by TLS.
+    /// Whether the cookie has the attribute `Secure`, so that browsers send it over TLS only. Default `None`: when the request came over TLS.
+    ///
+    /// Key `session.secure`, variable `CAROLINA_SESSION__SECURE`.
     pub secure: Option<bool>,
     /// The domain whose hosts all get the cookie: `example.com` for `app.example.com` as well. Default none: only the host
     /// that has set it.
+    ///
+    /// Key `session.domain`, variable `CAROLINA_SESSION__DOMAIN`.
     pub domain: Option<String>,
     /// Below which path of the host browsers send the cookie. Default `/`. Socket.IO's path, as browsers
     /// see it, must be below it.
+    ///
+    /// Key `session.path`, variable `CAROLINA_SESSION__PATH`.
     pub path: String,
     /// Whether browsers send the cookie with requests that pages of other sites make. Default `lax`.
+    ///
+    /// Key `session.same_site`, variable `CAROLINA_SESSION__SAME_SITE`.
     pub same_site: SameSite,
 }
 
@@ -125,9 +245,14 @@ pub enum SameSite {
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct BackplaneConfig {
-    /// `redis://…` or `postgres://…`, by features of the same names. Default none: this process alone.
+    /// The server that connects the nodes: `redis://…` or `postgres://…`, with the feature of that name. Default none: this process alone.
+    ///
+    /// Key `backplane.url`, variable `CAROLINA_BACKPLANE__URL`.
     pub url: Option<String>,
-    /// What the channels on that server are called by, so that several applications can share it. Default `carolina`.
+    /// What the names of the channels on that server begin with, so that several applications can share it: letters, digits, `_` and `-`.
+    /// Default `carolina`.
+    ///
+    /// Key `backplane.prefix`, variable `CAROLINA_BACKPLANE__PREFIX`.
     pub prefix: String,
 }
 
@@ -135,43 +260,77 @@ pub struct BackplaneConfig {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// The largest packet, attachments included, in bytes. Default 100 kB.
+    /// The largest packet, attachments included, in bytes. At least 1. Default 100,000.
+    ///
+    /// Key `limits.max_payload`, variable `CAROLINA_LIMITS__MAX_PAYLOAD`.
     pub max_payload: u64,
-    /// The most binary attachments of one packet. Default 10.
+    /// How many binary attachments one packet may have. Default 10.
+    ///
+    /// Key `limits.max_attachments`, variable `CAROLINA_LIMITS__MAX_ATTACHMENTS`.
     pub max_attachments: usize,
-    /// Events that may wait per socket and channel. Default 256.
+    /// How many events of one socket on one channel may wait for their turn (rule R6). Those beyond are answered with `overloaded`.
+    /// At least 1. Default 256.
+    ///
+    /// Key `limits.mailbox`, variable `CAROLINA_LIMITS__MAILBOX`.
     pub mailbox: usize,
-    /// Bytes of events that may wait to be handled or are being handled, per connection. An event that finds no room is
-    /// answered with `overloaded`. Default 1 MB.
+    /// How many bytes of events of one connection may wait to be handled or be handled. An event that finds no room is answered with
+    /// `overloaded`. At least 1. Default 1,000,000.
+    ///
+    /// Key `limits.mailbox_bytes`, variable `CAROLINA_LIMITS__MAILBOX_BYTES`.
     pub mailbox_bytes: u64,
-    /// Packets that may wait to be sent, per connection. Default 1024.
+    /// How many packets may wait to be sent over one connection. What happens beyond is rule R9. At least 1. Default 1024.
+    ///
+    /// Key `limits.send_queue`, variable `CAROLINA_LIMITS__SEND_QUEUE`.
     pub send_queue: usize,
-    /// Bytes that may wait to be sent, per connection; one packet may be larger. A client that does not read is not read
-    /// from either. Default 1 MB.
+    /// How many bytes may wait to be sent over one connection; a single packet may be larger. A client that does not read is not read from
+    /// either. At least 1. Default 1,000,000.
+    ///
+    /// Key `limits.send_buffer`, variable `CAROLINA_LIMITS__SEND_BUFFER`.
     pub send_buffer: u64,
-    /// Bytes of a handshake: the request's path and headers, and the `auth` payloads of all channels. Default 16 kB.
+    /// The largest handshake, in bytes: the path and headers of the request, and the `auth` payloads of all channels. At least 1. Default
+    /// 16,000.
+    ///
+    /// Key `limits.header_bytes`, variable `CAROLINA_LIMITS__HEADER_BYTES`.
     pub header_bytes: u64,
-    /// Events per second and connection; as many may come at once. Default 100. Those beyond are refused
-    /// (`rate_limited`), and a client that goes on all the same is read from a few thousand times a second at most.
+    /// How many events per second one connection may send, on all channels together; as many may come at once. Those beyond are
+    /// answered with `rate_limited`, and a client that goes on sending is read from more slowly. At least 1. Default 100.
+    ///
+    /// Key `limits.events_per_second`, variable `CAROLINA_LIMITS__EVENTS_PER_SECOND`.
     pub events_per_second: u32,
     /// Connections in all. `serve()` accepts twice as many TCP connections and 16 more, as a polling client has two at a
     /// time, but fewer than the files that the process may open; the others are answered with status 503. Default 100000.
+    ///
+    /// Key `limits.connections`, variable `CAROLINA_LIMITS__CONNECTIONS`.
     pub connections: usize,
     /// Connections of one address; a /64 of IPv6 counts as one, and a /48 as four at most. `serve()` accepts twice as many TCP
     /// connections and 16 more of one address, unless it is a trusted proxy's. Default 1000.
+    ///
+    /// Key `limits.connections_per_address`, variable `CAROLINA_LIMITS__CONNECTIONS_PER_ADDRESS`.
     pub connections_per_address: usize,
     /// How long a client may take to send a request's head, the first and any later one on an open connection, and to join
     /// a first channel. Default 10 s.
+    ///
+    /// Key `limits.connect_timeout`, variable `CAROLINA_LIMITS__CONNECT_TIMEOUT`.
     pub connect_timeout: Duration,
     /// How long the body of a polling client's request may take to arrive. Under `serve()` also how long the body of any
     /// other request may be waited for in all, with a second more for each 500 bytes that have come, and how long a client
     /// may not read a response. Default 30 s.
+    ///
+    /// Key `limits.body_timeout`, variable `CAROLINA_LIMITS__BODY_TIMEOUT`.
     pub body_timeout: Duration,
-    /// How long a handler may take. Default 30 s.
+    /// How long a handler may run, unless its option `timeout` says otherwise; the event is then answered with `timeout` (rule R7).
+    /// Default 30 s.
+    ///
+    /// Key `limits.handler_timeout`, variable `CAROLINA_LIMITS__HANDLER_TIMEOUT`.
     pub handler_timeout: Duration,
-    /// How long `emit` waits for a client that does not read, before it closes it. Default 5 s.
+    /// How long [`Socket::emit`](crate::Socket::emit) waits for room in the buffer of a client that does not read, before the socket is closed
+    /// (rule R9). Default 5 s.
+    ///
+    /// Key `limits.send_timeout`, variable `CAROLINA_LIMITS__SEND_TIMEOUT`.
     pub send_timeout: Duration,
-    /// How long handlers may take to finish at shutdown. Default 10 s.
+    /// How long running handlers may take to finish at shutdown. Default 10 s.
+    ///
+    /// Key `limits.shutdown_timeout`, variable `CAROLINA_LIMITS__SHUTDOWN_TIMEOUT`.
     pub shutdown_timeout: Duration,
 }
 
@@ -179,13 +338,21 @@ pub struct Limits {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct TransportConfig {
-    /// Where Socket.IO clients connect. Default `/socket.io`.
+    /// The path of the URL at which Socket.IO clients connect: their option `path`. Default `/socket.io`.
+    ///
+    /// Key `transport.path`, variable `CAROLINA_TRANSPORT__PATH`.
     pub path: String,
-    /// How often a client is pinged. Default 25 s.
+    /// How often the server pings each client. Default 25 s.
+    ///
+    /// Key `transport.ping_interval`, variable `CAROLINA_TRANSPORT__PING_INTERVAL`.
     pub ping_interval: Duration,
-    /// How long it may take to answer. Default 20 s.
+    /// How long a client may take to answer a ping, before its connection is closed. Default 20 s.
+    ///
+    /// Key `transport.ping_timeout`, variable `CAROLINA_TRANSPORT__PING_TIMEOUT`.
     pub ping_timeout: Duration,
-    /// By which transports clients may connect. Default both.
+    /// The transports by which clients may connect. At least one. Default both.
+    ///
+    /// Key `transport.transports`, variable `CAROLINA_TRANSPORT__TRANSPORTS`.
     pub transports: Vec<Transport>,
 }
 
@@ -216,7 +383,7 @@ impl Config {
         Ok(config)
     }
 
-    /// Reads a configuration from TOML text; `name` is what messages call it. The environment has no part in it.
+    /// Reads a configuration from TOML text alone; the environment is not read. `name` stands for the file's name in errors.
     ///
     /// # Errors
     ///
@@ -232,43 +399,43 @@ impl Config {
         self
     }
 
-    /// Where `serve()` listens: `address:port`.
+    /// Sets where `serve()` listens: [`bind`](Self#structfield.bind).
     #[must_use]
     pub fn bind(mut self, address: impl Into<String>) -> Self {
         self.bind = address.into();
         self
     }
 
-    /// Lets the pages of one more origin connect, as `https://app.example` (rule R14).
+    /// Adds an origin whose pages may connect, as `https://app.example` (rule R14): [`origins`](Self#structfield.origins).
     #[must_use]
     pub fn origin(mut self, origin: impl Into<String>) -> Self {
         self.origins.push(origin.into());
         self
     }
 
-    /// Adds a secret of at least 32 bytes for the session cookie. The first one encrypts; those added behind it still
-    /// open cookies that were made with them.
+    /// Adds a secret of at least 32 bytes for the session cookie: [`session.secret`](SessionConfig#structfield.secret). The first one encrypts;
+    /// those that are added after it decrypt cookies that were made with them.
     #[must_use]
     pub fn secret(mut self, secret: impl Into<String>) -> Self {
         self.session.secret.push(secret.into());
         self
     }
 
-    /// Keeps sessions in this store: `memory`, `sqlite://…`, `redis://…` or `postgres://…`.
+    /// Sets where sessions are kept: [`session.store`](SessionConfig#structfield.store).
     #[must_use]
     pub fn store(mut self, url: impl Into<String>) -> Self {
         self.session.store = url.into();
         self
     }
 
-    /// Connects the nodes through this server: `redis://…` or `postgres://…` (rule R16).
+    /// Sets the server that connects the nodes (rule R16): [`backplane.url`](BackplaneConfig#structfield.url).
     #[must_use]
     pub fn backplane_url(mut self, url: impl Into<String>) -> Self {
         self.backplane.url = Some(url.into());
         self
     }
 
-    /// Mounts a driver at a path (rule R2).
+    /// Mounts a driver, by its name, at a path (rule R2). It replaces an earlier entry for that path.
     #[must_use]
     pub fn channel(mut self, path: impl Into<String>, driver: impl Into<String>) -> Self {
         let entry = ChannelConfig { driver: Some(driver.into()), ..ChannelConfig::default() };

@@ -378,3 +378,37 @@ fn hosts_are_names_with_or_without_a_port() {
         assert!(told[0].contains("hosts: ") && told[0].contains(expected), "{host}: {told:?}");
     }
 }
+
+/// The documentation of the module and of its types.
+const DOCUMENTATION: &str = include_str!("mod.rs");
+
+#[test]
+fn every_key_is_in_the_table_and_at_its_field() {
+    let key_and_variable = |key: &str, between: &str| format!("`{key}`{between}`{}`", keys::variable_of(key));
+    for (key, _) in &keys::KEYS {
+        assert!(DOCUMENTATION.contains(&format!("| {} |", key_and_variable(key, " | "))), "{key} in the table");
+        assert!(
+            DOCUMENTATION.contains(&format!("Key {}.", key_and_variable(key, ", variable "))),
+            "{key} at its field"
+        );
+    }
+}
+
+#[test]
+fn the_table_has_the_defaults() {
+    let mut compared = 0;
+    for row in DOCUMENTATION.lines().filter_map(|line| line.strip_prefix("//! | `")) {
+        let cells: Vec<&str> = row.split(" | ").collect();
+        let [key, _, _, default] = cells[..] else { continue };
+        let key = key.trim_end_matches('`');
+        // A default that is words, not a value, stands for a key that is not set.
+        let Some(value) = default.trim_end_matches(" |").strip_prefix('`').and_then(|value| value.strip_suffix('`'))
+        else {
+            continue;
+        };
+        let config = Config::from_toml(&format!("{key} = {value}"), "table").map_err(problems);
+        assert_eq!(config.as_ref(), Ok(&Config::default()), "{key}");
+        compared += 1;
+    }
+    assert_eq!(compared, 32, "rows with a value");
+}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Job, Left, SocketState, Submitted, answer::refuse};
 use crate::{
     engine::{DisconnectReason, EngineSocket},
-    error::EventError,
+    error::{EventError, code},
     identity::Identity,
     telemetry::metric,
 };
@@ -53,7 +53,7 @@ pub(crate) fn disconnect_unauthorized(
 ) {
     for job in socket.mailbox.take_events() {
         if let Some((payload, ack)) = job.event_and_ack() {
-            refuse(socket, raw, payload, ack, EventError::new("forbidden", why));
+            refuse(socket, raw, payload, ack, EventError::new(code::FORBIDDEN, why));
         }
     }
     end_as(socket, raw, reason, identity);

@@ -9,7 +9,7 @@ use std::{
 use parking_lot::Mutex;
 use socketioxide_core::adapter::CoreAdapter;
 
-use super::{client::ClientConnection, socket::SocketId};
+use super::{client::ClientConnection, id::SocketId};
 use crate::backplane::Directory;
 
 /// The room of sockets whose clients have no room left for broadcasts.
@@ -50,7 +50,7 @@ impl Blocked {
         drop(by_id);
         if client.take_full() {
             for backplane in self.directory.all() {
-                backplane.get_local().del(id, [FULL]);
+                backplane.get_local().del(id.raw(), [FULL]);
             }
         }
     }

@@ -13,7 +13,7 @@ use std::{
 use futures_util::task::AtomicWaker;
 use http::request::Parts;
 
-use super::{reason::DisconnectReason, socket::SocketId};
+use super::{id::SocketId, reason::DisconnectReason};
 use crate::{
     config::{Limits, Transport},
     guard::{ByteBudget, Rate, rate},

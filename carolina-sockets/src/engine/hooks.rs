@@ -9,7 +9,7 @@ use futures_core::future::BoxFuture;
 use socketioxide::handler::{ConnectHandler, DisconnectHandler, MessageHandler};
 use socketioxide_core::{Str, Value};
 
-use super::{event::EventPayload, reason::DisconnectReason, rejoin::Rejoin, socket::EngineSocket};
+use super::{event::EventPayload, id::SocketId, reason::DisconnectReason, rejoin::Rejoin, socket::EngineSocket};
 use crate::backplane::{Backplane, RawSocket};
 
 /// The payload of a CONNECT packet: JSON text.
@@ -58,7 +58,7 @@ impl<H: NamespaceHooks> ConnectHandler<Backplane, ()> for ConnectHook<H> {
                 _ => None,
             };
             if let Some(client) = EngineSocket(raw.clone()).client() {
-                client.set_id(raw.id);
+                client.set_id(SocketId::new(raw.id));
             }
             match self.hooks.admit(EngineSocket(raw.clone()), auth).await {
                 Ok(hooks) => {
@@ -99,7 +99,7 @@ impl<H: SocketHooks> DisconnectHandler<Backplane, ()> for DisconnectHook<H> {
     ) {
         let socket = EngineSocket(raw.clone());
         let known = socket.client().and_then(|client| client.close_reason());
-        self.hooks.disconnected(&socket, known.unwrap_or(reason.into()));
+        self.hooks.disconnected(&socket, known.unwrap_or_else(|| DisconnectReason::from_engine(reason)));
         if reason == socketioxide::socket::DisconnectReason::ServerNSDisconnect {
             self.rejoin.keep(raw, defer);
         } else {

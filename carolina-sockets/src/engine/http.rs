@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     config::Transport,
+    error::code,
     guard::Refusal,
     telemetry::{Cause, refused},
 };
@@ -116,7 +117,7 @@ impl Engine {
         if self.is_draining() {
             let message = "the server is shutting down".to_owned();
             refused(Cause::Shutdown, &message);
-            return Err(Refusal { status: StatusCode::SERVICE_UNAVAILABLE, code: "overloaded", message });
+            return Err(Refusal { status: StatusCode::SERVICE_UNAVAILABLE, code: code::OVERLOADED, message });
         }
         compact(&mut parts);
         let (bytes, most) = (head_bytes(&parts), self.config.limits.header_bytes);
@@ -124,7 +125,7 @@ impl Engine {
             let message = format!("a handshake's headers have {bytes} bytes, of {most} allowed (limits.header_bytes)");
             refused(Cause::HeaderBytes, &message);
             let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
-            return Err(Refusal { status, code: "payload_too_large", message });
+            return Err(Refusal { status, code: code::PAYLOAD_TOO_LARGE, message });
         }
         let address = self.guard.address(&parts)?;
         let permit = self.guard.admit(address)?;
@@ -178,13 +179,13 @@ impl Engine {
             Ok(Ok(Some(posted))) => posted,
             Ok(Ok(None)) => {
                 let message = format!("a request has at most {most} bytes (limits.max_payload)");
-                return refusal(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", message);
+                return refusal(StatusCode::PAYLOAD_TOO_LARGE, code::PAYLOAD_TOO_LARGE, message);
             }
             Ok(Err(error)) => return refusal(StatusCode::REQUEST_TIMEOUT, "timeout", error.to_string()),
             Err(_) => {
                 let message = format!("the request's body did not come within {timeout:?} (limits.body_timeout)");
                 refused(Cause::SlowBody, &message);
-                return refusal(StatusCode::REQUEST_TIMEOUT, "timeout", message);
+                return refusal(StatusCode::REQUEST_TIMEOUT, code::TIMEOUT, message);
             }
         };
         match session.post(posted, parts.headers.get(header::CONTENT_TYPE)).await {

@@ -13,6 +13,7 @@ mod frames;
 mod head;
 mod hooks;
 mod http;
+mod id;
 mod namespace;
 mod payload;
 mod polling;
@@ -42,6 +43,7 @@ use blocked::Blocked;
 pub(crate) use client::ClientConnection;
 pub(crate) use event::EventPayload;
 pub(crate) use hooks::{Auth, NamespaceHooks, SocketHooks};
+pub use id::{InvalidSocketId, SocketId};
 pub(crate) use namespace::{EncodedPayload, EngineNamespace, Recipients, encode_event};
 pub(crate) use payload::from_text;
 #[cfg(feature = "testing")]
@@ -49,7 +51,6 @@ pub(crate) use payload::{Answer, Payload};
 pub use reason::DisconnectReason;
 use rejoin::Rejoin;
 use sessions::Sessions;
-pub use socket::SocketId;
 pub(crate) use socket::{ACK_TIMEOUT, EngineSocket, NoArguments, SendError, WeakEngineSocket};
 
 /// The service that takes streams into the engine. HTTP requests do not reach it: polling is implemented here.

@@ -18,9 +18,10 @@ use socketioxide_parser_common::CommonParser;
 
 use super::{
     blocked::{Blocked, FULL},
+    id::SocketId,
     payload::{Answer, Payload},
     rejoin::LEFT_ROOM,
-    socket::{ACK_TIMEOUT, EngineSocket, SendError, SocketId, ack_error},
+    socket::{ACK_TIMEOUT, EngineSocket, SendError, ack_error},
 };
 use crate::{
     backplane::{Backplane, BackplaneError, decode, encode},
@@ -45,7 +46,7 @@ impl Recipients {
 
     /// All clients except one socket.
     pub(crate) fn all_except(socket: SocketId) -> Self {
-        Self::from(BroadcastOptions::new(socket))
+        Self::from(BroadcastOptions::new(socket.raw()))
     }
 
     fn from(mut options: BroadcastOptions) -> Self {
@@ -150,7 +151,7 @@ impl EngineNamespace {
         everybody.except.retain(|room| room != FULL);
         let mut left_out = 0;
         for id in local.sockets(everybody) {
-            let Some(client) = self.blocked.get(id) else { continue };
+            let Some(client) = self.blocked.get(SocketId::new(id)) else { continue };
             if client.sending().has_room(bytes) {
                 client.sending().add(bytes);
             } else {
@@ -223,7 +224,7 @@ impl EngineNamespace {
     ) -> std::result::Result<(), SendError> {
         let (Some(ack), Ok(backplane)) = (ack, self.backplane()) else { return Ok(()) };
         let packet = Packet::ack(self.path.clone(), value.0.clone(), ack);
-        let send = || match backplane.get_local().broadcast(packet, BroadcastOptions::new(socket.id())) {
+        let send = || match backplane.get_local().broadcast(packet, BroadcastOptions::new(socket.id().raw())) {
             Ok(()) => Ok(()),
             Err(mut errors) => Err(socketioxide::SendError::Socket(errors.pop().unwrap_or(SocketError::Closed)).into()),
         };
@@ -260,14 +261,19 @@ impl EngineNamespace {
 
     /// This node's sockets among the recipients.
     pub(crate) fn local_sockets(&self, recipients: &Recipients) -> Vec<SocketId> {
-        self.backplane().map(|backplane| backplane.get_local().sockets(recipients.0.clone())).unwrap_or_default()
+        self.sockets(recipients.0.clone())
     }
 
     /// This node's sockets in a room.
     pub(crate) fn local_sockets_in(&self, room: &str) -> Vec<SocketId> {
         let mut options = BroadcastOptions::default();
         options.rooms.push(room.to_owned().into());
-        self.backplane().map(|backplane| backplane.get_local().sockets(options)).unwrap_or_default()
+        self.sockets(options)
+    }
+
+    fn sockets(&self, options: BroadcastOptions) -> Vec<SocketId> {
+        let Ok(backplane) = self.backplane() else { return Vec::new() };
+        backplane.get_local().sockets(options).into_iter().map(SocketId::new).collect()
     }
 
     /// Disconnects the recipients on other nodes.

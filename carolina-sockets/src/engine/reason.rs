@@ -1,6 +1,6 @@
 use std::fmt;
 
-/// Why a socket has left its channel.
+/// Why a socket has left its channel: an extractor of `#[on(disconnect)]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DisconnectReason {
@@ -12,15 +12,16 @@ pub enum DisconnectReason {
     MultipleHttpPolling,
     /// The client sent something that is not Socket.IO.
     InvalidPacket,
-    /// The client did not answer a ping within `transport.ping_timeout`.
+    /// The client did not answer a ping within `transport.ping_timeout` (20 s by default).
     HeartbeatTimeout,
     /// The client left the channel and may still be on others.
     ClientLeft,
-    /// The server disconnected the socket from the channel.
+    /// The server took the socket off the channel: by [`Socket::disconnect`](crate::Socket::disconnect) or
+    /// [`Sockets::disconnect_user`](crate::Sockets::disconnect_user), or because it may no longer be there (rule R11).
     ServerDisconnect,
     /// The server is shutting down.
     ServerShutdown,
-    /// The client did not read what it was sent within `limits.send_timeout`.
+    /// The client did not read what it was sent within `limits.send_timeout`, 5 s by default (rule R9).
     SlowReader,
     /// The client exceeded its limits so far that the refusals no longer fitted into their queue.
     Flooding,
@@ -34,6 +35,20 @@ pub enum DisconnectReason {
 }
 
 impl DisconnectReason {
+    pub(super) fn from_engine(reason: socketioxide::socket::DisconnectReason) -> Self {
+        use socketioxide::socket::DisconnectReason as Raw;
+        match reason {
+            Raw::TransportClose => Self::TransportClose,
+            Raw::TransportError => Self::TransportError,
+            Raw::MultipleHttpPollingError => Self::MultipleHttpPolling,
+            Raw::PacketParsingError => Self::InvalidPacket,
+            Raw::HeartbeatTimeout => Self::HeartbeatTimeout,
+            Raw::ClientNSDisconnect => Self::ClientLeft,
+            Raw::ServerNSDisconnect => Self::ServerDisconnect,
+            Raw::ClosingServer => Self::ServerShutdown,
+        }
+    }
+
     /// Whether the connection broke or was cut, in place of being closed in an orderly way.
     pub(crate) fn is_connection_lost(self) -> bool {
         match self {
@@ -50,22 +65,6 @@ impl DisconnectReason {
             | Self::ServerShutdown
             | Self::LoggedOut
             | Self::NotAuthorized => false,
-        }
-    }
-}
-
-impl From<socketioxide::socket::DisconnectReason> for DisconnectReason {
-    fn from(reason: socketioxide::socket::DisconnectReason) -> Self {
-        use socketioxide::socket::DisconnectReason as Raw;
-        match reason {
-            Raw::TransportClose => Self::TransportClose,
-            Raw::TransportError => Self::TransportError,
-            Raw::MultipleHttpPollingError => Self::MultipleHttpPolling,
-            Raw::PacketParsingError => Self::InvalidPacket,
-            Raw::HeartbeatTimeout => Self::HeartbeatTimeout,
-            Raw::ClientNSDisconnect => Self::ClientLeft,
-            Raw::ServerNSDisconnect => Self::ServerDisconnect,
-            Raw::ClosingServer => Self::ServerShutdown,
         }
     }
 }

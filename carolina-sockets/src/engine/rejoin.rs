@@ -18,7 +18,7 @@ use std::{
 
 use parking_lot::{Mutex, MutexGuard};
 
-use super::socket::SocketId;
+use super::id::SocketId;
 use crate::backplane::RawSocket;
 
 /// The room of disconnected sockets, which is excluded from every broadcast.
@@ -48,7 +48,7 @@ impl Rejoin {
 
     /// Keeps a socket in its namespace until its client joins again, or for the grace period.
     pub(crate) fn keep(self: &Arc<Self>, raw: Arc<RawSocket>, remove: fn(Arc<RawSocket>)) {
-        let sid = raw.id;
+        let sid = SocketId::new(raw.id);
         raw.join(LEFT_ROOM);
         self.count.fetch_add(1, Ordering::AcqRel);
         self.lock().entry(sid).or_default().push(KeptSocket { raw: raw.clone(), remove });

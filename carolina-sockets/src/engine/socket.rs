@@ -12,15 +12,13 @@ use socketioxide_core::Value;
 
 use super::{
     client::ClientConnection,
+    id::SocketId,
     payload::{self, Answer, Payload},
 };
 use crate::{
     backplane::RawSocket,
     error::{Error, Source},
 };
-
-/// The id of a socket; its client has the same.
-pub type SocketId = socketioxide::socket::Sid;
 
 /// How long an acknowledgement is waited for.
 pub(crate) const ACK_TIMEOUT: Duration = Duration::from_secs(5);
@@ -56,7 +54,7 @@ impl From<socketioxide::SendError> for SendError {
 
 impl EngineSocket {
     pub(crate) fn id(&self) -> SocketId {
-        self.0.id
+        SocketId::new(self.0.id)
     }
 
     pub(crate) fn downgrade(&self) -> WeakEngineSocket {

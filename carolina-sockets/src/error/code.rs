@@ -1,25 +1,59 @@
-//! The codes of the library's own errors, to match on (rule R8). All others are the application's.
+//! The codes of the library's own errors, to match on (rule R8).
+//!
+//! A client reads a code in the error that an event is answered with, in the event `exception`, in `connect_error`, and, where
+//! a request is refused before there is a connection, in the JSON of the HTTP response. All other codes are the application's,
+//! by [`EventError::new`](super::EventError::new), which takes these constants too:
+//!
+//! ```
+//! use carolina_sockets::{EventError, error::code};
+//!
+//! fn check(age: u8) -> Result<(), EventError> {
+//!     if age < 18 {
+//!         return Err(EventError::new(code::FORBIDDEN, "for adults only"));
+//!     }
+//!     Ok(())
+//! }
+//!
+//! assert_eq!(check(7).unwrap_err().code(), code::FORBIDDEN);
+//! ```
 
-/// The payload does not match the handler's type. Details: `path`, the JSON path of the error, and `expected`.
+/// The payload is malformed or not what the handler takes. Details: `path`, the JSON path of the error within the event's
+/// arguments, and `expected`, what should have been there.
 pub const INVALID_PAYLOAD: &str = "invalid_payload";
 /// The channel has no handler for the event.
 pub const UNKNOWN_EVENT: &str = "unknown_event";
-/// The event or the channel requires a user, and there is none.
+/// The event or the channel needs a user, and the socket has none; or the client's token or session is not valid.
+/// Details, for tokens: `reason`.
 pub const UNAUTHENTICATED: &str = "unauthenticated";
-/// The client may not do this.
+/// The client may not do this, or its page is of an origin that may not connect.
 pub const FORBIDDEN: &str = "forbidden";
-/// The client exceeded its rate limit. Details: `retry_after_ms`.
+/// More events than `limits.events_per_second` or the handler's `rate` allows. Details: `retry_after_ms`, in milliseconds.
 pub const RATE_LIMITED: &str = "rate_limited";
-/// The server, or the socket's queue, is full.
+/// The server has as many connections, or the client as many waiting events or bytes of them, as the limits allow; or the server is
+/// shutting down.
 pub const OVERLOADED: &str = "overloaded";
-/// The handler, or a kept acknowledgement, exceeded its timeout.
+/// The handler, or an acknowledgement that it has kept, took longer than its `timeout` or `limits.handler_timeout`.
+/// As the body of an HTTP response with status 408: a polling request's body took longer than `limits.body_timeout`.
 pub const TIMEOUT: &str = "timeout";
-/// An error whose cause is only logged. Details: `reference`, which the log entry has as well.
+/// The server failed: an error that was not meant for clients, or a panic. Details: `reference`, by which the log line with the
+/// cause can be found.
 pub const INTERNAL: &str = "internal";
+/// A polling request is larger than `limits.max_payload`, or a handshake than `limits.header_bytes`. In an HTTP response (status 413
+/// or 431), or in `connect_error`.
+pub const PAYLOAD_TOO_LARGE: &str = "payload_too_large";
 
 /// All of them.
-const ALL: [&str; 8] =
-    [INVALID_PAYLOAD, UNKNOWN_EVENT, UNAUTHENTICATED, FORBIDDEN, RATE_LIMITED, OVERLOADED, TIMEOUT, INTERNAL];
+const ALL: [&str; 9] = [
+    INVALID_PAYLOAD,
+    UNKNOWN_EVENT,
+    UNAUTHENTICATED,
+    FORBIDDEN,
+    RATE_LIMITED,
+    OVERLOADED,
+    TIMEOUT,
+    INTERNAL,
+    PAYLOAD_TOO_LARGE,
+];
 
 /// The code as a metrics label: all of the application's own codes share one, to bound the number of labels.
 pub(crate) fn for_metrics(code: &str) -> &'static str {

@@ -16,6 +16,10 @@ use super::{Caused, Source, code};
 ///
 /// let error = EventError::new("sold_out", "no seats are left").details(serde_json::json!({ "waiting": 12 }));
 /// assert_eq!(error.code(), "sold_out");
+///
+/// // What the client receives:
+/// let body = serde_json::json!({ "code": "sold_out", "message": "no seats are left", "details": { "waiting": 12 } });
+/// assert_eq!(serde_json::to_value(&error).unwrap(), body);
 /// ```
 ///
 /// It does not implement [`std::error::Error`] itself, since every type that does converts into it.
@@ -46,12 +50,12 @@ impl EventError {
         self
     }
 
-    /// The code.
+    /// The code, for programs: one of [`code`], or the application's.
     pub fn code(&self) -> &str {
         &self.code
     }
 
-    /// The message.
+    /// The message, for people.
     pub fn message(&self) -> &str {
         &self.message
     }

@@ -42,7 +42,7 @@ pub struct Ack {
 }
 
 impl Ack {
-    /// Whether the client requested an acknowledgement. If not, sending one does nothing.
+    /// Whether the client asked for an acknowledgement. If it did not, [`send`](Self::send) sends nothing and succeeds.
     pub fn is_requested(&self) -> bool {
         self.reply.ack.is_some()
     }

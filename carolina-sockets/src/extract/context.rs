@@ -30,7 +30,7 @@ impl EventContext {
         Self { raw, socket, trigger, answer_state: AnswerState::default() }
     }
 
-    /// The event's name; in lifecycle handlers, the lifecycle word.
+    /// The event's name; in lifecycle handlers the word in `#[on(…)]`, as `connect`.
     pub fn event(&self) -> &str {
         match &self.trigger {
             Trigger::Event { payload, .. } => payload.event_name().unwrap_or_default(),

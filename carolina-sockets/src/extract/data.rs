@@ -8,23 +8,48 @@ use crate::error::{EventError, Result};
 /// The event's payload: `Data<T>` is its first argument, `Data<(A, B)>` the first two, `Data<Bytes>` a binary one.
 /// Further arguments are ignored; a missing one reads as JSON `null`.
 ///
-/// A payload that does not deserialize into `T` never reaches the handler: the client is answered with
-/// `invalid_payload`, whose details name the JSON path and what was expected there (rule R8). [`TryData`] passes the
-/// error to the handler.
+/// A payload that does not fit `T` never reaches the handler: the client is answered with `invalid_payload`, whose
+/// details name the JSON path and what was expected there (rule R8). [`TryData`] hands the error to the handler.
+/// The [table of arguments](crate::extract#from-javascript-to-rust) shows what arrives of what a client sends.
+///
+/// ```
+/// use carolina_sockets::prelude::*;
+///
+/// #[derive(Deserialize)]
+/// struct Move {
+///     x: i32,
+///     y: i32,
+/// }
+///
+/// #[channel("/board")]
+/// #[derive(Default)]
+/// struct Board;
+///
+/// #[channel]
+/// impl Board {
+///     /// `emit("move", "rook", { x: 1, y: 2 })`
+///     #[on("move")]
+///     async fn moved(&self, Data((piece, to)): Data<(String, Move)>) -> String {
+///         format!("{piece} to {}, {}", to.x, to.y)
+///     }
+/// }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Data<T>(pub T);
 
-/// Like [`Data`], but the handler always runs and handles an invalid payload itself.
+/// Like [`Data`], but the handler runs in any case and decides itself what to do with a payload that does not fit. The error is the
+/// `invalid_payload` that [`Data`] would have answered with.
 #[derive(Debug)]
 pub struct TryData<T>(pub Result<T, EventError>);
 
-/// All arguments of an event, however many there are: `Args<Vec<T>>`.
+/// All arguments of an event, however many there are: `Args<Vec<T>>`. Those that do not read as `T` are answered with
+/// `invalid_payload`, as with [`Data`].
 ///
 /// Emitting or returning `Args(vec)` sends several arguments likewise.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Args<T>(pub T);
 
-/// The event's name: for handlers of several events, and for `#[on(any)]`.
+/// The event's name: for handlers of several events, and for `#[on(any)]`. In lifecycle handlers it does not compile.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event(pub String);
 

@@ -1,7 +1,165 @@
-//! What a handler may take as arguments.
+//! What a handler may take as arguments: extractors.
 //!
-//! Every argument of an `#[on]` method is an extractor: a type that implements [`FromEvent`]. They may stand in any
-//! order, and one event may be read by several of them.
+//! Every argument of an [`#[on]`](macro@crate::on) method is an extractor, a type that implements [`FromEvent`]. They may stand in any order, there may be
+//! any number of them, and several may read the same event. When one of them fails, the handler does not run and the
+//! client is answered with the extractor's error (rule R7).
+//!
+//! # The extractors
+//!
+//! | argument | what it gives | fails with | in |
+//! |---|---|---|---|
+//! | [`Data<T>`](Data) | the event's arguments, as `T` | `invalid_payload` | events |
+//! | [`TryData<T>`](TryData) | the same as a `Result`; the handler decides | never | events |
+//! | [`Args<T>`](Args) | all arguments, however many: `Args<Vec<T>>` | `invalid_payload` | events |
+//! | [`Ack`] | the acknowledgement, to answer before or after the handler returns | never | events |
+//! | [`Event`] | the event's name | never | events |
+//! | [`Socket`](crate::Socket) | the client on this channel: to emit, join rooms, disconnect | never | all but `init` |
+//! | [`Handshake`](crate::Handshake) | headers, query, cookies, address and `auth` payload | never | all but `init` |
+//! | [`User`] | the user behind the socket | `unauthenticated` | all but `init` |
+//! | `Option<User>` | the same, `None` where there is none | never | all but `init` |
+//! | [`Session`](crate::http::Session) | the session behind the socket | `unauthenticated` | all but `init` |
+//! | `Option<Session>` | the same, `None` where there is none | never | all but `init` |
+//! | [`State<T>`](State) | what the application provided by `.state(value)` | start-up (rule R1) | all |
+//! | [`Sockets`](crate::Sockets) | the service, to emit to other channels | `internal`, when the service was dropped | all |
+//! | [`DisconnectReason`](crate::DisconnectReason) | why the socket has left | never | `disconnect` |
+//!
+//! *Events* are `#[on("event")]` and `#[on(any)]`; *all* are these, `authorize`, `connect`, `disconnect` and `init`. An argument that has nothing
+//! to read in its handler does not compile. What `#[on(init)]` takes implements [`FromInit`].
+//!
+//! # From JavaScript to Rust
+//!
+//! | JavaScript sends | argument | what arrives |
+//! |---|---|---|
+//! | `emit("e", { desk: "A", items: [1] })` | `Data<Checkin>`, a struct that derives `Deserialize` | `Checkin { desk: "A", items: vec![1] }` |
+//! | `emit("e", "A")` | `Data<String>` | `"A"` |
+//! | `emit("e", "A", 2)` | `Data<(String, u8)>` | `("A", 2)` |
+//! | `emit("e", "A", 2)` | `Data<String>` | `"A"`: arguments that are not asked for are ignored |
+//! | `emit("e", "A")` | `Data<(String, Option<u8>)>` | `("A", None)`: a missing argument reads as `null` |
+//! | `emit("e")` | `Data<Option<String>>` | `None` |
+//! | `emit("e")` | `Data<String>` | `invalid_payload`; the handler does not run |
+//! | `emit("e", [1, 2, 3])` | `Data<Vec<u8>>` | `vec![1, 2, 3]`: one argument, an array |
+//! | `emit("e", 1, 2, 3)` | `Args<Vec<u8>>` | `vec![1, 2, 3]`: three arguments |
+//! | `emit("e", new Uint8Array([1, 2]))` | `Data<Bytes>` | two bytes |
+//! | `emit("e", { name: "a", file: buffer })` | `Data<Upload>` with a field `file: Bytes` | binary values are read wherever they are |
+//! | `emit("e", …)` | no argument | what was sent is not read |
+//!
+//! Names of fields are as `serde` has them: `#[serde(rename_all = "camelCase")]` for those of JavaScript. What a handler returns, and what is
+//! emitted, goes the same way back: a struct is an object, a tuple or [`Args`] is several arguments, [`Bytes`](bytes::Bytes) is binary.
+//!
+//! ```
+//! use carolina_sockets::prelude::*;
+//!
+//! #[derive(Deserialize)]
+//! struct Upload {
+//!     name: String,
+//!     file: Bytes,
+//! }
+//!
+//! #[channel("/files")]
+//! #[derive(Default)]
+//! struct Files;
+//!
+//! #[channel]
+//! impl Files {
+//!     /// `emit("upload", { name: "a.txt", file: buffer })`
+//!     #[on("upload")]
+//!     async fn upload(&self, user: User, Data(upload): Data<Upload>) -> String {
+//!         format!("{}/{}: {} bytes", user.id(), upload.name, upload.file.len())
+//!     }
+//!
+//!     /// `emit("move", "a.txt", "b.txt")`, or with one name
+//!     #[on("move")]
+//!     async fn rename(&self, Data((from, to)): Data<(String, Option<String>)>) -> (String, String) {
+//!         let to = to.unwrap_or_else(|| format!("{from}.bak"));
+//!         (from, to) // two arguments of the acknowledgement
+//!     }
+//!
+//!     /// `emit("delete", "a.txt", "b.txt", …)`
+//!     #[on("delete")]
+//!     async fn delete(&self, Args(names): Args<Vec<String>>) -> usize {
+//!         names.len()
+//!     }
+//!
+//!     #[on(any)]
+//!     async fn others(&self, Event(name): Event, TryData(data): TryData<String>) -> Result<String, EventError> {
+//!         Ok(format!("{name}: {}", data?))
+//!     }
+//! }
+//! # #[cfg(feature = "testing")]
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # use carolina_sockets::{Identity, Sockets, testing::TestService};
+//! # struct Ada;
+//! # #[carolina_sockets::identity::async_trait]
+//! # impl Identify for Ada {
+//! #     async fn identify(&self, _: &Handshake) -> Result<Identity, EventError> {
+//! #         Ok(Identity::user("ada"))
+//! #     }
+//! # }
+//! # #[derive(Serialize)]
+//! # struct Sent {
+//! #     name: &'static str,
+//! #     file: Bytes,
+//! # }
+//! # let builder = Sockets::builder().discover(false).mount::<Files>("/files").identify(Ada);
+//! # let service = TestService::start(builder).await?;
+//! # let mut client = service.connect("/files").await?;
+//! # let sent = Sent { name: "a.txt", file: Bytes::from_static(b"hello") };
+//! # assert_eq!(client.request::<String>("upload", sent).await?, "ada/a.txt: 5 bytes");
+//! # assert_eq!(client.request::<(String, String)>("move", ("a", "b")).await?, ("a".into(), "b".into()));
+//! # assert_eq!(client.request::<(String, String)>("move", "a").await?, ("a".into(), "a.bak".into()));
+//! # assert_eq!(client.request::<usize>("delete", ("a", "b", "c")).await?, 3);
+//! # assert_eq!(client.request::<String>("else", ("a", 2)).await?, "else: a");
+//! # assert_eq!(client.request::<String>("else", ()).await.unwrap_err().code(), "invalid_payload");
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "testing"))]
+//! # fn main() {}
+//! ```
+//!
+//! # Extractors of your own
+//!
+//! Implement [`FromEvent`] for a type. It may call other extractors, wait for a database, and fail with an error for the client:
+//!
+//! ```
+//! use carolina_sockets::{EventContext, FromEvent, extract::Needs, prelude::*};
+//!
+//! # struct Database;
+//! # impl Database {
+//! #     async fn account(&self, user: &str) -> Result<Option<u64>, std::io::Error> { Ok(user.parse().ok()) }
+//! # }
+//! /// The account of the socket's user, from the database.
+//! struct Account {
+//!     id: u64,
+//! }
+//!
+//! impl FromEvent for Account {
+//!     async fn from_event(context: &mut EventContext) -> Result<Self, EventError> {
+//!         let user = User::from_event(context).await?; // `unauthenticated` without a user
+//!         let database = State::<Database>::from_event(context).await?;
+//!         let account = database.account(user.id()).await?; // a failure of the database is `internal`
+//!         let id = account.ok_or_else(|| EventError::new("no_account", "open an account first"))?;
+//!         Ok(Account { id })
+//!     }
+//!
+//!     /// Start-up fails if the application does not provide the database.
+//!     fn needs(needs: &mut Needs) {
+//!         needs.state::<Database>();
+//!     }
+//! }
+//!
+//! #[channel("/orders")]
+//! #[derive(Default)]
+//! struct Orders;
+//!
+//! #[channel]
+//! impl Orders {
+//!     #[on("order")]
+//!     async fn order(&self, account: Account, Data(article): Data<String>) -> String {
+//!         format!("{article} for account {}", account.id)
+//!     }
+//! }
+//! ```
 
 mod ack;
 mod context;
@@ -58,17 +216,18 @@ pub trait FromEvent: Sized {
     ///
     /// # Errors
     ///
-    /// The handler does not run; the client is answered with the error (rule R7).
+    /// With any error the handler does not run, and the client is answered with it (rule R7); in `authorize` the client is refused. An error
+    /// that was converted by `?` reaches the client as `internal` (rule R8).
     fn from_event(context: &mut EventContext) -> impl Future<Output = Result<Self, EventError>> + Send;
 
-    /// Names the application state that [`from_event`](Self::from_event) will ask for, so that start-up can tell
-    /// when it was not provided (rule R1). Most extractors need none.
+    /// Names the application state that [`from_event`](Self::from_event) asks for, so that start-up fails when it was not provided
+    /// (rule R1). By default none.
     fn needs(needs: &mut Needs) {
         let _ = needs;
     }
 }
 
-/// Something `#[on(init)]` can take as an argument: [`State<T>`] or [`Sockets`].
+/// Something `#[on(init)]` can take as an argument: [`State<T>`] or [`Sockets`](crate::Sockets).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the argument of `#[on(init)]`",
     label = "there is no client yet",
@@ -79,29 +238,29 @@ pub trait FromInit: Sized {
     ///
     /// # Errors
     ///
-    /// Start-up fails with the error.
+    /// With any error, start-up fails with it.
     fn from_init(context: &InitContext) -> Result<Self>;
 
-    /// Names the application state it will ask for.
+    /// Names the application state that [`from_init`](Self::from_init) asks for (rule R1). By default none.
     fn needs(needs: &mut Needs) {
         let _ = needs;
     }
 }
 
-/// What is known when a channel is built.
+/// What is known when a channel is built: what [`FromInit`] reads from.
 #[derive(Debug)]
 pub struct InitContext {
     pub(crate) states: States,
 }
 
-/// Collects what handlers need from the application.
+/// Collects what handlers need from the application, so that start-up can check it (rule R1).
 #[derive(Debug, Default)]
 pub struct Needs {
     pub(crate) states: Vec<(TypeId, &'static str)>,
 }
 
 impl Needs {
-    /// A handler takes [`State<T>`].
+    /// A handler takes [`State<T>`]: the application has to provide a `T`.
     pub fn state<T: Send + Sync + 'static>(&mut self) {
         self.states.push((TypeId::of::<T>(), std::any::type_name::<T>()));
     }

@@ -3,7 +3,7 @@ use std::{fmt, ops::Deref, sync::Arc};
 use super::{EventContext, FromEvent, FromInit, InitContext, Needs};
 use crate::error::{Error, EventError, Result};
 
-/// A value that the application provided with `.state(value)`, by its type.
+/// What the application gave to the service with [`.state(value)`](crate::Builder::state), by its type. Cheap to clone; handlers share one value.
 ///
 /// Start-up fails when a handler takes a `State<T>` that was not provided (rule R1).
 ///

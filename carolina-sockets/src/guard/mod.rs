@@ -25,6 +25,7 @@ pub(crate) use streams::StreamGuard;
 
 use crate::{
     config::Config,
+    error::code,
     telemetry::{Cause, refused},
 };
 use address::Unreadable;
@@ -69,7 +70,7 @@ impl Guard {
         let forwarded = address::is_from_proxy(parts, &self.trusted_proxies);
         let refuse = |cause, message: String| {
             refused(cause, &message);
-            Refusal { status: StatusCode::FORBIDDEN, code: "forbidden", message }
+            Refusal { status: StatusCode::FORBIDDEN, code: code::FORBIDDEN, message }
         };
         let origin = self.origins.check(&parts.headers, &parts.uri, forwarded);
         let origin = origin.map_err(|message| refuse(Cause::Origin, message))?;
@@ -82,7 +83,7 @@ impl Guard {
     pub(crate) fn admit(&self, address: IpAddr) -> Result<Permit, Refusal> {
         self.connections.admit(address).map_err(|(cause, message)| {
             refused(cause, &message);
-            Refusal { status: StatusCode::SERVICE_UNAVAILABLE, code: "overloaded", message }
+            Refusal { status: StatusCode::SERVICE_UNAVAILABLE, code: code::OVERLOADED, message }
         })
     }
 

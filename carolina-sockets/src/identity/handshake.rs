@@ -11,7 +11,34 @@ use crate::{
 
 /// What the client sent when it connected: headers, query, cookies, its address and the `auth` payload.
 ///
-/// Headers and query are those of the request that opened the connection; `auth` belongs to the channel.
+/// Headers and query are those of the request that opened the connection; `auth` is what the client sent to join this channel. It is an extractor,
+/// and what [`Identify`](crate::Identify) reads.
+///
+/// ```
+/// use carolina_sockets::prelude::*;
+///
+/// #[derive(Deserialize)]
+/// struct Ticket {
+///     ticket: String,
+/// }
+///
+/// #[channel("/show")]
+/// #[derive(Default)]
+/// struct Show;
+///
+/// #[channel]
+/// impl Show {
+///     /// `io("/show", { auth: { ticket: "A-17" } })`
+///     #[on(authorize)]
+///     async fn authorize(&self, handshake: Handshake) -> Result<(), EventError> {
+///         let Ticket { ticket } = handshake.auth()?; // `invalid_payload` without one
+///         if !ticket.starts_with("A-") {
+///             return Err(EventError::new("forbidden", "the ticket is for another show"));
+///         }
+///         Ok(())
+///     }
+/// }
+/// ```
 #[derive(Clone)]
 pub struct Handshake {
     client: Arc<ClientConnection>,
@@ -49,7 +76,8 @@ impl Handshake {
         Cookies::of(self.headers())
     }
 
-    /// The client's address. Behind a proxy in `trusted_proxies`, the address that the proxy forwards.
+    /// The client's address; behind a proxy that `trusted_proxies` names, the one in that proxy's `X-Forwarded-For`. In an embedded service
+    /// that is not served with axum's `ConnectInfo` it is unspecified (`0.0.0.0`).
     pub fn remote_address(&self) -> IpAddr {
         self.client.address()
     }

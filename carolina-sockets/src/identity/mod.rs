@@ -23,7 +23,6 @@ pub(crate) use cookie::{CookieKeys, Presented};
 pub use handshake::{Cookies, Handshake, Query};
 pub(crate) use identities::Identities;
 #[cfg(feature = "jwt")]
-#[cfg_attr(docsrs, doc(cfg(feature = "jwt")))]
 pub use jwt::{JwtBuilder, JwtIdentify, JwtKeys};
 pub(crate) use room::{instead_of, is_reserved, mask_room, session_room, user_of_room, user_room};
 pub(crate) use session::SessionIdentify;
@@ -34,8 +33,17 @@ use crate::error::EventError;
 
 /// Who a socket belongs to (rules R10 and R11): its session, the user that the session or token names, and their data.
 ///
-/// Cheap to clone. Two identities are equal when session and user are the same; data and expiry are not compared.
-/// `Debug` masks the session id, since it can be used to address the owner's sockets.
+/// ```
+/// use carolina_sockets::Identity;
+///
+/// let ada = Identity::user(7).with_session("abc");
+/// assert_eq!(ada.user_id(), Some("7"));
+/// assert_eq!(ada.rooms(), ["session.abc", "user.7"]);
+/// assert!(Identity::anonymous().is_anonymous());
+/// ```
+///
+/// Cheap to clone. Two identities are equal when they are the same session and the same user, whatever data came
+/// along and whenever they end. `Debug` masks the session id, since whoever knows it can address its owner's sockets.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Identity {
@@ -89,7 +97,8 @@ impl Identity {
         self
     }
 
-    /// Sets the expiry. After it, the socket is treated as if its session had ended.
+    /// The same until this time. After it, the socket is treated as if its session had ended: it becomes anonymous, and leaves channels that
+    /// it may no longer be on (rule R11). By default it does not end by itself.
     #[must_use]
     pub fn with_expiry(mut self, at: SystemTime) -> Self {
         self.expires_at = Some(at);

@@ -68,7 +68,7 @@ impl ConnectHook {
             let most = self.core.limits.header_bytes;
             refused(Cause::HeaderBytes, "an `auth` payload: the client has brought more than limits.header_bytes");
             let text = format!("headers and `auth` payloads have more than {most} bytes (limits.header_bytes)");
-            return Err(EventError::new("payload_too_large", text));
+            return Err(EventError::new(code::PAYLOAD_TOO_LARGE, text));
         }
         let mut brought = Brought { client: client.clone(), bytes };
         let identities = &self.core.services.identities;

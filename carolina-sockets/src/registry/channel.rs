@@ -5,7 +5,8 @@ use std::{
 
 use super::row::{ChannelRow, ErasedChannel, Location};
 
-/// What `#[channel]` implements for a struct.
+/// What [`#[channel]`](macro@crate::channel) implements for a struct. It is not meant to be implemented by hand: the attribute also registers the
+/// struct to be found at start-up (rule R1).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a channel",
     label = "`#[channel]` is missing on the struct",

@@ -12,12 +12,13 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{Inner, Sockets};
+use crate::error::code;
 
 /// The tower layer of a service; see [`Sockets::layer`](super::Sockets::layer).
 #[derive(Clone)]
 pub struct SocketsLayer(Arc<Inner>);
 
-/// The service that [`SocketsLayer`] produces.
+/// What [`SocketsLayer`] makes of another service: requests below `transport.path` are answered as Socket.IO, all others passed on.
 #[derive(Clone)]
 pub struct SocketsService<S> {
     sockets: Arc<Inner>,
@@ -92,7 +93,7 @@ impl<S: Sync> FromRequestParts<S> for Sockets {
     async fn from_request_parts(parts: &mut http::request::Parts, _: &S) -> Result<Self, Self::Rejection> {
         parts.extensions.get::<Self>().cloned().ok_or_else(|| {
             tracing::error!("a route asks for `Sockets`, and there is no `Sockets::layer()` above it");
-            (StatusCode::INTERNAL_SERVER_ERROR, "internal")
+            (StatusCode::INTERNAL_SERVER_ERROR, code::INTERNAL)
         })
     }
 }

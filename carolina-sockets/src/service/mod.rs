@@ -113,7 +113,7 @@ impl Sockets {
         self.0.engine.is_some()
     }
 
-    /// The number of client connections on this node.
+    /// How many client connections this node has: one for each client, on however many channels it is.
     pub fn connections(&self) -> usize {
         self.0.guard.connections()
     }
@@ -211,8 +211,9 @@ impl Sockets {
         self.0.session_sync.refresh(id.as_ref()).await
     }
 
-    /// Ends the service: new clients and events are refused, running handlers may finish within
-    /// `limits.shutdown_timeout`, then every connection is closed, so that clients reconnect to another node.
+    /// Ends the service: new clients and events are refused with `overloaded`, handlers that run may finish within
+    /// `limits.shutdown_timeout` (10 s by default), then every connection is closed, so that clients come back to another node. It returns
+    /// when that is done; a second call waits for the first.
     pub async fn shutdown(&self) {
         shutdown::shutdown(&self.0).await;
     }
@@ -237,8 +238,8 @@ static GLOBAL: OnceLock<Sockets> = OnceLock::new();
 ///
 /// # Panics
 ///
-/// If `serve()` has not started it. Services built by [`Sockets::builder`] are not global; a test may build any number.
-/// [`try_sockets`] does not panic.
+/// Where `serve()` has not started it; [`try_sockets`] returns an error instead. Services made by [`Sockets::builder`] are not global, so
+/// that tests may make as many as they like.
 #[track_caller]
 pub fn sockets() -> Sockets {
     match try_sockets() {

@@ -93,7 +93,8 @@ impl ClientBuilder {
     ///
     /// # Errors
     ///
-    /// [`ClientError::Refused`] when the limits or the channel refuse it.
+    /// [`ClientError::Refused`] when the service or the channel does not let it in, [`ClientError::Timeout`] when neither happens within
+    /// 5 seconds, [`ClientError::Disconnected`] when the connection is closed instead, [`ClientError::Invalid`] for a header that HTTP does not allow.
     pub async fn connect(self, channel: &str) -> Result<Client, ClientError> {
         let base = &self.sockets.config().transport.path;
         let mut request = Request::get(format!("{base}/?EIO=4&transport=websocket{}", self.query));
@@ -186,7 +187,7 @@ impl Client {
         Self::join(self.wire.clone(), channel, Some(auth)).await
     }
 
-    /// Sets how long later calls wait.
+    /// Sets how long whatever is expected from here on is waited for; 5 seconds by default.
     pub fn deadline(&mut self, deadline: Duration) {
         self.deadline = deadline;
     }
@@ -204,8 +205,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`ClientError::Rejected`] when the event failed, [`ClientError::Timeout`] and [`ClientError::Disconnected`] when
-    /// no answer arrived.
+    /// [`ClientError::Rejected`] when the event failed, [`ClientError::Timeout`] and [`ClientError::Disconnected`] when no
+    /// answer came, [`ClientError::Invalid`] when the data does not serialize or the answer does not read as `T`.
     pub async fn request<T: DeserializeOwned>(&mut self, event: &str, data: impl Serialize) -> Result<T, ClientError> {
         let ack = self.send_request(event, data)?;
         self.answer(ack).await
@@ -254,7 +255,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// As [`expect`](Self::expect).
+    /// As [`expect`](Self::expect); [`ClientError::Unexpected`] when the event asks for no acknowledgement, [`ClientError::Invalid`] when
+    /// `answer` does not serialize.
     pub async fn expect_and_answer<T: DeserializeOwned>(
         &mut self,
         event: &str,
@@ -302,7 +304,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`ClientError::Timeout`] when it does not.
+    /// [`ClientError::Timeout`] when it does not before the [`deadline`](Self::deadline).
     pub async fn expect_disconnect(&mut self) -> Result<(), ClientError> {
         let until = Instant::now() + self.deadline;
         loop {

@@ -1,14 +1,14 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-/// Why a test client's operation failed.
+/// Why a test client did not get what it asked for.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClientError {
-    /// The client was refused.
+    /// The client was not let in (rules R12 and R14).
     #[error("refused: {code}: {message}")]
     Refused {
-        /// The code.
+        /// The code; see [`error::code`](crate::error::code).
         code: String,
         /// The message; empty if there is only a code.
         message: String,

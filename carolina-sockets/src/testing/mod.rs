@@ -103,7 +103,7 @@ impl TestService {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`](crate::Error::Io) when there is none.
+    /// [`Error::Io`](crate::Error::Io) when the system gives none.
     #[cfg(feature = "serve")]
     pub async fn listen(mut self) -> Result<Self> {
         let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
@@ -130,16 +130,16 @@ impl TestService {
         &self.sockets
     }
 
-    /// A client without credentials, on a channel.
+    /// A client without cookies, headers or `auth`, on a channel.
     ///
     /// # Errors
     ///
-    /// [`ClientError::Refused`] when the client is refused.
+    /// Those of [`ClientBuilder::connect`].
     pub async fn connect(&self, channel: &str) -> std::result::Result<Client, ClientError> {
         self.client().connect(channel).await
     }
 
-    /// A builder for a client with headers, cookies or an `auth` payload.
+    /// A client with headers, cookies or an `auth` payload, to be set on the builder.
     pub fn client(&self) -> ClientBuilder {
         ClientBuilder::new(self.sockets.clone())
     }

@@ -13,7 +13,7 @@ use serde::{
 use serde_path_to_error::Track;
 
 use super::attachments;
-use crate::error::EventError;
+use crate::error::{EventError, code};
 
 /// Reads an event's arguments from its JSON array: with `all` as one sequence, otherwise the first one. With `pad`,
 /// missing ones of a sequence read as `null`.
@@ -58,7 +58,7 @@ fn invalid(path: &str, reason: &str) -> EventError {
         Some((_, expected)) => expected,
         None => reason.strip_prefix("missing ").unwrap_or(reason),
     };
-    EventError::new("invalid_payload", format!("invalid payload at `{path}`: {reason}"))
+    EventError::new(code::INVALID_PAYLOAD, format!("invalid payload at `{path}`: {reason}"))
         .details(serde_json::json!({ "path": path, "expected": expected }))
 }
 

@@ -20,7 +20,7 @@ pub use keys::JwtKeys;
 
 use super::{Handshake, Identify, Identity};
 use crate::{
-    error::{Error, EventError, Result},
+    error::{Error, EventError, Result, code},
     telemetry::metric,
 };
 
@@ -307,6 +307,6 @@ impl Refusal {
             Self::NoUser => ("no_user", "the token names no user by a text or an integer"),
         };
         metric::token_refused(reason);
-        EventError::new("unauthenticated", message).details(json!({ "reason": reason }))
+        EventError::new(code::UNAUTHENTICATED, message).details(json!({ "reason": reason }))
     }
 }
