@@ -388,7 +388,8 @@ async fn r11_a_session_that_moves_cuts_its_polling_clients_on_other_nodes() {
         send(b.port(), method, &format!("/socket.io/?EIO=4&transport=polling{sid}"), Some(&cookie), body)
     };
     let opened = engine("GET", "", "").body;
-    let sid = opened.split('"').nth(3).expect("a session").to_owned();
+    let opened: Value = serde_json::from_str(opened.trim_start_matches('0')).expect("a session");
+    let sid = opened["sid"].as_str().expect("its id").to_owned();
     // Past the server's ping, which may come along.
     let next = |packet: &str| {
         let found = std::iter::repeat_with(|| engine("GET", &sid, "").body).find(|body| body != "2").unwrap();
