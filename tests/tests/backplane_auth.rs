@@ -20,7 +20,7 @@ const CONTROL: &str = "carolina-control";
 
 /// Somebody who has access to the server, but not to the secret.
 enum Attacker {
-    Redis(redis::Client, redis::aio::MultiplexedConnection),
+    Redis(redis::Client, Box<redis::aio::MultiplexedConnection>),
     Postgres(PgPool),
 }
 
@@ -30,7 +30,7 @@ impl Attacker {
             Server::Redis(redis) => {
                 let client = redis::Client::open(redis.url()).unwrap();
                 let connection = client.get_multiplexed_async_connection().await.unwrap();
-                Self::Redis(client, connection)
+                Self::Redis(client, Box::new(connection))
             }
             Server::Postgres(postgres) => Self::Postgres(PgPool::connect(&postgres.url()).await.unwrap()),
         }

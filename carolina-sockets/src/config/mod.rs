@@ -124,8 +124,8 @@ pub struct Config {
     ///
     /// Key `bind`, variable `CAROLINA_BIND`.
     pub bind: String,
-    /// Folder of files for the browser, which `serve()` serves where no route answers. Hidden files (`.env`; not `.well-known`)
-    /// and links out of the folder are not served. Default none.
+    /// Folder of files for the browser, which `serve()` serves where no route answers. Hidden files (`.env`; not `.well-known`) and links out
+    /// of the folder are not served. Default none.
     ///
     /// Key `static_dir`, variable `CAROLINA_STATIC_DIR`.
     pub static_dir: Option<PathBuf>,
@@ -139,10 +139,10 @@ pub struct Config {
     ///
     /// Key `origins`, variable `CAROLINA_ORIGINS`.
     pub origins: Vec<String>,
-    /// The names that clients may connect to, with or without a port: `app.example` stands for any port,
-    /// `app.example:8443` for that one. A handshake with another `Host` is refused, which stops pages whose own name is made
-    /// to resolve to this server (DNS rebinding). Default none: any name, and the page's own origin is the server's if it
-    /// equals the `Host`. Set it where being able to reach the server is a right by itself, as on a private network.
+    /// The names that clients may connect to, with or without a port: `app.example` stands for any port, `app.example:8443` for that one. A
+    /// handshake with another `Host` is refused, which stops pages whose own name is made to resolve to this server (DNS rebinding).
+    /// Set it where being able to reach the server is a right by itself, as on a private network. Default none: any name, and the page's
+    /// own origin is the server's if it equals the `Host`.
     ///
     /// Key `hosts`, variable `CAROLINA_HOSTS`.
     pub hosts: Vec<String>,
@@ -297,23 +297,24 @@ pub struct Limits {
     ///
     /// Key `limits.events_per_second`, variable `CAROLINA_LIMITS__EVENTS_PER_SECOND`.
     pub events_per_second: u32,
-    /// Connections in all. `serve()` accepts twice as many TCP connections and 16 more, as a polling client has two at a
-    /// time, but fewer than the files that the process may open; the others are answered with status 503. Default 100000.
+    /// How many connections one process accepts. `serve()` accepts twice as many TCP connections and 16 more, as a polling client has two
+    /// at a time, but fewer than the files that the process may open. Those beyond get HTTP status 503. At least 1. Default 100,000.
     ///
     /// Key `limits.connections`, variable `CAROLINA_LIMITS__CONNECTIONS`.
     pub connections: usize,
-    /// Connections of one address; a /64 of IPv6 counts as one, and a /48 as four at most. `serve()` accepts twice as many TCP
-    /// connections and 16 more of one address, unless it is a trusted proxy's. Default 1000.
+    /// How many connections one process accepts from one address; an IPv6 network of 64 bits counts as one address, and one of 48 bits as
+    /// four at most. `serve()` accepts twice as many TCP connections and 16 more of one address, unless it is a trusted proxy's.
+    /// At least 1. Default 1000.
     ///
     /// Key `limits.connections_per_address`, variable `CAROLINA_LIMITS__CONNECTIONS_PER_ADDRESS`.
     pub connections_per_address: usize,
-    /// How long a client may take to send a request's head, the first and any later one on an open connection, and to join
-    /// a first channel. Default 10 s.
+    /// How long a client may take to send a request's head, the first and any later one on an open connection, and to join a first
+    /// channel after it has connected. Default 10 s.
     ///
     /// Key `limits.connect_timeout`, variable `CAROLINA_LIMITS__CONNECT_TIMEOUT`.
     pub connect_timeout: Duration,
-    /// How long the body of a polling client's request may take to arrive. Under `serve()` also how long the body of any
-    /// other request may be waited for in all, with a second more for each 500 bytes that have come, and how long a client
+    /// How long the body of a polling client's request may take to arrive; then it gets HTTP status 408. Under `serve()` also how long the
+    /// body of any other request may be waited for in all, with a second more for each 500 bytes that have come, and how long a client
     /// may not read a response. Default 30 s.
     ///
     /// Key `limits.body_timeout`, variable `CAROLINA_LIMITS__BODY_TIMEOUT`.

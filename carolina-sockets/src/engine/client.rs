@@ -174,6 +174,11 @@ impl ClientConnection {
         self.is_blocked.load(Ordering::Acquire)
     }
 
+    /// Whether broadcasts are kept from the client.
+    pub(super) fn is_full(&self) -> bool {
+        self.is_full.load(Ordering::Acquire)
+    }
+
     /// Broadcasts are kept from the client.
     pub(super) fn set_full(&self) {
         self.is_full.store(true, Ordering::Release);

@@ -152,9 +152,10 @@ impl EngineNamespace {
         let mut left_out = 0;
         for id in local.sockets(everybody) {
             let Some(client) = self.blocked.get(SocketId::new(id)) else { continue };
-            if client.sending().has_room(bytes) {
+            if !client.is_full() && client.sending().has_room(bytes) {
                 client.sending().add(bytes);
             } else {
+                // Also in this namespace, should it be another one's broadcast that found no room.
                 client.set_full();
                 local.add_all(id, [FULL]);
                 left_out += 1;

@@ -41,9 +41,11 @@ pub const INTERNAL: &str = "internal";
 /// A polling request is larger than `limits.max_payload`, or a handshake than `limits.header_bytes`. In an HTTP response (status 413
 /// or 431), or in `connect_error`.
 pub const PAYLOAD_TOO_LARGE: &str = "payload_too_large";
+/// A request that cannot be read, as one for which a trusted proxy forwards no readable address. In an HTTP response with status 400.
+pub const BAD_REQUEST: &str = "bad_request";
 
 /// All of them.
-const ALL: [&str; 9] = [
+const ALL: [&str; 10] = [
     INVALID_PAYLOAD,
     UNKNOWN_EVENT,
     UNAUTHENTICATED,
@@ -53,6 +55,7 @@ const ALL: [&str; 9] = [
     TIMEOUT,
     INTERNAL,
     PAYLOAD_TOO_LARGE,
+    BAD_REQUEST,
 ];
 
 /// The code as a metrics label: all of the application's own codes share one, to bound the number of labels.

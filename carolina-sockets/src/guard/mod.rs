@@ -60,7 +60,7 @@ impl Guard {
             let message =
                 format!("a trusted proxy forwards `{entry}` in X-Forwarded-For, which is not a client's address");
             refused(Cause::Forwarded, &message);
-            Refusal { status: StatusCode::BAD_REQUEST, code: "bad_request", message }
+            Refusal { status: StatusCode::BAD_REQUEST, code: code::BAD_REQUEST, message }
         })
     }
 
