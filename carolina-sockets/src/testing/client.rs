@@ -28,8 +28,8 @@ use crate::{
 
 /// How long a client waits for a packet.
 const DEADLINE: Duration = Duration::from_secs(5);
-/// How long [`Client::expect_none`] waits.
-const QUIET_TIME: Duration = Duration::from_millis(100);
+/// A path at which nothing is mounted: the server answers a CONNECT to it after everything that it has sent before.
+const UNMOUNTED: &str = "/carolina-sockets-testing-unmounted";
 
 /// A test client's handshake.
 #[derive(Clone)]
@@ -140,7 +140,8 @@ pub struct Client {
     channel: String,
     incoming: mpsc::UnboundedReceiver<Incoming>,
     events: VecDeque<(String, Value, Option<i64>)>,
-    answers: HashMap<i64, Value>,
+    /// By acknowledgement id; `None` once it has been returned.
+    answers: HashMap<i64, Option<Value>>,
     next_ack: i64,
     ended: bool,
     deadline: Duration,
@@ -232,7 +233,7 @@ impl Client {
     pub async fn answer<T: DeserializeOwned>(&mut self, ack: i64) -> Result<T, ClientError> {
         let until = Instant::now() + self.deadline;
         loop {
-            if let Some(answer) = self.answers.remove(&ack) {
+            if let Some(answer) = self.answers.get_mut(&ack).and_then(Option::take) {
                 return read_answer(answer);
             }
             self.receive(until, "an acknowledgement").await?;
@@ -281,23 +282,43 @@ impl Client {
         }
     }
 
-    /// Checks that an event has not arrived and does not arrive within 100 ms. If there is something that would arrive
-    /// after the event, wait for that first: it makes the test reliable.
+    /// Checks that an event is not among the packets that the server has sent to this client so far. The server is asked for
+    /// an answer that comes after all of them, so there is no waiting time. What a handler, a task or another node has yet to
+    /// send is not covered: wait for its completion first.
     ///
     /// # Errors
     ///
-    /// [`ClientError::Unexpected`] when it arrived.
+    /// [`ClientError::Unexpected`] when it arrived, [`ClientError::Timeout`] when the server does not answer.
     pub async fn expect_none(&mut self, event: &str) -> Result<(), ClientError> {
-        let until = Instant::now() + QUIET_TIME;
-        loop {
-            if self.events.iter().any(|(name, ..)| name == event) {
-                return Err(ClientError::Unexpected(format!("`{event}` came")));
+        let until = Instant::now() + self.deadline;
+        let mut answers = self.wire.listen(UNMOUNTED);
+        self.wire.send(Packet { ns: UNMOUNTED.into(), inner: PacketData::Connect(None) });
+        let answer = loop {
+            tokio::select! {
+                biased;
+                answer = answers.recv() => break answer,
+                received = self.receive(until, "an answer of the server") => match received {
+                    Ok(()) => {}
+                    // Nothing else can arrive.
+                    Err(ClientError::Disconnected) => break None,
+                    Err(error) => return Err(error),
+                }
             }
-            match self.receive(until, event).await {
-                Ok(()) => {}
-                Err(_) => return Ok(()),
+        };
+        // A channel whose path has parameters may have accepted it.
+        if let Some(Incoming::Connected) = answer {
+            self.wire.send(Packet::disconnect(UNMOUNTED));
+        }
+        while let Ok(incoming) = self.incoming.try_recv() {
+            match self.keep(incoming) {
+                Ok(()) | Err(ClientError::Disconnected) => {}
+                Err(error) => return Err(error),
             }
         }
+        if self.events.iter().any(|(name, ..)| name == event) {
+            return Err(ClientError::Unexpected(format!("`{event}` came")));
+        }
+        Ok(())
     }
 
     /// Waits until the server disconnects the client from the channel or closes the connection.
@@ -344,19 +365,25 @@ impl Client {
         }
         match tokio::time::timeout_at(until, self.incoming.recv()).await {
             Err(_) => Err(ClientError::Timeout(format!("{what}; kept are {:?}", self.pending_events()))),
-            Ok(Some(Incoming::Event(data, ack))) => {
+            Ok(incoming) => self.keep(incoming.unwrap_or(Incoming::Disconnected)),
+        }
+    }
+
+    fn keep(&mut self, incoming: Incoming) -> Result<(), ClientError> {
+        match incoming {
+            Incoming::Event(data, ack) => {
                 let name = CommonParser.read_event(&data).unwrap_or_default().to_owned();
                 self.events.push_back((name, data, ack));
                 Ok(())
             }
-            Ok(Some(Incoming::Answer(ack, answer))) => {
-                if self.answers.insert(ack, answer).is_some() || ack >= self.next_ack {
+            Incoming::Answer(ack, answer) => {
+                if self.answers.insert(ack, Some(answer)).is_some() || ack >= self.next_ack {
                     return Err(ClientError::Unexpected(format!("a second answer to event {ack}")));
                 }
                 Ok(())
             }
-            Ok(Some(Incoming::Connected | Incoming::Refused(_))) => Ok(()),
-            Ok(Some(Incoming::Disconnected) | None) => {
+            Incoming::Connected | Incoming::Refused(_) => Ok(()),
+            Incoming::Disconnected => {
                 self.ended = true;
                 Err(ClientError::Disconnected)
             }
