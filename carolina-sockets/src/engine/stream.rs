@@ -488,7 +488,7 @@ mod tests {
         assert!(stream.read(&mut buffer).await.unwrap() > 0);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn r14_a_client_with_many_refused_events_is_read_later() {
         let connection = ClientConnection::slow();
         let (mut client, mut stream) = stream(&connection, &[]);
@@ -500,8 +500,10 @@ mod tests {
             let _ = connection.admit_event();
         }
         let mut buffer = [0; 5];
+        let began = tokio::time::Instant::now();
         assert!(stream.read(&mut buffer).now_or_never().is_none(), "not during the backoff");
         stream.read_exact(&mut buffer).await.unwrap();
+        assert!(began.elapsed() > std::time::Duration::ZERO, "but when it is over");
         assert_eq!(&buffer, b"event");
     }
 

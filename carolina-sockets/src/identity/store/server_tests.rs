@@ -1,4 +1,4 @@
-//! The stores behind features, each with the real thing: a file, or a server of the test's own on a free port.
+//! The stores behind features, each with the real thing: a file, or a server of the test's own.
 
 use std::{
     collections::HashMap,
@@ -102,12 +102,14 @@ async fn r13_sqlite_keeps_sessions() {
 mod servers {
     use std::process::{Child, Command, Stdio};
 
+    use tokio::net::TcpSocket;
+
     use super::*;
 
-    /// A server on a free port, ended with the test.
+    /// A server at a port of its own, ended with the test.
     struct Server {
         child: Child,
-        port: u16,
+        port: Port,
         _folder: Folder,
     }
 
@@ -118,8 +120,21 @@ mod servers {
         }
     }
 
-    fn free_port() -> u16 {
-        std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    /// A port that is kept for a server, also while the server is away: Linux lets it bind where a socket is bound that does
+    /// not listen, as both set `SO_REUSEADDR`, and gives the port to nobody else.
+    struct Port(TcpSocket);
+
+    impl Port {
+        fn reserve() -> Self {
+            let socket = TcpSocket::new_v4().unwrap();
+            socket.set_reuseaddr(true).unwrap();
+            socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+            Self(socket)
+        }
+
+        fn number(&self) -> u16 {
+            self.0.local_addr().unwrap().port()
+        }
     }
 
     fn quiet(command: &mut Command) -> &mut Command {
@@ -135,7 +150,12 @@ mod servers {
                 Ok(_) => return,
                 Err(error) if Instant::now() > deadline => panic!("the server does not come up: {error}"),
                 Err(_) => {
-                    assert_eq!(server.child.try_wait().unwrap(), None, "the server on port {} has ended", server.port);
+                    assert_eq!(
+                        server.child.try_wait().unwrap(),
+                        None,
+                        "the server on port {} has ended",
+                        server.port.number()
+                    );
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }
             }
@@ -153,9 +173,9 @@ mod servers {
     }
 
     #[cfg(feature = "redis")]
-    fn run_redis(port: u16, folder: &Folder) -> Child {
+    fn run_redis(port: &Port, folder: &Folder) -> Child {
         let mut command = Command::new("redis-server");
-        command.args(["--bind", "127.0.0.1", "--port", &port.to_string()]);
+        command.args(["--bind", "127.0.0.1", "--port", &port.number().to_string()]);
         command.args(["--save", "", "--requirepass", "open sesame", "--dir"]).arg(&folder.0);
         quiet(&mut command).spawn().expect("redis-server, from Debian's package of that name")
     }
@@ -164,15 +184,16 @@ mod servers {
     #[tokio::test]
     async fn r13_redis_keeps_sessions() {
         let folder = Folder::new();
-        let port = free_port();
-        let mut server = Server { child: run_redis(port, &folder), port, _folder: folder };
-        let url = format!("redis://:open%20sesame@127.0.0.1:{port}/1");
+        let port = Port::reserve();
+        let mut server = Server { child: run_redis(&port, &folder), port, _folder: folder };
+        let at = format!("127.0.0.1:{}", server.port.number());
+        let url = format!("redis://:open%20sesame@{at}/1");
         wait_for(&mut server, &url).await;
         keeps_sessions(&url).await;
-        is_refused(&format!("redis://:sesame@127.0.0.1:{port}"), "password").await;
-        is_refused(&format!("redis://:sesame@127.0.0.1:{}", free_port()), "refused").await;
-        let without_password =
-            SharedStore::connect(&format!("redis://127.0.0.1:{port}"), &CancellationToken::new()).await;
+        is_refused(&format!("redis://:sesame@{at}"), "password").await;
+        let closed = Port::reserve();
+        is_refused(&format!("redis://:sesame@127.0.0.1:{}", closed.number()), "refused").await;
+        let without_password = SharedStore::connect(&format!("redis://{at}"), &CancellationToken::new()).await;
         let error = without_password.unwrap_err().to_string();
         assert!(error.to_lowercase().contains("authentication required"), "{error}");
     }
@@ -183,7 +204,8 @@ mod servers {
         use std::error::Error;
 
         let stop = CancellationToken::new();
-        let error = SharedStore::connect(&format!("redis://127.0.0.1:{}", free_port()), &stop).await.unwrap_err();
+        let closed = Port::reserve();
+        let error = SharedStore::connect(&format!("redis://127.0.0.1:{}", closed.number()), &stop).await.unwrap_err();
         let cause = std::iter::successors(error.source(), |&error| error.source())
             .find_map(|error| error.downcast_ref::<::redis::RedisError>());
         assert!(cause.is_some_and(::redis::RedisError::is_connection_refusal), "{error}");
@@ -194,9 +216,9 @@ mod servers {
     #[tokio::test]
     async fn r13_redis_may_be_away_for_a_moment() {
         let folder = Folder::new();
-        let port = free_port();
-        let mut server = Server { child: run_redis(port, &folder), port, _folder: folder };
-        let url = format!("redis://:open%20sesame@127.0.0.1:{port}");
+        let port = Port::reserve();
+        let mut server = Server { child: run_redis(&port, &folder), port, _folder: folder };
+        let url = format!("redis://:open%20sesame@127.0.0.1:{}", server.port.number());
         wait_for(&mut server, &url).await;
         let SharedStore(store) = SharedStore::connect(&url, &CancellationToken::new()).await.unwrap();
         let record = || Record {
@@ -210,7 +232,7 @@ mod servers {
         // A restart that nobody has noticed.
         let _ = server.child.kill();
         let _ = server.child.wait();
-        server.child = run_redis(port, &server._folder);
+        server.child = run_redis(&server.port, &server._folder);
         let mut second = record();
         store.create(&mut second).await.unwrap();
         assert_eq!(store.load(&second.id).await.unwrap().unwrap().data, second.data);
@@ -220,9 +242,18 @@ mod servers {
         let _ = server.child.wait();
         let mut waiting =
             (0..20).map(|_| store.load(&second.id)).collect::<futures_util::stream::FuturesUnordered<_>>();
-        let early = tokio::time::timeout(Duration::from_millis(500), futures_util::StreamExt::next(&mut waiting)).await;
-        assert!(early.is_err(), "an operation has not waited: {early:?}");
-        server.child = run_redis(port, &server._folder);
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", server.port.number())).await.unwrap();
+        let attempts = async {
+            for _ in 0..3 {
+                drop(listener.accept().await.unwrap());
+            }
+        };
+        tokio::select! {
+            early = futures_util::StreamExt::next(&mut waiting) => panic!("an operation has not waited: {early:?}"),
+            () = attempts => {}
+        }
+        drop(listener);
+        server.child = run_redis(&server.port, &server._folder);
         while let Some(loaded) = futures_util::StreamExt::next(&mut waiting).await {
             assert!(loaded.unwrap().is_none());
         }
@@ -242,22 +273,24 @@ mod servers {
         init.args(["--username", "ada", "--auth", "scram-sha-256", "--no-sync", "--locale", "C", "--encoding", "UTF8"]);
         init.arg("--pwfile").arg(&password).arg("--pgdata").arg(&data);
         assert!(quiet(&mut init).status().expect("initdb, from Debian's package postgresql").success());
-        let port = free_port();
+        let port = Port::reserve();
         let mut command = postgres_program("postgres");
-        command.arg("-D").arg(&data).args(["-h", "127.0.0.1", "-F", "-p", &port.to_string()]);
+        command.arg("-D").arg(&data).args(["-h", "127.0.0.1", "-F", "-p", &port.number().to_string()]);
         command.arg("-k").arg(&folder.0);
         let child = quiet(&mut command).spawn().expect("postgres, from Debian's package postgresql");
         let mut server = Server { child, port, _folder: folder };
-        let url = format!("postgres://ada:sesame@127.0.0.1:{port}/postgres");
+        let at = format!("127.0.0.1:{}", server.port.number());
+        let url = format!("postgres://ada:sesame@{at}/postgres");
         wait_for(&mut server, &url).await;
         // Nodes that come up together all make the table.
         let stop = CancellationToken::new();
         let nodes = (0..8).map(|_| SharedStore::connect(&url, &stop));
         assert!(futures_util::future::join_all(nodes).await.iter().all(Result::is_ok));
         keeps_sessions(&url).await;
-        is_refused(&format!("postgres://ada:not-sesame@127.0.0.1:{port}/postgres"), "password").await;
-        is_refused(&format!("postgres://ada:sesame@127.0.0.1:{port}/nothing"), "does not exist").await;
-        is_refused(&format!("postgres://ada:sesame@127.0.0.1:{}/postgres", free_port()), "refused").await;
+        is_refused(&format!("postgres://ada:not-sesame@{at}/postgres"), "password").await;
+        is_refused(&format!("postgres://ada:sesame@{at}/nothing"), "does not exist").await;
+        let closed = Port::reserve();
+        is_refused(&format!("postgres://ada:sesame@127.0.0.1:{}/postgres", closed.number()), "refused").await;
     }
 
     /// PostgreSQL does not run as root; as root, it is run as the user of Debian's package.
