@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
+import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -16,15 +16,21 @@ const program = `${process.env.CARGO_TARGET_DIR ?? here("../../../target")}/debu
 const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
 const pictures = here("screenshots");
 const data = mkdtempSync(join(tmpdir(), "chat-"));
-let browser, server, port, url;
+let browser, door, server, port, url;
 
-async function freePort() {
-  const listener = createServer().listen(0, "127.0.0.1");
-  await once(listener, "listening");
-  const { port } = listener.address();
-  listener.close();
-  await once(listener, "close");
-  return port;
+// Where the browsers go: open all along, so that the chat is at the same address after a restart.
+async function openDoor() {
+  door = createServer((near) => {
+    const far = connect(port, "127.0.0.1");
+    for (const [one, other] of [[near, far], [far, near]]) {
+      one.pipe(other);
+      one.on("error", () => other.destroy());
+      one.on("close", () => other.destroy());
+    }
+  });
+  door.listen(0, "127.0.0.1");
+  await once(door, "listening");
+  url = `http://127.0.0.1:${door.address().port}`;
 }
 
 async function startServer() {
@@ -32,13 +38,16 @@ async function startServer() {
     cwd: here(".."),
     env: {
       ...process.env,
-      CAROLINA_BIND: `127.0.0.1:${port}`,
+      CAROLINA_BIND: "127.0.0.1:0",
       CAROLINA_SESSION__STORE: `sqlite://${data}/chat.db`,
       RUST_LOG: "error",
     },
     stdio: ["ignore", "pipe", "inherit"],
   });
-  for await (const line of createInterface(server.stdout)) if (line.startsWith("listening on")) return;
+  for await (const line of createInterface(server.stdout)) {
+    port = /^listening on http:\/\/127\.0\.0\.1:(\d+)$/.exec(line)?.[1];
+    if (port) return;
+  }
   throw new Error("the chat did not start");
 }
 
@@ -54,8 +63,7 @@ before(async () => {
   assert.ok(existsSync(here("../web/dist/index.html")), "the page is not built: npm run build in examples/chat/web");
   assert.ok(existsSync(executablePath), `${executablePath} is missing: apt-get install chromium`);
   mkdirSync(pictures, { recursive: true });
-  port = await freePort();
-  url = `http://127.0.0.1:${port}`;
+  await openDoor();
   await startServer();
   browser = await chromium.launch({
     executablePath,
@@ -66,6 +74,7 @@ before(async () => {
 after(async () => {
   await browser?.close();
   if (server?.exitCode === null) await stopServer();
+  door?.close();
   rmSync(data, { recursive: true, force: true });
 });
 
