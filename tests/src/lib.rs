@@ -1,7 +1,14 @@
 //! What the tests share.
 
+pub mod again;
+pub mod balancers;
+pub mod crowd;
 pub mod nodes;
+pub mod numbers;
+pub mod port;
+pub mod process;
 pub mod program;
+pub mod relay;
 pub mod servers;
 pub mod wire;
 

@@ -1,17 +1,19 @@
 //! Nodes as processes of their own, and plain HTTP to them.
 
 use std::{
-    io::{Read, Write},
+    io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
     process::{Command, Stdio},
-    time::{Duration, Instant},
+    sync::mpsc,
 };
 
 use serde_json::Value;
 
 use crate::{
+    DEADLINE,
+    port::Port,
+    process::{Folder, Process},
     program,
-    servers::{Folder, Process, free_port},
 };
 
 /// What all nodes of a test encrypt cookies and sign messages with.
@@ -21,7 +23,7 @@ pub const SECRET: &str = "for tests alone and long enough for that";
 #[derive(Debug)]
 pub struct Node {
     process: Process,
-    port: u16,
+    port: Port,
     log: Folder,
     variables: Vec<(String, String)>,
 }
@@ -42,41 +44,54 @@ impl Node {
             ("CAROLINA_LIMITS__SEND_QUEUE".to_owned(), "100000".to_owned()),
         ];
         all.extend(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-        Self::run(free_port(), all)
+        Self::new(all)
     }
 
     /// Starts a node on a backplane, without a secret.
     pub fn start_without_secret(backplane: &str) -> Self {
-        Self::run(free_port(), vec![("CAROLINA_BACKPLANE__URL".to_owned(), backplane.to_owned())])
+        Self::new(vec![("CAROLINA_BACKPLANE__URL".to_owned(), backplane.to_owned())])
     }
 
     /// Starts a node without a backplane.
     pub fn alone() -> Self {
-        Self::run(free_port(), Vec::new())
+        Self::new(Vec::new())
     }
 
-    fn run(port: u16, variables: Vec<(String, String)>) -> Self {
-        let log = Folder::new();
-        let file = std::fs::File::create(log.path().join("log")).expect("a log file");
+    fn new(variables: Vec<(String, String)>) -> Self {
+        let (port, log) = (Port::reserve(), Folder::new());
+        Self { process: Self::run(&port, &log, &variables), port, log, variables }
+    }
+
+    fn run(port: &Port, log: &Folder, variables: &[(String, String)]) -> Process {
+        let log = log.path().join("log");
+        let file = std::fs::File::create(&log).expect("a log file");
         let mut command = Command::new(program::path("test-node"));
         command
-            .env("CAROLINA_BIND", format!("127.0.0.1:{port}"))
+            .env("CAROLINA_BIND", format!("127.0.0.1:{}", port.number()))
             .envs(variables.iter().map(|(name, value)| (name, value)))
             .env("RUST_LOG", "info")
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .stderr(file);
-        let node = Self { process: Process::start(&mut command), port, log, variables };
-        let until = Instant::now() + Duration::from_secs(30);
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(Instant::now() < until, "the node does not listen: {}", node.log());
-            std::thread::sleep(Duration::from_millis(20));
+        let mut process = Process::start(&mut command);
+        let lines = BufReader::new(process.output()).lines();
+        let (listens, told) = mpsc::channel();
+        // It goes on reading to the end, so that the node can go on printing.
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                if line.starts_with("listening on ") {
+                    let _ = listens.send(());
+                }
+            }
+        });
+        if let Err(error) = told.recv_timeout(DEADLINE) {
+            panic!("the node does not listen: {error}: {}", std::fs::read_to_string(&log).unwrap_or_default());
         }
-        node
+        process
     }
 
     /// The port it listens on.
     pub fn port(&self) -> u16 {
-        self.port
+        self.port.number()
     }
 
     /// The process's id.
@@ -86,7 +101,7 @@ impl Node {
 
     /// Its address.
     pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        format!("http://127.0.0.1:{}", self.port())
     }
 
     /// What it has logged.
@@ -101,18 +116,18 @@ impl Node {
 
     /// Asks it to end, waits, and starts it again on the same port.
     pub fn restart(&mut self) {
-        self.process.terminate();
-        *self = Self::run(self.port, self.variables.clone());
+        self.process.end("TERM");
+        self.start_again();
     }
 
     /// Starts it again after [`kill`](Self::kill).
     pub fn start_again(&mut self) {
-        *self = Self::run(self.port, self.variables.clone());
+        self.process = Self::run(&self.port, &self.log, &self.variables);
     }
 
     /// Sends a request, and returns the response's status, cookie and body.
     pub fn http(&self, method: &str, path: &str, cookie: Option<&str>, body: Option<Value>) -> Response {
-        http(self.port, method, path, cookie, body)
+        http(self.port(), method, path, cookie, body)
     }
 
     /// Logs a user in and returns the cookie.
@@ -124,7 +139,7 @@ impl Node {
 
     /// Has the node emit.
     pub fn emit(&self, what: Value) {
-        emit(self.port, what);
+        emit(self.port(), what);
     }
 }
 
@@ -153,7 +168,7 @@ pub fn http(port: u16, method: &str, path: &str, cookie: Option<&str>, body: Opt
 /// The same with any text for a body.
 pub fn send(port: u16, method: &str, path: &str, cookie: Option<&str>, body: &str) -> Response {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("the node listens");
-    stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+    stream.set_read_timeout(Some(DEADLINE)).expect("a timeout");
     let cookie = cookie.map(|cookie| format!("cookie: {cookie}\r\n")).unwrap_or_default();
     let request = format!(
         "{method} {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nconnection: close\r\n{cookie}content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",

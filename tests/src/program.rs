@@ -1,7 +1,14 @@
 //! Programs of this workspace, run as their users would.
 
-use std::{path::PathBuf, process::Stdio};
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    process::Stdio,
+    sync::OnceLock,
+    time::Duration,
+};
 
+use serde_json::Value;
 use tokio::{
     io::{AsyncBufReadExt, BufReader, Lines},
     process::{Child, ChildStdout, Command},
@@ -9,13 +16,49 @@ use tokio::{
 
 use crate::DEADLINE;
 
-/// Another program of this workspace, built beforehand.
+/// How `make test` builds the workspace, so that there is nothing left to do after it.
+const BUILD: [&str; 7] = [
+    "build",
+    "--workspace",
+    "--exclude=carolina-bench-micro",
+    "--all-features",
+    "--bins",
+    "--message-format=json-render-diagnostics",
+    "--quiet",
+];
+
+/// A program of this workspace, as Cargo has built it from the sources that are there now.
 pub fn path(name: &str) -> PathBuf {
-    let test = std::env::current_exe().expect("this program's path");
-    let deps = test.ancestors().find(|folder| folder.ends_with("deps")).expect("tests lie in `deps`");
-    let program = deps.with_file_name(name);
-    assert!(program.exists(), "`cargo build --workspace --all-features` comes first; `make test` does it");
-    program
+    static BUILT: OnceLock<HashMap<String, PathBuf>> = OnceLock::new();
+    let built = BUILT.get_or_init(build);
+    built.get(name).unwrap_or_else(|| panic!("no program of this workspace is called `{name}`")).clone()
+}
+
+fn build() -> HashMap<String, PathBuf> {
+    let mut cargo = std::process::Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(BUILD).args((!cfg!(debug_assertions)).then_some("--release"));
+    cargo.current_dir(env!("CARGO_MANIFEST_DIR")).stderr(Stdio::inherit());
+    // What Cargo has told this test of its package is not meant for build scripts of others, which would run again.
+    let of_this_package = |name: &str| {
+        ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_EXE_"].iter().any(|of| name.starts_with(of))
+            || name == "CARGO_CRATE_NAME"
+    };
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(of_this_package) {
+            cargo.env_remove(name);
+        }
+    }
+    let built = cargo.output().unwrap_or_else(|error| panic!("{cargo:?}: {error}"));
+    assert!(built.status.success(), "{cargo:?} failed");
+    let programs = String::from_utf8_lossy(&built.stdout).into_owned();
+    programs
+        .lines()
+        .filter_map(|line| {
+            let message: Value = serde_json::from_str(line).ok()?;
+            let program = message["executable"].as_str()?;
+            Some((message["target"]["name"].as_str()?.to_owned(), program.into()))
+        })
+        .collect()
 }
 
 /// An application that listens.
@@ -38,4 +81,21 @@ pub async fn start(command: &mut Command) -> Application {
     let first = first.expect("its output is text").expect("it says something");
     let url = first.strip_prefix("listening on ").unwrap_or_else(|| panic!("it says `{first}`")).to_owned();
     Application { process, url, lines }
+}
+
+/// The folder of the clients in JavaScript.
+pub fn e2e() -> PathBuf {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("e2e");
+    assert!(folder.join("node_modules").exists(), "run `npm ci` in tests/e2e first, or `make test`, which does");
+    folder
+}
+
+/// Runs one of these clients to its end, and returns what it prints.
+pub async fn node(script: &str, arguments: &[&str]) -> String {
+    let ran = Command::new("node").arg(script).args(arguments).current_dir(e2e()).kill_on_drop(true).output();
+    let ran =
+        tokio::time::timeout(Duration::from_secs(120), ran).await.expect("within two minutes").expect("node runs");
+    let (out, err) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+    assert!(ran.status.success(), "{script} {arguments:?}:\n{out}\n{err}");
+    out.into_owned()
 }

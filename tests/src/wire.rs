@@ -109,20 +109,18 @@ pub async fn get(url: &str) -> String {
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-/// Sends bytes over a new connection and reads what comes back until it ends or nothing more comes.
+/// Sends bytes over a new connection and reads the head of the answer, or what comes until the connection ends.
 pub async fn exchange(url: &str, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(url.trim_start_matches("http://")).await.expect("the service listens");
     // The service may have closed it already, which is an answer too.
     let _ = stream.write_all(bytes).await;
     let mut answer = Vec::new();
-    let mut chunk = [0; 4096];
-    while let Ok(Ok(read @ 1..)) =
-        tokio::time::timeout(std::time::Duration::from_millis(500), stream.read(&mut chunk)).await
-    {
-        answer.extend_from_slice(&chunk[..read]);
-        if answer.windows(4).any(|end| end == b"\r\n\r\n") && !answer.starts_with(b"HTTP/1.1 101") {
-            break;
+    let read = tokio::time::timeout(crate::DEADLINE, async {
+        while !answer.windows(4).any(|end| end == b"\r\n\r\n") {
+            // An error is the end as well: it may be closed with bytes of ours unread.
+            let Ok(1..) = stream.read_buf(&mut answer).await else { return };
         }
-    }
+    });
+    read.await.expect("it answers or closes in time");
     String::from_utf8_lossy(&answer).into_owned()
 }

@@ -93,7 +93,7 @@ async fn a_generated_application_is_built_tested_and_driven() {
     let driven = Command::new("node")
         .args(["--input-type=module", "--eval", script])
         .env("URL", &server.url)
-        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("e2e"))
+        .current_dir(program::e2e())
         .output();
     let driven = tokio::time::timeout(Duration::from_secs(30), driven).await.unwrap().unwrap();
     assert!(driven.status.success(), "{}", text(&driven));

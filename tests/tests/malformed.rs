@@ -10,7 +10,9 @@ use std::{
 
 use carolina_sockets::{Config, Data, EventError, Socket, channel, on, testing::TestService};
 use carolina_sockets_tests::{
-    by_hand, start,
+    DEADLINE, again, by_hand,
+    servers::{Postgres, Redis},
+    start, until,
     wire::{RawSocket, exchange},
 };
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
@@ -108,12 +110,16 @@ async fn r15_arbitrary_frames_harm_nobody() {
     let service = open().await;
     let url = service.url();
     let mut attackers = tokio::task::JoinSet::new();
+    let (attacking, mut attacked) = tokio::sync::mpsc::unbounded_channel();
     for seed in 0..8_u64 {
-        let url = url.clone();
+        let (url, attacking) = (url.clone(), attacking.clone());
         attackers.spawn(async move {
             let mut random = StdRng::seed_from_u64(seed);
             let mut socket = RawSocket::join(&url, "/open").await;
-            for _ in 0..500 {
+            for number in 0..500 {
+                if number % 50 == 0 {
+                    attacking.send(()).unwrap();
+                }
                 let alive = match random.random_range(0..8) {
                     0 => socket.send_binary((0..random.random_range(0..64)).map(|_| random.random()).collect()).await,
                     _ => socket.send(&frame(&mut random)).await,
@@ -128,16 +134,17 @@ async fn r15_arbitrary_frames_harm_nobody() {
         });
     }
     let mut witness = service.connect("/open").await.unwrap();
+    // All along, and within its own rate.
+    drop(attacking);
     let mut asked = 0_u32;
-    while !attackers.is_empty() {
+    while attacked.recv().await.is_some() {
         assert_eq!(witness.request::<u32>("echo", asked).await.unwrap(), asked);
         asked += 1;
-        while let Some(ended) = attackers.try_join_next() {
-            ended.unwrap();
-        }
-        // Within its own rate.
-        tokio::time::sleep(Duration::from_millis(12)).await;
     }
+    while let Some(ended) = attackers.join_next().await {
+        ended.unwrap();
+    }
+    assert_eq!(asked, 80);
     let _ = std::panic::take_hook();
     assert_eq!(panics.load(SeqCst), 0);
     service.connect("/open").await.unwrap().request::<u8>("echo", 1).await.unwrap();
@@ -181,8 +188,7 @@ async fn r15_payloads_over_the_limit_end_their_own_connection_alone() {
     let mut witness = service.connect("/open").await.unwrap();
     let mut client = RawSocket::join(&service.url(), "/open").await;
     client.send(&format!("42/open,1[\"echo\",\"{}\"]", "x".repeat(200_000))).await;
-    let ended =
-        tokio::time::timeout(carolina_sockets_tests::DEADLINE, async { while client.read().await.is_some() {} });
+    let ended = tokio::time::timeout(DEADLINE, async { while client.read().await.is_some() {} });
     assert!(ended.await.is_ok());
     assert_eq!(witness.request::<u8>("echo", 1).await.unwrap(), 1);
 }
@@ -212,12 +218,11 @@ async fn r15_a_handshake_that_never_completes_is_closed() {
     let service = open().await;
     // Opened, and on no channel.
     let mut silent = RawSocket::open(&service.url()).await;
-    let closed =
-        tokio::time::timeout(carolina_sockets_tests::DEADLINE, async { while silent.read().await.is_some() {} });
+    let closed = tokio::time::timeout(DEADLINE, async { while silent.read().await.is_some() {} });
     assert!(closed.await.is_ok());
-    carolina_sockets_tests::until("its place is free", || service.sockets().connections() == 0).await;
+    until("its place is free", || service.sockets().connections() == 0).await;
     // Half a request head.
-    let answer = tokio::time::timeout(carolina_sockets_tests::DEADLINE, exchange_to_end(&service.url())).await;
+    let answer = tokio::time::timeout(DEADLINE, exchange_to_end(&service.url())).await;
     assert!(answer.is_ok(), "closed after limits.connect_timeout");
 }
 
@@ -227,4 +232,16 @@ async fn exchange_to_end(url: &str) {
     stream.write_all(b"GET /socket.io/?EIO=4 HTTP/1.1\r\nhost:").await.unwrap();
     let mut rest = Vec::new();
     let _ = stream.read_to_end(&mut rest).await;
+}
+
+#[tokio::test]
+async fn r16_the_rules_hold_over_redis() {
+    let redis = Redis::start();
+    again::over(&redis.url(), &[]).await;
+}
+
+#[tokio::test]
+async fn r16_the_rules_hold_over_postgres() {
+    let postgres = Postgres::start();
+    again::over(&postgres.url(), &[]).await;
 }

@@ -1,7 +1,11 @@
 //! R1 to R4: what is found, what is mounted, and what start-up refuses.
 
 use carolina_sockets::{Config, Error, Sockets, prelude::*, testing::TestService};
-use carolina_sockets_tests::{by_hand, start};
+use carolina_sockets_tests::{
+    again, by_hand,
+    servers::{Postgres, Redis},
+    start,
+};
 use plugin_one as _;
 
 #[channel("/declared")]
@@ -202,4 +206,16 @@ async fn an_error_that_main_returns_reads_well() {
     let error =
         TestService::start(Sockets::builder().config(Config::default().channel("x", "Declared"))).await.unwrap_err();
     assert_eq!(format!("{error:?}"), error.to_string());
+}
+
+#[tokio::test]
+async fn r16_the_rules_hold_over_redis() {
+    let redis = Redis::start();
+    again::over(&redis.url(), &[]).await;
+}
+
+#[tokio::test]
+async fn r16_the_rules_hold_over_postgres() {
+    let postgres = Postgres::start();
+    again::over(&postgres.url(), &[]).await;
 }

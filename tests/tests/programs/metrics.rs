@@ -1,4 +1,4 @@
-//! What an operator sees of a running service.
+//! The figures of a running service, for Prometheus.
 
 use carolina_sockets_tests::{
     program,

@@ -1,0 +1,6 @@
+//! Official clients, and the examples as their users run them.
+
+mod login;
+mod metrics;
+mod official_client;
+mod quickstart;
