@@ -20,7 +20,7 @@ const CONTROL: &str = "carolina-control";
 
 /// Somebody who has access to the server, but not to the secret.
 enum Attacker {
-    Redis(redis::Client, Box<redis::aio::MultiplexedConnection>),
+    Redis(Box<redis::Client>, Box<redis::aio::MultiplexedConnection>),
     Postgres(PgPool),
 }
 
@@ -30,7 +30,7 @@ impl Attacker {
             Server::Redis(redis) => {
                 let client = redis::Client::open(redis.url()).unwrap();
                 let connection = client.get_multiplexed_async_connection().await.unwrap();
-                Self::Redis(client, Box::new(connection))
+                Self::Redis(Box::new(client), Box::new(connection))
             }
             Server::Postgres(postgres) => Self::Postgres(PgPool::connect(&postgres.url()).await.unwrap()),
         }
@@ -340,7 +340,7 @@ async fn nodes_without_a_secret_pass_on_only_events(server: Server) {
         let responses: Vec<String> = redis::cmd("PUBSUB")
             .arg("CHANNELS")
             .arg("carolina-response#/open#*")
-            .query_async(connection)
+            .query_async(&mut **connection)
             .await
             .unwrap();
         assert_eq!(responses.len(), 2);

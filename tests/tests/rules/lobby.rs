@@ -105,10 +105,7 @@ pub(crate) async fn service_over(store: impl SessionStore) -> TestService {
     service_telling(store, None).await
 }
 
-pub(crate) async fn service_telling(
-    store: impl SessionStore,
-    left: Option<Arc<Mutex<Vec<Departure>>>>,
-) -> TestService {
+pub(crate) async fn service_telling(store: impl SessionStore, left: Option<Arc<Mutex<Vec<Departure>>>>) -> TestService {
     let mut config = carolina_sockets::Config::default();
     config.limits.events_per_second = 10_000;
     let builder = by_hand().mount::<Lobby>("/lobby").mount::<Members>("/members").session_store(store).state(left);
