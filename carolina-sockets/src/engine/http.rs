@@ -13,6 +13,7 @@ use super::{
     client::{ClientConnection, head_bytes},
     head::compact,
     polling::{PollError, PollingSession, PostError},
+    sessions::Listed,
     stream::Carrier,
     upgrade::{Admitted, Opening},
 };
@@ -101,12 +102,15 @@ impl Engine {
                     engine.admit(parts, Transport::Websocket, legacy).map(Opening::Session)
                 })
             }
-            (Transport::Websocket, Some(session), &Method::GET) => {
-                self.accept_websocket(request, |_| Ok(Opening::Upgrade(session)))
+            (Transport::Websocket, Some(Listed::Polling(session)), &Method::GET) => {
+                self.accept_websocket(request, |_| Ok(session.begin_probe().map_or(Opening::Refused, Opening::Upgrade)))
+            }
+            (Transport::Websocket, Some(Listed::Upgraded), &Method::GET) => {
+                self.accept_websocket(request, |_| Ok(Opening::Refused))
             }
             (Transport::Polling, None, &Method::GET) => self.open_polling(request.into_parts().0, legacy),
-            (Transport::Polling, Some(session), &Method::GET) => self.poll(&session).await,
-            (Transport::Polling, Some(session), &Method::POST) => self.post(&session, request).await,
+            (Transport::Polling, Some(Listed::Polling(session)), &Method::GET) => self.poll(&session).await,
+            (Transport::Polling, Some(Listed::Polling(session)), &Method::POST) => self.post(&session, request).await,
             (_, None, _) => BadRequest::Method.into_response(),
             _ => BadRequest::Invalid.into_response(),
         }
@@ -140,11 +144,12 @@ impl Engine {
             Ok(admitted) => admitted,
             Err(refusal) => return refusal.into_response(),
         };
-        let session = Arc::new(PollingSession::new(admitted.client.clone(), legacy));
+        let transport = &self.config.transport;
+        let silence = transport.ping_interval + transport.ping_timeout;
+        let session = Arc::new(PollingSession::new(admitted.client.clone(), legacy, (!legacy).then_some(silence)));
         let token = self.sessions.insert(session.clone());
         let listed = Some((self.sessions.clone(), token.clone()));
         self.serve(Carrier::Polling(session), &[], admitted, listed);
-        let transport = &self.config.transport;
         let may_upgrade = transport.transports.contains(&Transport::Websocket);
         let open = json!({
             "sid": token,

@@ -15,7 +15,7 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::{Buf, Bytes, BytesMut};
 use parking_lot::Mutex;
-use tokio::{io::ReadBuf, sync::Notify};
+use tokio::{io::ReadBuf, sync::Notify, time::Instant};
 
 use super::{
     DisconnectReason,
@@ -30,6 +30,9 @@ const MOST_OUTGOING: usize = 64 * 1024;
 /// While a WebSocket is being tried, a poll that has nothing to fetch ends after this, so that the client can stop polling.
 const PROBE_POLL: Duration = Duration::from_millis(100);
 
+/// How long a body that ends the session waits for a poll that the client sent at the same time.
+const CLOSING_POLL: Duration = Duration::from_millis(20);
+
 /// Separates the packets of one body.
 const SEPARATOR: u8 = 0x1e;
 
@@ -38,12 +41,16 @@ pub(super) struct PollingSession {
     client: Arc<ClientConnection>,
     /// Engine.IO 3 in place of 4.
     legacy: bool,
+    /// How long the client may send nothing: it answers every ping.
+    silence: Option<Duration>,
     state: Mutex<State>,
     /// Notified when there is something to fetch, or the session has ended or upgraded. Only one request waits at a
     /// time.
     fetchable: Notify,
     /// Notified when the engine has read what was posted, or the session has ended.
     consumed: Notify,
+    /// Notified when a request begins to wait.
+    polled: Notify,
     /// One body is read at a time.
     pub(super) posting: tokio::sync::Mutex<()>,
 }
@@ -60,6 +67,10 @@ struct State {
     /// A WebSocket is being tried.
     is_probed: bool,
     upgrade: Upgrade,
+    /// When the client last posted, or opened the session.
+    heard: Option<Instant>,
+    /// The client has ended the session.
+    is_closing: bool,
     has_ended: bool,
 }
 
@@ -106,13 +117,15 @@ pub(super) enum PostError {
 }
 
 impl PollingSession {
-    pub(super) fn new(client: Arc<ClientConnection>, legacy: bool) -> Self {
+    pub(super) fn new(client: Arc<ClientConnection>, legacy: bool, silence: Option<Duration>) -> Self {
         Self {
             client,
             legacy,
-            state: Mutex::default(),
+            silence,
+            state: Mutex::new(State { heard: Some(Instant::now()), ..State::default() }),
             fetchable: Notify::new(),
             consumed: Notify::new(),
+            polled: Notify::new(),
             posting: tokio::sync::Mutex::default(),
         }
     }
@@ -121,7 +134,7 @@ impl PollingSession {
 
     /// Waits for packets to fetch, and returns a body of at most about `most` bytes.
     pub(super) async fn fetch(&self, most: usize) -> Result<Vec<u8>, PollError> {
-        let _polled = self.begin_poll()?;
+        let (_polled, began_probed) = self.begin_poll()?;
         let mut wait = PROBE_POLL;
         loop {
             let is_probed = {
@@ -131,10 +144,15 @@ impl PollingSession {
                     self.client.wake_writer();
                     return Ok(body);
                 }
-                if state.has_ended {
-                    return Err(PollError::Ended);
+                let is_upgraded = !matches!(state.upgrade, Upgrade::None);
+                if is_upgraded && !state.has_ended && began_probed {
+                    // The client had opened its WebSocket and did not wait for this poll before it switched.
+                    return Err(PollError::Upgraded);
                 }
-                if !matches!(state.upgrade, Upgrade::None) || (state.is_probed && wait.is_zero()) {
+                if state.has_ended && !state.is_closing {
+                    return Ok(self.encode(&Outgoing::Text(Bytes::from_static(b"1"))));
+                }
+                if is_upgraded || (state.is_probed && wait.is_zero()) {
                     return Ok(self.encode(&Outgoing::Text(Bytes::from_static(b"6"))));
                 }
                 state.is_probed
@@ -144,14 +162,26 @@ impl PollingSession {
                 wait = Duration::ZERO;
             } else {
                 self.fetchable.notified().await;
+                // If the client waits for this poll, to switch, it need not wait longer.
+                wait = Duration::ZERO;
             }
         }
     }
 
-    fn begin_poll(&self) -> Result<Polled<'_>, PollError> {
+    /// Also tells whether a WebSocket is being tried.
+    fn begin_poll(&self) -> Result<(Polled<'_>, bool), PollError> {
         let mut state = self.state.lock();
+        if state.has_ended {
+            return Err(PollError::Ended);
+        }
         if !matches!(state.upgrade, Upgrade::None) {
             return Err(PollError::Upgraded);
+        }
+        if self.is_silent(&state) {
+            // The engine's timer is due as well. It may be late, the client must not be.
+            drop(state);
+            self.client.close_with(DisconnectReason::HeartbeatTimeout);
+            return Err(PollError::Ended);
         }
         if state.is_polled {
             // The other request answers with a close packet.
@@ -162,7 +192,12 @@ impl PollingSession {
             return Err(PollError::Overlap);
         }
         state.is_polled = true;
-        Ok(Polled(self))
+        self.polled.notify_waiters();
+        Ok((Polled(self), state.is_probed))
+    }
+
+    fn is_silent(&self, state: &State) -> bool {
+        self.silence.zip(state.heard).is_some_and(|(silence, heard)| heard.elapsed() >= silence)
     }
 
     fn take_body(&self, state: &mut State, most: usize) -> Vec<u8> {
@@ -204,14 +239,24 @@ impl PollingSession {
             self.client.close_with(DisconnectReason::InvalidPacket);
             return Err(PostError::Invalid);
         };
+        let is_closing = frames.ends_with(CLOSE_FRAME);
+        if is_closing {
+            // So that the poll, which may have been overtaken, is answered in place of refused.
+            let polled = self.polled.notified();
+            if !self.state.lock().is_polled {
+                let _ = tokio::time::timeout(CLOSING_POLL, polled).await;
+            }
+        }
         {
             let mut state = self.state.lock();
-            if !matches!(state.upgrade, Upgrade::None) {
-                return Err(PostError::Upgraded);
-            }
             if state.has_ended {
                 return Err(PostError::Ended);
             }
+            if !matches!(state.upgrade, Upgrade::None) {
+                return Err(PostError::Upgraded);
+            }
+            state.heard = Some(Instant::now());
+            state.is_closing |= is_closing;
             state.incoming.extend_from_slice(&frames);
         }
         self.client.wake_reader();
@@ -377,6 +422,9 @@ impl Drop for Probe {
     }
 }
 
+/// The frame that ends a stream, masked by zeros.
+const CLOSE_FRAME: &[u8] = &[0x80 | CLOSE, 0x80, 0, 0, 0, 0];
+
 /// The frames that a body's packets would have been on a WebSocket; `None` when it has others than a client sends.
 pub(super) fn frames(body: &[u8]) -> Option<BytesMut> {
     let mut frames = BytesMut::with_capacity(body.len() + 16);
@@ -389,7 +437,7 @@ pub(super) fn frames(body: &[u8]) -> Option<BytesMut> {
             _ => return None,
         }
         if packet == b"1" {
-            push_frame(&mut frames, CLOSE, Some([0; 4]), &[]);
+            frames.extend_from_slice(CLOSE_FRAME);
         }
     }
     Some(frames)
@@ -414,7 +462,7 @@ mod legacy {
     use futures_util::StreamExt;
     use http::HeaderValue;
 
-    use super::{BINARY, CLOSE, TEXT, push_frame};
+    use super::{BINARY, CLOSE_FRAME, TEXT, push_frame};
 
     pub(super) async fn frames(body: Bytes, content_type: Option<&HeaderValue>) -> Option<BytesMut> {
         let mut frames = BytesMut::with_capacity(body.len() + 16);
@@ -431,7 +479,7 @@ mod legacy {
                 }
                 Packet::Close => {
                     push_frame(&mut frames, TEXT, Some([0; 4]), b"1");
-                    push_frame(&mut frames, CLOSE, Some([0; 4]), &[]);
+                    frames.extend_from_slice(CLOSE_FRAME);
                 }
                 _ => return None,
             }

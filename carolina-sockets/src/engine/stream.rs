@@ -190,8 +190,8 @@ impl ClientStream {
         self.carrier = upgraded.carrier;
         self.write_ahead = upgraded.outgoing;
         self.client.set_websocket();
-        if let Some((sessions, token)) = self.listed.take() {
-            sessions.remove(&token);
+        if let Some((sessions, token)) = &self.listed {
+            sessions.set_upgraded(token);
         }
         if !upgraded.incoming.is_empty() {
             self.inspect(&upgraded.incoming);

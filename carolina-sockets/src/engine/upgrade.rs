@@ -26,7 +26,7 @@ use super::{
     client::ClientConnection,
     frames::{TEXT, push_frame},
     http::status,
-    polling::{PollingSession, Probe},
+    polling::Probe,
     sessions::Sessions,
     stream::{Carrier, ClientStream, Connected},
 };
@@ -50,7 +50,9 @@ pub(super) enum Opening {
     /// A session of its own.
     Session(Admitted),
     /// A session that has been polling.
-    Upgrade(Arc<PollingSession>),
+    Upgrade(Probe),
+    /// Nothing: the session has upgraded, or is about to. The WebSocket is closed at once, as the protocol asks for.
+    Refused,
 }
 
 impl Engine {
@@ -86,10 +88,8 @@ impl Engine {
         let (carrier, read) = bare(upgraded);
         match opening {
             Opening::Session(admitted) => self.serve(carrier, &read, admitted, None),
-            Opening::Upgrade(session) => {
-                let Some(probe) = session.begin_probe() else {
-                    return tracing::debug!("a session was upgraded twice, or has ended");
-                };
+            Opening::Refused => tracing::debug!("a second WebSocket for a session is closed"),
+            Opening::Upgrade(probe) => {
                 let upgraded = tokio::time::timeout(PROBE_TIMEOUT, try_websocket(carrier, read.into(), probe)).await;
                 match upgraded {
                     Ok(Ok(())) => {}
