@@ -27,7 +27,7 @@ pub(super) fn is_from_proxy(parts: &Parts, trusted: &[IpNet]) -> bool {
 
 /// An entry of `X-Forwarded-For`, set by a trusted proxy, that is not an address.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Unreadable(pub(super) String);
+pub(super) struct Unreadable(pub(super) String);
 
 /// The client's address: from the right, the first that is not a trusted proxy.
 ///
@@ -35,7 +35,7 @@ pub(crate) struct Unreadable(pub(super) String);
 ///
 /// [`Unreadable`] when a trusted proxy forwards something else than an address. The entries to the left of it may be
 /// the client's own, and the proxy's address stands for all its clients, so neither is a substitute.
-pub(crate) fn of(parts: &Parts, trusted: &[IpNet]) -> Result<IpAddr, Unreadable> {
+pub(super) fn of(parts: &Parts, trusted: &[IpNet]) -> Result<IpAddr, Unreadable> {
     let mut address = next_hop(parts);
     for line in parts.headers.get_all("x-forwarded-for").into_iter().rev() {
         for hop in line.as_bytes().rsplit(|byte| *byte == b',') {

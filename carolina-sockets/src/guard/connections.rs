@@ -25,7 +25,7 @@ pub(crate) enum Counted {
     /// Socket.IO clients, whatever their transport.
     Clients,
     /// TCP connections. The gauge does not show them.
-    #[cfg_attr(not(feature = "serve"), allow(dead_code, reason = "only `serve()` accepts TCP connections"))]
+    #[cfg_attr(not(feature = "serve"), allow(dead_code, reason = "`serve()` accepts them"))]
     Streams,
 }
 
