@@ -8,7 +8,7 @@ use axum::{
     routing::{get, post},
 };
 use carolina_sockets::{Config, Data, channel, on, testing::TestService};
-use carolina_sockets_tests::{DEADLINE, by_hand, program, process::Folder, start, until, wire::RawSocket};
+use carolina_sockets_tests::{DEADLINE, by_hand, process::Folder, program, start, until, wire::RawSocket};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpSocket, TcpStream},

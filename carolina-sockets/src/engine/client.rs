@@ -61,6 +61,8 @@ pub(crate) struct ClientConnection {
     closed: AtomicBool,
     /// Packets other than events, which a client has less reason to send.
     packets: rate::Limiter,
+    /// Joins and leaves, of which there may be as many as events.
+    memberships: rate::Limiter,
     /// Bytes of events that wait or are being handled, on all channels.
     pub(crate) handling: ByteBudget,
     /// Bytes that the client brought: the request's head, and the `auth` payloads.
@@ -93,6 +95,7 @@ impl ClientConnection {
             reason: OnceLock::new(),
             events: rate::limiter(Rate { count: limits.events_per_second, per }),
             packets: rate::limiter(Rate { count: packets, per }),
+            memberships: rate::limiter(Rate { count: limits.events_per_second, per }),
             handling: ByteBudget::new(limits.mailbox_bytes),
             brought,
             sending: ByteBudget::new(limits.send_buffer),
@@ -152,11 +155,11 @@ impl ClientConnection {
         })
     }
 
-    /// A packet that is no event has come. Those that join or leave a channel count as events, as each costs as much; of the
-    /// others there may be more. Returns how long not to read further.
+    /// Counts a packet that is not an event. Joins and leaves have a limit of their own, as high as that of events, since each
+    /// costs as much; of the others there may be more. Returns how long to pause reading.
     pub(super) fn admit_packet(&self, kind: PacketKind) -> Option<Duration> {
         match kind {
-            PacketKind::Membership => rate::check(&self.events).err().map(Duration::from_millis),
+            PacketKind::Membership => rate::check(&self.memberships).err().map(Duration::from_millis),
             PacketKind::Other => {
                 let _ = self.admit(&self.packets);
                 None
