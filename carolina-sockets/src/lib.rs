@@ -214,6 +214,7 @@
 #[allow(unused_extern_crates)]
 extern crate self as carolina_sockets;
 
+mod background;
 mod backplane;
 mod channel;
 #[cfg(feature = "cli")]

@@ -30,9 +30,9 @@ use std::sync::{
 };
 
 use socketioxide::{ParserConfig, SocketIo, SocketIoBuilder, service::SocketIoService};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    background::Background,
     backplane::{Backplane, BackplaneState, Directory},
     config::Config,
     error::{Error, Result},
@@ -67,9 +67,7 @@ pub(crate) struct Engine {
     rejoin: Arc<Rejoin>,
     blocked: Arc<Blocked>,
     sessions: Arc<Sessions>,
-    tasks: TaskTracker,
-    /// The service has ended.
-    stop: CancellationToken,
+    background: Background,
     /// Whether the service is shutting down.
     draining: Arc<AtomicBool>,
 }
@@ -79,8 +77,7 @@ impl Engine {
         config: &Config,
         backplane: BackplaneState,
         guard: Arc<Guard>,
-        tasks: TaskTracker,
-        stop: CancellationToken,
+        background: Background,
         draining: Arc<AtomicBool>,
     ) -> Self {
         let limits = &config.limits;
@@ -110,10 +107,9 @@ impl Engine {
             directory,
             config: config.clone(),
             guard,
-            rejoin: Arc::default(),
+            rejoin: Arc::new(Rejoin::new(background.clone())),
             sessions: Arc::default(),
-            tasks,
-            stop,
+            background,
             draining,
         }
     }

@@ -19,7 +19,7 @@ use std::{
 use parking_lot::{Mutex, MutexGuard};
 
 use super::id::SocketId;
-use crate::backplane::RawSocket;
+use crate::{background::Background, backplane::RawSocket};
 
 /// The room of disconnected sockets, which is excluded from every broadcast.
 pub(super) const LEFT_ROOM: &str = "\0left";
@@ -28,8 +28,8 @@ pub(super) const LEFT_ROOM: &str = "\0left";
 const GRACE_PERIOD: Duration = Duration::from_secs(10);
 
 /// The sockets that are kept for late events.
-#[derive(Default)]
 pub(crate) struct Rejoin {
+    background: Background,
     count: AtomicUsize,
     by_sid: Mutex<HashMap<SocketId, Vec<KeptSocket>>>,
 }
@@ -41,6 +41,10 @@ struct KeptSocket {
 }
 
 impl Rejoin {
+    pub(super) fn new(background: Background) -> Self {
+        Self { background, count: AtomicUsize::new(0), by_sid: Mutex::default() }
+    }
+
     /// Whether there are any. Called for every packet.
     pub(super) fn has_any(&self) -> bool {
         self.count.load(Ordering::Acquire) > 0
@@ -53,8 +57,7 @@ impl Rejoin {
         self.count.fetch_add(1, Ordering::AcqRel);
         self.lock().entry(sid).or_default().push(KeptSocket { raw: raw.clone(), remove });
         let (this, raw) = (Arc::downgrade(self), Arc::downgrade(&raw));
-        // Not among the service's tracked tasks: a shutdown need not wait for a grace period.
-        tokio::spawn(async move {
+        self.background.spawn(async move {
             tokio::time::sleep(GRACE_PERIOD).await;
             if let (Some(this), Some(raw)) = (this.upgrade(), raw.upgrade()) {
                 this.remove(sid, |left| Arc::ptr_eq(&left.raw, &raw));

@@ -426,7 +426,7 @@ mod tests {
         };
         Connected {
             client: client.clone(),
-            rejoin: Arc::default(),
+            rejoin: Arc::new(Rejoin::new(crate::background::Background::new(Default::default()))),
             blocked: Arc::default(),
             permit,
             stall_timeout: Duration::from_secs(45),

@@ -73,9 +73,9 @@ impl Engine {
             Ok(opening) => opening,
             Err(refusal) => return refusal.into_response(),
         };
-        let (tasks, stop) = (self.tasks.clone(), self.stop.clone());
+        let background = self.background.clone();
         // A shutdown does not wait for a client to finish its handshake.
-        tasks.spawn(stop.run_until_cancelled_owned(self.hand_over(upgrade, opening)));
+        background.spawn(self.hand_over(upgrade, opening));
         response
     }
 

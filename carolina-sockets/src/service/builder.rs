@@ -12,6 +12,7 @@ use super::{
     settings::{Settings, setters},
 };
 use crate::{
+    background::Background,
     backplane::BackplaneState,
     config::Config,
     core::{ChannelCore, Services, States},
@@ -78,6 +79,7 @@ impl Builder {
         let has_state = |of| settings.states.contains(of);
         let plan = Plan::make(&Registry::linked(), &config, &settings.plan_options(&has_state))?;
         let stop = CancellationToken::new();
+        let background = Background::new(stop.clone());
         let identities = Identities::connect(&config, settings.identify, settings.store, &stop).await?;
         let backplane = BackplaneState::connect(&config).await?;
         let bus = backplane.bus();
@@ -86,9 +88,9 @@ impl Builder {
         if !plan.sockets_on {
             log_disabled(&config);
         }
-        let engine = plan.sockets_on.then(|| {
-            Arc::new(Engine::new(&config, backplane, guard.clone(), tasks.clone(), stop.clone(), draining.clone()))
-        });
+        let engine = plan
+            .sockets_on
+            .then(|| Arc::new(Engine::new(&config, backplane, guard.clone(), background.clone(), draining.clone())));
         let store = identities.sessions().store().clone();
         let session_layer = SessionLayer::new(store, identities.cookie_keys().clone(), &config);
         let inner = Arc::new_cyclic(|service| {
@@ -127,6 +129,7 @@ impl Builder {
                 tasks,
                 bus,
                 stop,
+                background,
                 draining,
             }
         });
@@ -136,7 +139,7 @@ impl Builder {
             control::listen(&sockets).await?;
             nodes::watch(&sockets);
         }
-        sockets.inner().session_sync.start(&sockets.inner().stop);
+        sockets.inner().session_sync.start(&sockets.inner().background);
         Ok(sockets)
     }
 }

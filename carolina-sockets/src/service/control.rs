@@ -16,10 +16,9 @@ use crate::{
 pub(super) async fn listen(sockets: &Sockets) -> Result {
     let inner = sockets.inner();
     let mut messages = inner.bus.listen().await.map_err(Error::backplane)?;
-    let (weak, stop): (Weak<Inner>, _) = (Arc::downgrade(inner), inner.stop.clone());
-    // Not among the tracked tasks, which a shutdown waits for: this one runs until then.
-    tokio::spawn(async move {
-        while let Some(Some(message)) = stop.run_until_cancelled(messages.next()).await {
+    let weak: Weak<Inner> = Arc::downgrade(inner);
+    inner.background.spawn(async move {
+        while let Some(message) = messages.next().await {
             let Some(inner) = weak.upgrade() else { return };
             handle_message(&inner, message).await;
         }

@@ -31,6 +31,7 @@ use std::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    background::Background,
     backplane::Bus,
     channel::ChannelHandle,
     config::Config,
@@ -77,6 +78,7 @@ pub(crate) struct Inner {
     bus: Bus,
     /// Ends the service's own tasks.
     stop: CancellationToken,
+    background: Background,
     draining: Arc<AtomicBool>,
 }
 

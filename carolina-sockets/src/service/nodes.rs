@@ -15,13 +15,13 @@ pub(super) fn watch(sockets: &Sockets) {
     let inner = sockets.inner();
     let namespace = inner.namespaces.values().find_map(|namespace| namespace.core.namespace().ok());
     let Some(namespace) = namespace.filter(|_| inner.bus.has_backplane()) else { return };
-    let (namespace, stop) = (namespace.clone(), inner.stop.clone());
-    // Not among the tracked tasks, which a shutdown waits for: this one runs until then.
-    tokio::spawn(async move {
+    let namespace = namespace.clone();
+    inner.background.spawn(async move {
         let mut every = tokio::time::interval(COUNT_INTERVAL);
         every.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut before = None;
-        while stop.run_until_cancelled(every.tick()).await.is_some() {
+        loop {
+            every.tick().await;
             // Nodes cannot be counted while the backplane is unavailable, which is logged elsewhere.
             let Ok(now) = namespace.nodes().await else { continue };
             metric::nodes(now);

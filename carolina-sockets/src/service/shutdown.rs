@@ -33,5 +33,5 @@ pub(super) async fn shutdown(sockets: &Arc<Inner>) {
         // Clients that do not read are not waited for; their connections close with the process.
         let _ = tokio::time::timeout(CLOSE_TIMEOUT, engine.close()).await;
     }
-    sockets.stop.cancel();
+    sockets.background.end().await;
 }

@@ -8,10 +8,10 @@ use std::{
 };
 
 use serde_json::Value as Json;
-use tokio_util::sync::CancellationToken;
 use tower_sessions::session::Id;
 
 use crate::{
+    background::Background,
     backplane::{Bus, Message},
     core::{ChannelCore, Services, SocketState, disconnect_unauthorized, end},
     engine::{DisconnectReason, EngineSocket, EventPayload, from_text},
@@ -35,7 +35,7 @@ impl SessionSync {
     }
 
     /// Starts following the store's changes, and checking for changes made elsewhere, until the service ends.
-    pub(crate) fn start(self: &Arc<Self>, stop: &CancellationToken) {
+    pub(crate) fn start(self: &Arc<Self>, background: &Background) {
         let weak = Arc::downgrade(self);
         self.services.identities.sessions().store().set_listener(Arc::new(move |change, version| {
             let this = weak.upgrade();
@@ -45,8 +45,7 @@ impl SessionSync {
                 }
             })
         }));
-        // Not among the tracked tasks, which a shutdown waits for: this one runs until then.
-        tokio::spawn(sweep_regularly(Arc::downgrade(self), self.services.identities.recheck(), stop.clone()));
+        background.spawn(sweep_regularly(Arc::downgrade(self), self.services.identities.recheck()));
     }
 
     /// Updates sockets whose identity has expired; with `all`, the sockets of every session.
@@ -274,11 +273,12 @@ impl SessionSync {
 }
 
 /// Checks for expired identities every second, and all sessions every `session.recheck`.
-async fn sweep_regularly(sync: Weak<SessionSync>, recheck: Duration, stop: CancellationToken) {
+async fn sweep_regularly(sync: Weak<SessionSync>, recheck: Duration) {
     let mut every = tokio::time::interval(TICK.min(recheck));
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut checked = tokio::time::Instant::now();
-    while stop.run_until_cancelled(every.tick()).await.is_some() {
+    loop {
+        every.tick().await;
         let Some(sync) = sync.upgrade() else { return };
         let all = checked.elapsed() >= recheck;
         if all {
