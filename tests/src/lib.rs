@@ -3,6 +3,8 @@
 pub mod again;
 pub mod balancers;
 pub mod crowd;
+pub mod cutting_proxy;
+pub mod engine_io;
 pub mod nodes;
 pub mod numbers;
 pub mod port;

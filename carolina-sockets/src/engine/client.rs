@@ -13,7 +13,7 @@ use std::{
 use futures_util::task::AtomicWaker;
 use http::request::Parts;
 
-use super::{id::SocketId, reason::DisconnectReason};
+use super::{id::SocketId, joins::Joins, reason::DisconnectReason};
 use crate::{
     config::{Limits, Transport},
     guard::{ByteBudget, Rate, rate},
@@ -75,6 +75,8 @@ pub(crate) struct ClientConnection {
     is_full: AtomicBool,
     /// What the layers above keep with the connection.
     kept: OnceLock<Box<dyn Any + Send + Sync>>,
+    /// What it has joined, as far as the engine may have ignored it.
+    pub(super) joins: Joins,
     /// Wakes whoever reads the stream, so that a connection that is cut ends at once.
     reader: AtomicWaker,
     /// Wakes the task that waits to write.
@@ -103,6 +105,7 @@ impl ClientConnection {
             is_full: AtomicBool::new(false),
             refused: AtomicU32::new(0),
             kept: OnceLock::new(),
+            joins: Joins::default(),
             closed: AtomicBool::new(false),
             reader: AtomicWaker::new(),
             writer: AtomicWaker::new(),

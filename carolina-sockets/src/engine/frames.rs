@@ -1,5 +1,7 @@
 //! Tracks the frames of a WebSocket as they arrive, without buffering them.
 
+use std::mem;
+
 use bytes::{BufMut, BytesMut};
 use tokio_tungstenite::tungstenite::protocol::frame::{FrameHeader, coding::OpCode};
 
@@ -47,6 +49,17 @@ pub(super) fn push_frame(to: &mut BytesMut, opcode: u8, mask: Option<[u8; 4]>, p
 /// How many bytes at the start of a frame are inspected: the packet's type and namespace.
 pub(super) const PREFIX_LENGTH: usize = 256;
 
+/// How much of a CONNECT packet is collected, at most.
+const MOST_CONNECT: u64 = 64 * 1024;
+
+/// What was found in a client's frames.
+pub(super) enum Seen<'a> {
+    /// The first bytes of a text frame without an event.
+    Beginning(&'a [u8]),
+    /// A whole CONNECT packet. Its beginning was handed over before.
+    Connect(&'a [u8]),
+}
+
 /// The position in the stream of a client's frames.
 #[derive(Debug)]
 pub(super) enum Frames {
@@ -56,6 +69,8 @@ pub(super) enum Frames {
     Payload(u64),
     /// In the payload of a frame whose first bytes are being collected.
     Prefix(Box<Prefix>),
+    /// In the payload of a CONNECT packet after these bytes.
+    Connect(Box<Prefix>),
 }
 
 #[derive(Debug)]
@@ -63,6 +78,19 @@ pub(super) struct Prefix {
     left: u64,
     mask: [u8; 4],
     seen: Vec<u8>,
+}
+
+impl Prefix {
+    /// Collects up to `most` bytes, unmasked, and returns those after them.
+    fn collect<'a>(&mut self, bytes: &'a [u8], most: usize) -> &'a [u8] {
+        let (taken, rest) = bytes.split_at(usize::try_from(self.left).unwrap_or(usize::MAX).min(most).min(bytes.len()));
+        for byte in taken {
+            let mask = self.mask[self.seen.len() % 4];
+            self.seen.push(byte ^ mask);
+        }
+        self.left -= taken.len() as u64;
+        rest
+    }
 }
 
 impl Default for Frames {
@@ -78,8 +106,9 @@ impl Frames {
     }
 
     /// Takes in what was read, and tells how many frames began in it. What a text frame without an event begins with is
-    /// handed over, unmasked: all that is needed to know which channel a client joins or leaves.
-    pub(super) fn read(&mut self, mut bytes: &[u8], mut on_prefix: impl FnMut(&[u8])) -> usize {
+    /// handed over, unmasked: all that is needed to know which channel a client joins or leaves. A CONNECT packet is handed
+    /// over once more when it is complete.
+    pub(super) fn read(&mut self, mut bytes: &[u8], mut on_seen: impl FnMut(Seen<'_>)) -> usize {
         let mut begun = 0;
         while !bytes.is_empty() {
             match self {
@@ -106,23 +135,32 @@ impl Frames {
                     }
                 }
                 Self::Prefix(beginning) => {
-                    let wanted =
-                        usize::try_from(beginning.left).unwrap_or(usize::MAX).min(PREFIX_LENGTH - beginning.seen.len());
-                    let taken = wanted.min(bytes.len());
-                    for byte in &bytes[..taken] {
-                        let mask = beginning.mask[beginning.seen.len() % 4];
-                        beginning.seen.push(byte ^ mask);
-                    }
-                    beginning.left -= taken as u64;
-                    bytes = &bytes[taken..];
+                    bytes = beginning.collect(bytes, PREFIX_LENGTH - beginning.seen.len());
                     if beginning.left == 0 || beginning.seen.len() == PREFIX_LENGTH {
                         if !is_event(&beginning.seen, [0; 4], beginning.seen.len() as u64) {
-                            on_prefix(&beginning.seen);
+                            on_seen(Seen::Beginning(&beginning.seen));
                         }
+                        let is_connect = beginning.seen.starts_with(b"40");
                         *self = match beginning.left {
-                            0 => Self::default(),
+                            0 => {
+                                if is_connect {
+                                    on_seen(Seen::Connect(&beginning.seen));
+                                }
+                                Self::default()
+                            }
+                            left if is_connect && left < MOST_CONNECT => {
+                                let Self::Prefix(beginning) = mem::take(self) else { unreachable!("matched above") };
+                                Self::Connect(beginning)
+                            }
                             left => Self::Payload(left),
                         };
+                    }
+                }
+                Self::Connect(packet) => {
+                    bytes = packet.collect(bytes, usize::MAX);
+                    if packet.left == 0 {
+                        on_seen(Seen::Connect(&packet.seen));
+                        *self = Self::default();
                     }
                 }
             }
@@ -177,7 +215,8 @@ mod tests {
         let long = vec![b'x'; 70_000];
         let middling = vec![b'y'; 300];
         let mut stream = Vec::new();
-        let payloads: [(u8, &[u8]); 9] = [
+        let joining = [b"40/chat,", &middling[..]].concat();
+        let payloads: [(u8, &[u8]); 10] = [
             (1, b"40/chat,"),
             (2, b"40/no"),
             (1, b""),
@@ -187,19 +226,25 @@ mod tests {
             (1, b"42[\"a\"]"),
             (1, b"3"),
             (1, b"451-[\"a\"]"),
+            (1, &joining),
         ];
         for (number, (opcode, payload)) in payloads.iter().enumerate() {
             stream.extend(frame(*opcode, payload, [number as u8, 2, 3, 250]));
         }
         for size in [1, 2, 3, 7, 100, 1000, stream.len()] {
             let mut frames = Frames::default();
-            let (mut seen, mut begun) = (Vec::new(), 0);
+            let (mut seen, mut connects, mut begun) = (Vec::new(), Vec::new(), 0);
             for chunk in stream.chunks(size) {
-                begun += frames.read(chunk, |packet| seen.push(packet.to_vec()));
+                begun += frames.read(chunk, |part| match part {
+                    Seen::Beginning(packet) => seen.push(packet.to_vec()),
+                    Seen::Connect(packet) => connects.push(packet.to_vec()),
+                });
             }
             assert_eq!(begun, payloads.len(), "in chunks of {size}");
-            let expected: Vec<&[u8]> = vec![b"40/chat,", &long[..PREFIX_LENGTH], &middling[..PREFIX_LENGTH], b"3"];
+            let expected: Vec<&[u8]> =
+                vec![b"40/chat,", &long[..PREFIX_LENGTH], &middling[..PREFIX_LENGTH], b"3", &joining[..PREFIX_LENGTH]];
             assert_eq!(seen, expected, "in chunks of {size}");
+            assert_eq!(connects, [&b"40/chat,"[..], &joining], "in chunks of {size}");
         }
     }
 }

@@ -44,7 +44,11 @@ pub(super) struct ConnectHook<H> {
 
 impl<H: NamespaceHooks> ConnectHandler<Backplane, ()> for ConnectHook<H> {
     fn call(&self, raw: Arc<RawSocket>, _auth: Option<Value>) {
-        self.hooks.connected(&EngineSocket(raw));
+        let socket = EngineSocket(raw);
+        self.hooks.connected(&socket);
+        if let Some(client) = socket.client() {
+            client.joins.connected();
+        }
     }
 
     fn call_middleware<'a>(
@@ -57,10 +61,16 @@ impl<H: NamespaceHooks> ConnectHandler<Backplane, ()> for ConnectHook<H> {
                 Some(Value::Str(text, _)) => Some(text.clone()),
                 _ => None,
             };
-            if let Some(client) = EngineSocket(raw.clone()).client() {
+            let client = EngineSocket(raw.clone()).client();
+            if let Some(client) = &client {
                 client.set_id(SocketId::new(raw.id));
+                client.joins.remove(raw.ns().as_bytes());
             }
-            match self.hooks.admit(EngineSocket(raw.clone()), auth).await {
+            let admitted = self.hooks.admit(EngineSocket(raw.clone()), auth).await;
+            if let Some(client) = &client {
+                client.joins.answering(admitted.is_ok());
+            }
+            match admitted {
                 Ok(hooks) => {
                     raw.on_fallback(MessageHook(hooks.clone()));
                     raw.on_disconnect(DisconnectHook { hooks, rejoin: self.rejoin.clone() });

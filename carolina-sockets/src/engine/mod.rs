@@ -14,6 +14,7 @@ mod head;
 mod hooks;
 mod http;
 mod id;
+mod joins;
 mod namespace;
 mod payload;
 mod polling;
@@ -120,6 +121,7 @@ impl Engine {
     ///
     /// [`Error::Backplane`] when the backplane cannot be subscribed to.
     pub(crate) async fn register_namespace<H: NamespaceHooks>(&self, path: &str, hooks: H) -> Result<EngineNamespace> {
+        self.rejoin.add_path(path);
         let hook = hooks::ConnectHook { hooks, rejoin: self.rejoin.clone() };
         self.io.ns(path.to_owned(), hook).await.map_err(Error::backplane)?;
         let backplane = self.directory.get(path).ok_or(Error::Closed)?;
@@ -150,13 +152,21 @@ pub(crate) mod fuzz {
     use bytes::Bytes;
     use serde::de::IgnoredAny;
 
-    use super::{EventPayload, frames::Frames, payload, polling};
+    use super::{
+        EventPayload,
+        frames::{Frames, Seen},
+        payload, polling,
+    };
     use crate::error::EventError;
 
     /// How many frames begin in these bytes, and what those without events begin with, when they come in such pieces.
     pub(crate) fn follow(bytes: &[u8], size: usize) -> (usize, Vec<Vec<u8>>) {
         let (mut frames, mut seen) = (Frames::default(), Vec::new());
-        let begun = bytes.chunks(size).map(|chunk| frames.read(chunk, |packet| seen.push(packet.to_vec()))).sum();
+        let mut follow = |part: Seen<'_>| match part {
+            Seen::Beginning(packet) => seen.push(packet.to_vec()),
+            Seen::Connect(packet) => assert!(seen.last().is_some_and(|beginning| packet.starts_with(beginning))),
+        };
+        let begun = bytes.chunks(size).map(|chunk| frames.read(chunk, &mut follow)).sum();
         (begun, seen)
     }
 

@@ -7,7 +7,7 @@
 //! [`super::stream::ClientStream`].
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fmt,
     sync::{
         Arc,
@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::{Mutex, MutexGuard, RwLock};
 
 use super::id::SocketId;
 use crate::{background::Background, backplane::RawSocket};
@@ -32,6 +32,8 @@ pub(crate) struct Rejoin {
     background: Background,
     count: AtomicUsize,
     by_sid: Mutex<HashMap<SocketId, Vec<KeptSocket>>>,
+    /// The paths of all namespaces.
+    paths: RwLock<HashSet<String>>,
 }
 
 struct KeptSocket {
@@ -42,7 +44,16 @@ struct KeptSocket {
 
 impl Rejoin {
     pub(super) fn new(background: Background) -> Self {
-        Self { background, count: AtomicUsize::new(0), by_sid: Mutex::default() }
+        Self { background, count: AtomicUsize::new(0), by_sid: Mutex::default(), paths: RwLock::default() }
+    }
+
+    pub(super) fn add_path(&self, path: &str) {
+        self.paths.write().insert(path.to_owned());
+    }
+
+    /// Whether there is such a namespace.
+    pub(super) fn has_path(&self, path: &[u8]) -> bool {
+        std::str::from_utf8(path).is_ok_and(|path| self.paths.read().contains(path))
     }
 
     /// Whether there are any. Called for every packet.
@@ -102,7 +113,7 @@ impl fmt::Debug for Rejoin {
 }
 
 /// The namespace that a CONNECT packet joins: `40/path,…`, or `40` followed by the payload for `/`.
-fn joined(packet: &[u8]) -> Option<&[u8]> {
+pub(super) fn joined(packet: &[u8]) -> Option<&[u8]> {
     let rest = packet.strip_prefix(b"40")?;
     match rest.first() {
         Some(b'/') => {

@@ -7,23 +7,24 @@ use std::{
     time::Duration,
 };
 
-use bytes::{Buf, Bytes};
+use bytes::{Buf, Bytes, BytesMut};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 #[cfg(any(test, feature = "testing"))]
 use tokio::io::DuplexStream;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    time::{Sleep, sleep},
+    time::{Instant, Sleep, sleep, sleep_until},
 };
 
 use super::{
     DisconnectReason,
     blocked::Blocked,
     client::{ClientConnection, PacketKind},
-    frames::{Frame, Frames, PREFIX_LENGTH},
+    frames::{Frame, Frames, PREFIX_LENGTH, Seen, TEXT, push_frame},
+    joins::CALL_TIME,
     polling::PollingSession,
-    rejoin::Rejoin,
+    rejoin::{Rejoin, joined},
     sessions::Sessions,
 };
 use crate::{
@@ -51,6 +52,8 @@ pub(super) enum Carrier {
 /// - Incoming frames are inspected to detect a client that rejoins a channel; see [`super::rejoin`].
 /// - The engine pings at once after opening. That first ping is answered here, so that the client gets its first ping
 ///   after the interval.
+/// - A CONNECT that the engine would ignore is held back, or given to it again; see [`super::joins`].
+/// - After the answer to a CONNECT, nothing is written for [`ANSWER_GAP`].
 /// - It reads large chunks, whatever the caller's buffer size: WebSocket connections keep small buffers to save memory,
 ///   and a system call for each of those would cost more than handling the events.
 /// - A write that makes no progress for `transport.ping_interval` and `ping_timeout` ends the connection: otherwise a
@@ -68,6 +71,11 @@ pub(super) struct ClientStream {
     first_ping: FirstPing,
     /// Bytes read since the reader last yielded.
     since_yield: usize,
+    /// Holds back what was read, as it has a CONNECT too soon after an answer.
+    held: Option<Pin<Box<Sleep>>>,
+    /// When to look for packets that the engine has ignored.
+    recheck: Option<Pin<Box<Sleep>>>,
+    written: Written,
     /// Suspends reading after too many refused events.
     backoff: Option<Pin<Box<Sleep>>>,
     /// The deadline of a write that makes no progress.
@@ -89,6 +97,23 @@ enum FirstPing {
     Taken,
     Done,
 }
+
+/// What has been written to the client.
+#[derive(Default)]
+struct Written {
+    /// The last write ended within a frame.
+    is_within_frame: bool,
+    /// How many of the client's CONNECT packets have no answer yet.
+    answers_due: usize,
+    /// When the last of them was answered.
+    answered: Option<Instant>,
+    /// The end of the gap after that.
+    gap: Option<Pin<Box<Sleep>>>,
+}
+
+/// Clients that take one message at a time, such as the protocol's test suites, lose what arrives in the same read as the
+/// answer to their CONNECT. So the first event comes this much later, if the server sends it at once.
+const ANSWER_GAP: Duration = Duration::from_millis(5);
 
 /// How much is read at once.
 const CHUNK: usize = 32 * 1024;
@@ -145,6 +170,9 @@ impl ClientStream {
             write_ahead: Bytes::new(),
             first_ping: if is_pinged { FirstPing::Expected { left: 0 } } else { FirstPing::Done },
             since_yield: 0,
+            held: None,
+            recheck: None,
+            written: Written::default(),
             backoff: None,
             stalled: None,
             stall_timeout,
@@ -159,7 +187,22 @@ impl ClientStream {
     fn inspect(&mut self, read: &[u8]) {
         let (client, rejoin) = (&self.client, &self.rejoin);
         let mut pause = Duration::ZERO;
-        let begun = self.frames.read(read, |packet| {
+        let (mut connects, mut awaits) = (0, false);
+        let begun = self.frames.read(read, |seen| {
+            let packet = match seen {
+                Seen::Beginning(packet) => packet,
+                Seen::Connect(packet) => {
+                    connects += 1;
+                    if joined(packet).is_some_and(|path| rejoin.has_path(path)) {
+                        client.joins.add(packet);
+                        awaits = true;
+                    }
+                    return;
+                }
+            };
+            if let Some(path) = left(packet) {
+                client.joins.remove(path);
+            }
             let kind = match packet {
                 [b'4', b'0' | b'1', path @ ..] => {
                     if !is_short(path) {
@@ -177,6 +220,13 @@ impl ClientStream {
                 rejoin.packet_received(id, packet);
             }
         });
+        self.written.answers_due += connects;
+        if connects > 0 {
+            self.held = client.joins.hold().map(|time| Box::pin(sleep(time)));
+        }
+        if awaits && self.recheck.is_none() {
+            self.recheck = Some(Box::pin(sleep(CALL_TIME)));
+        }
         if !pause.is_zero() {
             self.backoff = Some(Box::pin(sleep(pause.min(LONGEST_PAUSE))));
         }
@@ -226,6 +276,17 @@ impl ClientStream {
             }
             self.backoff = None;
         }
+        if let Some(held) = &mut self.held {
+            if held.as_mut().poll(context).is_pending() {
+                return Ok(Poll::Pending);
+            }
+            // A connect handler may still run.
+            self.held = self.client.joins.hold().map(|time| Box::pin(sleep(time)));
+            if self.held.is_some() {
+                context.waker().wake_by_ref();
+                return Ok(Poll::Pending);
+            }
+        }
         // The reader writes as well: after an upgrade the engine may have nothing to write for a while.
         if let Poll::Ready(written) = self.poll_write_ahead(context) {
             written?;
@@ -234,6 +295,7 @@ impl ClientStream {
             self.first_ping = FirstPing::Done;
             self.read_ahead = Bytes::from_static(PONG);
         }
+        self.poll_recheck(context);
         if !self.read_ahead.is_empty() {
             let length = self.read_ahead.len().min(into.remaining());
             into.put_slice(&self.read_ahead[..length]);
@@ -259,6 +321,11 @@ impl ClientStream {
             }
             let read = chunk.filled();
             self.inspect(read);
+            if self.held.is_some() {
+                self.read_ahead = Bytes::copy_from_slice(read);
+                context.waker().wake_by_ref();
+                return Ok(Poll::Pending);
+            }
             let (now, later) = read.split_at(read.len().min(into.remaining()));
             into.put_slice(now);
             if !later.is_empty() {
@@ -266,6 +333,60 @@ impl ClientStream {
             }
             Ok(Poll::Ready(()))
         })
+    }
+
+    /// Has the engine read again what it has ignored.
+    fn poll_recheck(&mut self, context: &mut Context<'_>) {
+        let Some(recheck) = &mut self.recheck else { return };
+        if recheck.as_mut().poll(context).is_pending() || !self.read_ahead.is_empty() || !self.frames.is_at_boundary() {
+            return;
+        }
+        let Some((packets, next)) = self.client.joins.ignored() else {
+            self.recheck = None;
+            return;
+        };
+        if !packets.is_empty() {
+            let mut again = BytesMut::new();
+            for packet in packets {
+                push_frame(&mut again, TEXT, Some([0; 4]), &packet);
+            }
+            self.read_ahead = again.freeze();
+        }
+        let mut recheck = Box::pin(sleep_until(next));
+        // So that it wakes the reader.
+        let _ = recheck.as_mut().poll(context);
+        self.recheck = Some(recheck);
+    }
+
+    /// Whether nothing may be written yet, so soon after an answer to a CONNECT.
+    fn is_in_gap(&mut self, context: &mut Context<'_>) -> bool {
+        let Some(answered) = self.written.answered else { return false };
+        let end = answered + ANSWER_GAP;
+        if Instant::now() < end {
+            let gap = self.written.gap.get_or_insert_with(|| Box::pin(sleep_until(end)));
+            if gap.as_mut().poll(context).is_pending() {
+                return true;
+            }
+        }
+        self.written.answered = None;
+        self.written.gap = None;
+        false
+    }
+
+    /// Writes frame by frame as long as a client waits for the answer to a CONNECT.
+    fn poll_write_answers(&mut self, context: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        let is_polling = matches!(self.carrier, Carrier::Polling(_));
+        let is_due = self.written.answers_due > 0 && !self.written.is_within_frame && !is_polling;
+        let frame = if is_due { Frame::first(data) } else { None };
+        let until = frame.as_ref().map_or(data.len(), Frame::len);
+        let written = ready!(self.poll_carrier_write(context, &data[..until]))?;
+        self.written.is_within_frame = written < until;
+        if frame.is_some_and(|frame| matches!(frame.payload, [b'4', b'0' | b'4', ..])) && written == until {
+            self.written.answers_due -= 1;
+            // If there are more, the client does not take one message at a time.
+            self.written.answered = (self.written.answers_due == 0).then(Instant::now);
+        }
+        Poll::Ready(Ok(written))
     }
 
     /// Writes first what an upgraded client had not fetched.
@@ -284,7 +405,7 @@ impl ClientStream {
 
     /// Until the engine's first ping, frames are written one by one, so that it can be removed.
     fn poll_write_opening(&mut self, context: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
-        let FirstPing::Expected { left } = self.first_ping else { return self.poll_carrier_write(context, data) };
+        let FirstPing::Expected { left } = self.first_ping else { return self.poll_write_answers(context, data) };
         if left == 0 && data.starts_with(PING) {
             self.first_ping = FirstPing::Taken;
             self.client.wake_reader();
@@ -294,7 +415,7 @@ impl ClientStream {
             0 => Frame::first(data).map_or(data.len(), |frame| frame.len()),
             left => left.min(data.len()),
         };
-        let written = ready!(self.poll_carrier_write(context, &data[..frame]))?;
+        let written = ready!(self.poll_write_answers(context, &data[..frame]))?;
         self.first_ping = FirstPing::Expected { left: frame - written };
         Poll::Ready(Ok(written))
     }
@@ -319,6 +440,14 @@ impl ClientStream {
         }
         self.client.close_transport();
         Err(connection_closed())
+    }
+}
+
+/// The namespace that a DISCONNECT packet leaves.
+fn left(packet: &[u8]) -> Option<&[u8]> {
+    match packet.strip_prefix(b"41")? {
+        [] => Some(b"/"),
+        path => path.split(|byte| matches!(byte, b',' | b'?')).next(),
     }
 }
 
@@ -367,6 +496,9 @@ impl AsyncWrite for ClientStream {
         let this = &mut *self;
         if !this.client.is_alive() {
             return Poll::Ready(Err(connection_closed()));
+        }
+        if this.is_in_gap(context) {
+            return Poll::Pending;
         }
         let written = match this.poll_write_ahead(context) {
             Poll::Ready(Ok(())) => this.poll_write_opening(context, data),
