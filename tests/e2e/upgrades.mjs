@@ -21,8 +21,7 @@ const groups = urls.map((url) => {
         };
         socket.io.on("open", () => socket.io.engine.once("upgradeError", cut));
         socket.on("connect", settle);
-        socket.on("disconnect", (reason) => {
-          console.error(url, reason);
+        socket.on("disconnect", () => {
           group.lost += 1;
           is_cut = true;
         });

@@ -77,7 +77,7 @@ async fn who_leaves_while_the_engine_is_busy_with_the_join_may_join_again() {
 async fn every_connect_over_a_websocket_is_answered() {
     const CLIENTS: usize = 32;
     let service = service().await;
-    let each = rounds(20_000) / CLIENTS;
+    let each = rounds(5_000) / CLIENTS;
     let clients = (0..CLIENTS).map(|_| {
         let url = service.url();
         tokio::spawn(async move {
@@ -113,7 +113,7 @@ async fn expect(socket: &mut Websocket, beginning: &str, round: usize) {
 async fn every_connect_by_polling_is_answered() {
     const CLIENTS: usize = 32;
     let service = service().await;
-    let each = rounds(2_000) / CLIENTS;
+    let each = rounds(1_000) / CLIENTS;
     let clients = (0..CLIENTS).map(|_| {
         let url = service.url();
         tokio::spawn(async move {

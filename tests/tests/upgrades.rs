@@ -30,8 +30,8 @@ impl Open {
     }
 }
 
-const PING_INTERVAL: Duration = Duration::from_secs(1);
-const PING_TIMEOUT: Duration = Duration::from_secs(2);
+const PING_INTERVAL: Duration = Duration::from_secs(4);
+const PING_TIMEOUT: Duration = Duration::from_secs(3);
 
 async fn service(ping_interval: Duration, ping_timeout: Duration) -> TestService {
     let mut config = Config::default();
@@ -72,8 +72,8 @@ async fn official_clients_whose_websockets_are_cut_stay_connected() {
     let groups: Vec<(usize, usize, usize)> = serde_json::from_str(&line().await).unwrap();
     for (cut, (got, lost, polling)) in cuts.into_iter().zip(groups) {
         assert_eq!(got, COUNT, "{cut:?}: who got the event");
-        // Later cuts may find a client upgraded: it has lost its connection and comes back.
-        if cut == cuts[0] || matches!(cut, Cut::Pinged | Cut::Answered) {
+        // With the other cuts a client may believe that it has upgraded: it has lost its connection and comes back.
+        if cut == cuts[0] || cut == Cut::Pinged {
             assert_eq!((lost, polling), (0, COUNT), "{cut:?}: the sessions go on by polling");
         }
     }
