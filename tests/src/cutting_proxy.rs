@@ -87,7 +87,7 @@ async fn pass_on(mut near: TcpStream, to: &str, cut: Cut, left: &AtomicUsize) ->
             pass_chunk(&mut near, &mut far).await?;
             pass_chunk(&mut far, &mut near).await?;
             // What the client sends next.
-            near.read(&mut [0; 1]).await?;
+            let _read = near.read(&mut [0; 1]).await?;
         }
     }
     Ok(())

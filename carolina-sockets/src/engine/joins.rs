@@ -25,6 +25,9 @@ pub(super) const CALL_TIME: Duration = Duration::from_millis(250);
 /// How often the engine is given a CONNECT again. It rightly ignores that of a client that is on the channel already.
 const ATTEMPTS: u32 = 3;
 
+/// How many bytes of packets are kept for one client.
+const MOST_BYTES: usize = 64 * 1024;
+
 /// One client's, on all namespaces.
 #[derive(Default)]
 pub(super) struct Joins(Mutex<State>);
@@ -46,10 +49,15 @@ struct Join {
 }
 
 impl Joins {
-    /// The engine is about to read a CONNECT.
+    /// The engine is about to read a CONNECT. Of each namespace the last one is kept, and of all so many bytes as are allowed
+    /// at most: a packet beyond is not given to the engine again.
     pub(super) fn add(&self, packet: &[u8]) {
         let due = Instant::now() + CALL_TIME;
-        self.0.lock().sent.push(Join { packet: Bytes::copy_from_slice(packet), due, attempts: 0 });
+        let sent = &mut self.0.lock().sent;
+        sent.retain(|join| joined(&join.packet) != joined(packet));
+        if sent.iter().map(|join| join.packet.len()).sum::<usize>() + packet.len() <= MOST_BYTES {
+            sent.push(Join { packet: Bytes::copy_from_slice(packet), due, attempts: 0 });
+        }
     }
 
     /// The namespace's middleware has been called, or the client has left.
@@ -145,5 +153,19 @@ mod tests {
         assert_eq!(joins.hold(), Some(HOLD));
         tokio::time::advance(HOLD).await;
         assert_eq!(joins.hold(), None);
+    }
+
+    #[tokio::test]
+    async fn r15_what_is_kept_of_joins_is_bounded() {
+        let joins = Joins::default();
+        for number in 0..1000 {
+            joins.add(format!("40/chat,{{\"a\":{number}}}").as_bytes());
+        }
+        assert_eq!(joins.0.lock().sent.len(), 1, "one for each namespace");
+        for number in 0..100 {
+            joins.add(format!("40/{number},{}", "x".repeat(10_000)).as_bytes());
+        }
+        let kept = joins.0.lock().sent.iter().map(|join| join.packet.len()).sum::<usize>();
+        assert!(kept <= MOST_BYTES, "{kept} bytes");
     }
 }
