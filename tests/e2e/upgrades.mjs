@@ -1,4 +1,4 @@
-// Official clients behind proxies that cut their WebSockets: node upgrades.mjs COUNT URL...
+// Official clients behind proxies that cut each one's first WebSocket: node upgrades.mjs COUNT URL...
 // Tells when all of them are connected after the cut, and then, for each URL, how many got the next event, how many had
 // lost their connection, and how many poll.
 import { io } from "socket.io-client";
@@ -8,7 +8,7 @@ const [count, ...urls] = process.argv.slice(2);
 const groups = urls.map((url) => {
   const group = { got: 0, lost: 0, settled: [], got_all: [], sockets: [] };
   for (let number = 0; number < Number(count); number += 1) {
-    const socket = io(`${url}/open`, { forceNew: true, reconnectionDelay: 10, reconnectionDelayMax: 50 });
+    const socket = io(`${url}/open`, { query: { cut: 1 }, forceNew: true, reconnectionDelay: 10, reconnectionDelayMax: 50 });
     group.sockets.push(socket);
     group.got_all.push(new Promise((resolve) => socket.once("tick", resolve)).then(() => (group.got += 1)));
     group.settled.push(
@@ -23,6 +23,7 @@ const groups = urls.map((url) => {
         socket.on("connect", settle);
         socket.on("disconnect", () => {
           group.lost += 1;
+          socket.io.opts.query = {};
           is_cut = true;
         });
       }),

@@ -1,13 +1,6 @@
 //! A proxy that passes requests on and cuts WebSockets.
 
-use std::{
-    io,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering::SeqCst},
-    },
-    time::Duration,
-};
+use std::{io, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional},
@@ -34,18 +27,17 @@ pub struct CuttingProxy {
 }
 
 impl CuttingProxy {
-    /// Starts one in front of the service at `url`. The first `count` WebSockets are cut.
-    pub async fn start(url: &str, cut: Cut, count: usize) -> Self {
+    /// Starts one in front of the service at `url`. WebSockets with `cut=1` in their query are cut.
+    pub async fn start(url: &str, cut: Cut) -> Self {
         let to = url.trim_start_matches("http://").to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("its address"));
-        let left = Arc::new(AtomicUsize::new(count));
         let task = tokio::spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
-                let (to, left) = (to.clone(), left.clone());
+                let to = to.clone();
                 tokio::spawn(async move {
                     // An error ends both sides, as a cut does.
-                    let _ = pass_on(near, &to, cut, &left).await;
+                    let _ = pass_on(near, &to, cut).await;
                 });
             }
         });
@@ -64,14 +56,13 @@ impl Drop for CuttingProxy {
     }
 }
 
-async fn pass_on(mut near: TcpStream, to: &str, cut: Cut, left: &AtomicUsize) -> io::Result<()> {
+async fn pass_on(mut near: TcpStream, to: &str, cut: Cut) -> io::Result<()> {
     let mut far = TcpStream::connect(to).await?;
     near.set_nodelay(true)?;
     far.set_nodelay(true)?;
     let head = pass_chunk(&mut near, &mut far).await?;
-    let is_websocket = head.windows(19).any(|text| text == b"transport=websocket");
-    let is_cut = is_websocket && left.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok();
-    if !is_cut {
+    let head = String::from_utf8_lossy(&head);
+    if !(head.contains("transport=websocket") && head.contains("cut=1")) {
         copy_bidirectional(&mut near, &mut far).await?;
         return Ok(());
     }
