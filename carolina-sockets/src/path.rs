@@ -5,7 +5,7 @@
 //! therefore uses the standard library only.
 
 /// The longest path, in bytes.
-const MAX_BYTES: usize = 255;
+pub(crate) const MAX_BYTES: usize = 255;
 
 /// Checks a path. The error says what is wrong, at which character, and what to write instead.
 ///

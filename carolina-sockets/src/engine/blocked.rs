@@ -47,7 +47,6 @@ impl Blocked {
         by_id.remove(&id);
         by_id.shrink_to(16);
         self.count.store(by_id.len(), Ordering::Release);
-        drop(by_id);
         if client.take_full() {
             for backplane in self.directory.all() {
                 backplane.get_local().del(id.raw(), [FULL]);
@@ -55,7 +54,10 @@ impl Blocked {
         }
     }
 
-    pub(super) fn get(&self, id: SocketId) -> Option<Arc<ClientConnection>> {
-        self.by_id.lock().get(&id).cloned()
+    /// Does something with a client that has stopped reading. It cannot begin to read again meanwhile.
+    pub(super) fn with(&self, id: SocketId, act: impl FnOnce(&ClientConnection)) {
+        if let Some(client) = self.by_id.lock().get(&id) {
+            act(client);
+        }
     }
 }

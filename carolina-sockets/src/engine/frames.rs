@@ -2,6 +2,7 @@
 
 use std::mem;
 
+use crate::path::MAX_BYTES;
 use bytes::{BufMut, BytesMut};
 use tokio_tungstenite::tungstenite::protocol::frame::{FrameHeader, coding::OpCode};
 
@@ -47,7 +48,7 @@ pub(super) fn push_frame(to: &mut BytesMut, opcode: u8, mask: Option<[u8; 4]>, p
 }
 
 /// How many bytes at the start of a frame are inspected: the packet's type and namespace.
-pub(super) const PREFIX_LENGTH: usize = 256;
+pub(super) const PREFIX_LENGTH: usize = 2 + MAX_BYTES + 1;
 
 /// How much of a CONNECT packet is collected, at most.
 const MOST_CONNECT: u64 = 64 * 1024;

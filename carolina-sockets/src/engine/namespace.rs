@@ -151,15 +151,16 @@ impl EngineNamespace {
         everybody.except.retain(|room| room != FULL);
         let mut left_out = 0;
         for id in local.sockets(everybody) {
-            let Some(client) = self.blocked.get(SocketId::new(id)) else { continue };
-            if !client.is_full() && client.sending().has_room(bytes) {
-                client.sending().add(bytes);
-            } else {
-                // Also in this namespace, should it be another one's broadcast that found no room.
-                client.set_full();
-                local.add_all(id, [FULL]);
-                left_out += 1;
-            }
+            self.blocked.with(SocketId::new(id), |client| {
+                if !client.is_full() && client.sending().has_room(bytes) {
+                    client.sending().add(bytes);
+                } else {
+                    // Also in this namespace, should it be another one's broadcast that found no room.
+                    client.set_full();
+                    local.add_all(id, [FULL]);
+                    left_out += 1;
+                }
+            });
         }
         left_out
     }

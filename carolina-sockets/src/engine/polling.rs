@@ -234,12 +234,15 @@ impl PollingSession {
 
     /// Passes a body's packets on to the engine, and returns when it has read them.
     pub(super) async fn post(&self, body: Bytes, content_type: Option<&http::HeaderValue>) -> Result<(), PostError> {
+        let is_last = !self.legacy && body.split(|byte| *byte == SEPARATOR).next_back() == Some(b"1");
         let frames = if self.legacy { legacy::frames(body, content_type).await } else { frames(&body) };
         let Some(frames) = frames else {
             self.client.close_with(DisconnectReason::InvalidPacket);
             return Err(PostError::Invalid);
         };
-        let is_closing = frames.ends_with(CLOSE_FRAME);
+        let is_closing = is_last || self.legacy && frames.ends_with(CLOSE_FRAME);
+        // What an earlier request left, should its client have dropped it, is read first: there is never more than one body.
+        self.wait_until_read().await;
         if is_closing {
             // So that the poll, which may have been overtaken, is answered in place of refused.
             let polled = self.polled.notified();
@@ -260,13 +263,19 @@ impl PollingSession {
             state.incoming.extend_from_slice(&frames);
         }
         self.client.wake_reader();
+        self.wait_until_read().await;
+        Ok(())
+    }
+
+    /// Waits until the engine has read what was posted.
+    async fn wait_until_read(&self) {
         loop {
             let consumed = self.consumed.notified();
             {
                 let state = self.state.lock();
                 // Once upgraded, the stream has taken what was left.
                 if state.incoming.is_empty() || state.has_ended || !matches!(state.upgrade, Upgrade::None) {
-                    return Ok(());
+                    return;
                 }
             }
             consumed.await;

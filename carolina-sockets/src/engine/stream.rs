@@ -126,10 +126,10 @@ const YIELD_AFTER: usize = 64 * 1024;
 const FRAME_COST: usize = 512;
 
 /// How long a channel's path may be.
-const MOST_PATH: usize = PREFIX_LENGTH - 2;
+const MOST_PATH: usize = PREFIX_LENGTH - 3;
 
 /// How long a client that joins and leaves too often is not read from, at most, for what it sent at once.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// A ping as the engine writes it.
 const PING: &[u8] = &[0x81, 1, b'2'];
@@ -228,9 +228,17 @@ impl ClientStream {
             self.recheck = Some(Box::pin(sleep(CALL_TIME)));
         }
         if !pause.is_zero() {
-            self.backoff = Some(Box::pin(sleep(pause.min(LONGEST_PAUSE))));
+            self.pause_reading(pause.min(LONGEST_PAUSE));
         }
         self.since_yield += read.len() + begun * FRAME_COST;
+    }
+
+    /// Reads nothing for so long, or until a pause that has begun is over, whichever is later.
+    fn pause_reading(&mut self, time: Duration) {
+        let until = Instant::now() + time;
+        if self.backoff.as_ref().is_none_or(|backoff| backoff.deadline() < until) {
+            self.backoff = Some(Box::pin(sleep_until(until)));
+        }
     }
 
     /// Replaces the polling session by the client's WebSocket after an upgrade.
@@ -453,7 +461,7 @@ fn left(packet: &[u8]) -> Option<&[u8]> {
 
 /// Whether the path that a packet begins with, if it begins with one, is at an end here.
 fn is_short(path: &[u8]) -> bool {
-    path.first() != Some(&b'/') || path.len() < MOST_PATH || path.iter().any(|byte| matches!(byte, b',' | b'?'))
+    path.first() != Some(&b'/') || path.len() <= MOST_PATH || path.iter().any(|byte| matches!(byte, b',' | b'?'))
 }
 
 fn connection_closed() -> io::Error {
@@ -479,7 +487,7 @@ impl AsyncRead for ClientStream {
             return Poll::Ready(Err(connection_closed()));
         }
         if let Some(time) = this.client.backoff() {
-            this.backoff = Some(Box::pin(sleep(time)));
+            this.pause_reading(time);
         }
         // A client that does not read is not read from: what it sends would only make more to be sent.
         let read = if this.stalled.is_some() { Poll::Pending } else { this.poll_chunk(context, into)? };

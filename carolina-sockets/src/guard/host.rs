@@ -2,7 +2,8 @@ use http::{HeaderMap, Uri, header, uri::Authority};
 
 /// The host that the client requested, in lower case.
 pub(super) fn requested(headers: &HeaderMap, uri: &Uri, behind_proxy: bool) -> Option<String> {
-    let forwarded = headers.get("x-forwarded-host").filter(|_| behind_proxy);
+    // The last line is the proxy's own, should the client have sent one as well.
+    let forwarded = headers.get_all("x-forwarded-host").iter().next_back().filter(|_| behind_proxy);
     let host = match forwarded.or_else(|| headers.get(header::HOST)) {
         Some(host) => host.to_str().ok()?.rsplit(',').next()?.trim(),
         None => uri.authority()?.as_str(),
