@@ -55,7 +55,7 @@ impl Socket {
         self
     }
 
-    /// The socket's id: the client's `socket.id`.
+    /// The socket's id: the client's `socket.id`. Other users may see it; nobody proves anything by it.
     pub fn id(&self) -> SocketId {
         self.state.id
     }

@@ -78,7 +78,7 @@ async fn pass_on(mut near: TcpStream, to: &str, cut: Cut) -> io::Result<()> {
             pass_chunk(&mut near, &mut far).await?;
             pass_chunk(&mut far, &mut near).await?;
             // What the client sends next.
-            let _read = near.read(&mut [0; 1]).await?;
+            near.read_exact(&mut [0; 1]).await?;
         }
     }
     Ok(())
