@@ -4,7 +4,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -69,7 +69,9 @@ pub(super) fn adapter(postgres: &Postgres, local: CoreLocalAdapter<Emitter>) -> 
 pub(crate) struct Postgres {
     prefix: Arc<str>,
     table: Arc<str>,
-    pool: PgPool,
+    /// Owned by the task that sends: sockets that are still connected when a runtime ends keep their namespace, and with
+    /// it this, but no task.
+    pool: Weak<PgPool>,
     up: Arc<AtomicBool>,
     queue: mpsc::Sender<(String, String)>,
     listener: Listener,
@@ -97,7 +99,7 @@ impl Postgres {
             return Err(PostgresError::Prefix(prefix.to_owned()));
         }
         let options = PgPoolOptions::new().max_connections(POOL_SIZE).acquire_timeout(CONNECT);
-        let pool = options.connect(url).await?;
+        let pool = Arc::new(options.connect(url).await?);
         let (queue, queued) = mpsc::channel(QUEUE_CAPACITY);
         let up = Arc::new(AtomicBool::new(true));
         let keys = Keys::new(secrets, prefix);
@@ -107,7 +109,7 @@ impl Postgres {
         Ok(Self {
             prefix: prefix.into(),
             table: table.into(),
-            pool,
+            pool: Arc::downgrade(&pool),
             up,
             queue,
             listener,
@@ -132,7 +134,7 @@ impl Postgres {
         let channel = self.control();
         let text = self.control_signer.sign_text(&channel, &text);
         let notify = sqlx::query("SELECT pg_notify($1, $2)").bind(channel).bind(text);
-        with_timeout(notify.execute(&self.pool)).await?;
+        with_timeout(notify.execute(&*self.pool()?)).await?;
         Ok(())
     }
 
@@ -159,8 +161,12 @@ impl Postgres {
     /// A row of the table, if its signature is valid.
     async fn read_row(&self, table: &str, id: i64) -> Result<Vec<u8>, PostgresError> {
         let statement = format!("SELECT payload FROM \"{table}\" WHERE id = $1");
-        let row = with_timeout(sqlx::query_scalar(&statement).bind(id).fetch_one(&self.pool)).await?;
+        let row = with_timeout(sqlx::query_scalar(&statement).bind(id).fetch_one(&*self.pool()?)).await?;
         self.keys.open_row(table, id, row).ok_or(PostgresError::Signature)
+    }
+
+    fn pool(&self) -> Result<Arc<PgPool>, PostgresError> {
+        self.pool.upgrade().ok_or(PostgresError::Away)
     }
 
     fn ensure_available(&self) -> Result<(), PostgresError> {
@@ -169,7 +175,7 @@ impl Postgres {
 }
 
 /// Sends queued notifications in order. While the server is unavailable they are dropped.
-async fn send(pool: PgPool, signer: Signer, mut queued: mpsc::Receiver<(String, String)>, up: Arc<AtomicBool>) {
+async fn send(pool: Arc<PgPool>, signer: Signer, mut queued: mpsc::Receiver<(String, String)>, up: Arc<AtomicBool>) {
     let mut probe = tokio::time::interval(RETRY_DELAY);
     probe.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -190,7 +196,7 @@ async fn send(pool: PgPool, signer: Signer, mut queued: mpsc::Receiver<(String, 
                 let statement = sqlx::query("SELECT pg_notify(c, t) FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS n(c, t, o) ORDER BY o")
                     .bind(channels)
                     .bind(texts)
-                    .execute(&pool);
+                    .execute(&*pool);
                 let sent = tokio::time::timeout(COMMAND_TIMEOUT, statement).await;
                 if !matches!(sent, Ok(Ok(_))) {
                     (0..count).for_each(|_| record_lost(&"PostgreSQL is away"));
@@ -198,7 +204,7 @@ async fn send(pool: PgPool, signer: Signer, mut queued: mpsc::Receiver<(String, 
                 }
             }
             _ = probe.tick(), if !up.load(Ordering::Acquire) => {
-                let alive = tokio::time::timeout(COMMAND_TIMEOUT, sqlx::query("SELECT 1").execute(&pool)).await;
+                let alive = tokio::time::timeout(COMMAND_TIMEOUT, sqlx::query("SELECT 1").execute(&*pool)).await;
                 set_available(&up, matches!(alive, Ok(Ok(_))));
             }
         }
@@ -256,7 +262,7 @@ impl Driver for Postgres {
     type NotificationStream = BoxStream<'static, PgNotification>;
 
     async fn init(&self, table: &str) -> Result<(), PostgresError> {
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = self.pool()?.begin().await?;
         // `IF NOT EXISTS` takes no lock, so nodes that start at the same time would conflict.
         sqlx::query("SELECT pg_advisory_xact_lock(hashtext($1))").bind(table).execute(&mut *transaction).await?;
         let statement = format!(
@@ -286,7 +292,7 @@ impl Driver for Postgres {
         let id = rand::random::<i64>() & i64::MAX;
         let row = self.keys.sign_row(table, id, attachment);
         let statement = format!("INSERT INTO \"{table}\" (id, payload) VALUES ($1, $2)");
-        with_timeout(sqlx::query(&statement).bind(id).bind(row).execute(&self.pool)).await?;
+        with_timeout(sqlx::query(&statement).bind(id).bind(row).execute(&*self.pool()?)).await?;
         Ok(id)
     }
 
@@ -301,7 +307,7 @@ impl Driver for Postgres {
 
     async fn cleanup_attachments(&self, table: &str, interval: Duration) -> Result<(), PostgresError> {
         let statement = format!("DELETE FROM \"{table}\" WHERE created_at < now() - $1 * interval '1 second'");
-        with_timeout(sqlx::query(&statement).bind(interval.as_secs_f64()).execute(&self.pool)).await?;
+        with_timeout(sqlx::query(&statement).bind(interval.as_secs_f64()).execute(&*self.pool()?)).await?;
         Ok(())
     }
 

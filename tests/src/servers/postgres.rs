@@ -77,6 +77,25 @@ impl Postgres {
         assert!(ran.is_ok_and(|status| status.success()), "{statement}");
     }
 
+    /// How many connections its clients have, apart from the one that asks.
+    pub fn connections(&self) -> usize {
+        let count = "SELECT count(*) - 1 FROM pg_stat_activity WHERE backend_type = 'client backend'";
+        let output = Command::new(self.binaries.join("psql"))
+            .args([
+                "--quiet",
+                "--no-psqlrc",
+                "--tuples-only",
+                "--no-align",
+                "--dbname",
+                &self.url(),
+                "--command",
+                count,
+            ])
+            .output()
+            .expect("psql runs");
+        String::from_utf8_lossy(&output.stdout).trim().parse().expect("a number")
+    }
+
     /// Its URL.
     pub fn url(&self) -> String {
         format!("postgres://postgres@127.0.0.1:{}/postgres", self.port.number())

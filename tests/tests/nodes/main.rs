@@ -1,6 +1,7 @@
 //! R11, R16 and R17 on nodes that are processes of their own, over a real Redis and a real PostgreSQL.
 
 mod balancer;
+mod connections;
 mod emitting;
 mod garbage;
 mod membership;
