@@ -39,10 +39,13 @@ impl EventPayload {
     /// The first element of the array. The engine guarantees that it exists and rejects names that JSON has to escape,
     /// so the name appears in the text verbatim.
     pub(crate) fn event_name(&self) -> Option<&str> {
-        self.text()
-            .strip_prefix("[\"")
-            .and_then(|rest| rest.split_once('"'))
-            .map_or_else(|| CommonParser.read_event(&self.0).ok(), |(name, _)| Some(name))
+        let rest = self.text().strip_prefix("[\"");
+        // Names are short: a loop over bytes is faster than a search that is prepared first.
+        let end = rest.and_then(|rest| rest.bytes().position(|byte| byte == b'"'));
+        match (rest, end) {
+            (Some(rest), Some(end)) => Some(&rest[..end]),
+            _ => CommonParser.read_event(&self.0).ok(),
+        }
     }
 
     /// Reads the first argument, or several where `T` is a tuple.

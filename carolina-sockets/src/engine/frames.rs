@@ -106,12 +106,28 @@ impl Frames {
         matches!(self, Self::Header(_, 0))
     }
 
+    fn after_header(opcode: u8, length: u64, mask: [u8; 4], payload: &[u8]) -> Self {
+        match length {
+            0 => Self::default(),
+            left if opcode == TEXT && !is_event(payload, mask, length) => {
+                Self::Prefix(Box::new(Prefix { left, mask, seen: Vec::new() }))
+            }
+            left => Self::Payload(left),
+        }
+    }
+
     /// Takes in what was read, and tells how many frames began in it. What a text frame without an event begins with is
     /// handed over, unmasked: all that is needed to know which channel a client joins or leaves. A CONNECT packet is handed
     /// over once more when it is complete.
     pub(super) fn read(&mut self, mut bytes: &[u8], mut on_seen: impl FnMut(Seen<'_>)) -> usize {
         let mut begun = 0;
         while !bytes.is_empty() {
+            if let (Self::Header(_, 0), Some((opcode, length, mask, payload))) = (&*self, short(bytes)) {
+                begun += 1;
+                bytes = payload;
+                *self = Self::after_header(opcode, length, mask, bytes);
+                continue;
+            }
             match self {
                 Self::Header(head, have) => {
                     head[usize::from(*have)] = bytes[0];
@@ -119,12 +135,7 @@ impl Frames {
                     bytes = &bytes[1..];
                     if let Some((length, mask)) = complete(&head[..usize::from(*have)]) {
                         begun += 1;
-                        let watch = head[0] & 0x0f == TEXT && !is_event(bytes, mask, length);
-                        *self = match (length, watch) {
-                            (0, _) => Self::default(),
-                            (left, true) => Self::Prefix(Box::new(Prefix { left, mask, seen: Vec::new() })),
-                            (left, false) => Self::Payload(left),
-                        };
+                        *self = Self::after_header(head[0] & 0x0f, length, mask, bytes);
                     }
                 }
                 Self::Payload(left) => {
@@ -173,6 +184,13 @@ impl Frames {
 /// Whether a text frame is an event (`42`, or `45` with attachments), as far as its payload has come in.
 fn is_event(payload: &[u8], mask: [u8; 4], length: u64) -> bool {
     length >= 2 && payload.len() >= 2 && payload[0] ^ mask[0] == b'4' && matches!(payload[1] ^ mask[1], b'2' | b'5')
+}
+
+/// The opcode, payload length and mask of a short frame whose head is complete, and what follows the head: the usual case,
+/// read at once.
+fn short(bytes: &[u8]) -> Option<(u8, u64, [u8; 4], &[u8])> {
+    let &[first, second @ 0x80..0xfe, a, b, c, d, ref payload @ ..] = bytes else { return None };
+    Some((first & 0x0f, u64::from(second & 0x7f), [a, b, c, d], payload))
 }
 
 /// A head's payload length and mask, once all of it is there.

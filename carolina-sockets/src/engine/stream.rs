@@ -399,7 +399,12 @@ impl ClientStream {
 
     /// Writes first what an upgraded client had not fetched.
     fn poll_write_ahead(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.switch_carrier();
+        if let Carrier::Polling(_) = self.carrier {
+            self.switch_carrier();
+        }
+        if self.write_ahead.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
         while !self.write_ahead.is_empty() {
             let ahead = self.write_ahead.clone();
             match ready!(self.poll_carrier_write(context, &ahead))? {
