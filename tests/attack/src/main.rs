@@ -1,12 +1,17 @@
 //! Attacks a server of this library as a hostile client would, and reports for each attack what it cost everybody else:
 //! the latency of 50 paced clients, memory, open files and tasks, during the attack and after it has ended.
 //!
+//! The server has a core of its own, and the clients that are measured run before the attackers: what is measured is what the
+//! server does, and not what is left of the machine.
+//!
 //! `make attack` runs all of it, `make attack-quick` a short form with fewer clients and rounds. The server is a process of
 //! its own on the loopback address. Every loop is bounded, in number and in time. The last line counts what passed and
 //! what failed; the exit code is 1 when anything did.
 
 mod attacks;
 mod client;
+mod cores;
+mod paced;
 mod server;
 mod target;
 
@@ -26,6 +31,10 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let scale = match words.as_slice() {
         ["server"] => return server::run(),
+        ["paced", address] => match address.parse() {
+            Ok(address) => return paced::run(address),
+            Err(_) => return ExitCode::from(2),
+        },
         [] => Scale { clients: 40, rounds: 20_000 },
         ["--quick"] => Scale { clients: 10, rounds: 2_000 },
         _ => {

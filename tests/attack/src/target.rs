@@ -1,22 +1,19 @@
-//! The server as a process, what it uses, and the clients that must not notice an attack.
+//! The server as a process, what it uses, and what each attack costs.
 
 use std::{
     io::{BufRead, BufReader},
     net::SocketAddr,
-    process::{Child, Command, Stdio},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
-    },
+    process::{Child, Stdio},
     time::{Duration, Instant},
 };
 
-use tokio::{sync::Mutex, time::sleep};
+use tokio::time::sleep;
 
 use crate::{
     Scale,
     attacks::{ATTACKS, Attack},
-    client::{self, WebSocket},
+    client, cores,
+    paced::Paced,
 };
 
 /// What one hostile client may make the server keep.
@@ -28,9 +25,6 @@ const KEPT: u64 = 24_000_000;
 /// How long the server has to forget its attackers: interval and timeout of its pings, and some time to spare.
 const FORGET: Duration = Duration::from_secs(12);
 
-/// Clients that send one event every 100 ms.
-const PACED: usize = 50;
-
 /// A server in a process of its own. It ends with this.
 pub(crate) struct Target {
     process: Child,
@@ -39,8 +33,7 @@ pub(crate) struct Target {
 
 impl Target {
     fn start() -> Self {
-        let program = std::env::current_exe().expect("the path of this program");
-        let mut process = Command::new(program)
+        let mut process = cores::server()
             .arg("server")
             .env("CAROLINA_BIND", "127.0.0.1:0")
             .env("CAROLINA_SESSION__SECRET", "for this attack alone and long enough for that")
@@ -88,64 +81,20 @@ impl Drop for Target {
     }
 }
 
-/// Clients that behave, and how long their events take.
-struct Paced {
-    /// In microseconds, since it was last asked for.
-    latencies: Arc<Mutex<Vec<u64>>>,
-    lost: Arc<AtomicU64>,
-    stop: Arc<AtomicBool>,
-}
-
-impl Paced {
-    async fn start(address: SocketAddr) -> Self {
-        let this = Self { latencies: Arc::default(), lost: Arc::default(), stop: Arc::default() };
-        for number in 0..PACED {
-            let mut socket = WebSocket::join(address, "/open").await.expect("a client joins before the attack");
-            let (latencies, lost, stop) = (this.latencies.clone(), this.lost.clone(), this.stop.clone());
-            tokio::spawn(async move {
-                sleep(Duration::from_millis(2 * number as u64)).await;
-                for id in 0_u64.. {
-                    if stop.load(Relaxed) {
-                        return;
-                    }
-                    let began = Instant::now();
-                    let sent = socket.send(&format!("42/open,{id}[\"echo\",{id}]")).await;
-                    let answered = match sent {
-                        Ok(()) => socket.expect(&format!("43/open,{id}[{id}]")).await,
-                        Err(error) => Err(error),
-                    };
-                    if answered.is_err() {
-                        lost.fetch_add(1, Relaxed);
-                        return;
-                    }
-                    let took = began.elapsed();
-                    latencies.lock().await.push(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
-                    sleep(Duration::from_millis(100).saturating_sub(took)).await;
-                }
-            });
-        }
-        this
-    }
-
-    /// The 99th percentile since this was last asked for.
-    async fn p99(&self) -> Duration {
-        let mut latencies = std::mem::take(&mut *self.latencies.lock().await);
-        latencies.sort_unstable();
-        let at = (latencies.len() * 99 / 100).min(latencies.len().saturating_sub(1));
-        Duration::from_micros(latencies.get(at).copied().unwrap_or_default())
-    }
-}
-
 /// Runs every attack; returns how many failed.
 pub(crate) async fn attack_all(scale: Scale) -> usize {
     let target = Target::start();
-    let paced = Paced::start(target.address).await;
-    sleep(Duration::from_secs(2)).await;
-    let calm = paced.p99().await;
+    let mut paced = Paced::start(target.address);
+    cores::give_way();
+    sleep(Duration::from_secs(1)).await;
+    // How they joined does not count.
+    paced.measure();
+    sleep(Duration::from_secs(3)).await;
+    let calm = paced.measure().p99;
     println!("calm: p99 {calm:?}, memory {}, files {}", mega(target.memory()), target.files());
     let mut failed = 0;
     for attack in ATTACKS {
-        match run(&target, &paced, attack, scale, calm).await {
+        match run(&target, &mut paced, attack, scale, calm).await {
             Ok(cost) => println!("ok      {}: {cost}", attack.name),
             Err(reason) => {
                 failed += 1;
@@ -153,15 +102,20 @@ pub(crate) async fn attack_all(scale: Scale) -> usize {
             }
         }
     }
-    paced.stop.store(true, Relaxed);
     println!("{} passed, {failed} failed", ATTACKS.len() - failed);
     failed
 }
 
-async fn run(target: &Target, paced: &Paced, attack: &Attack, scale: Scale, calm: Duration) -> Result<String, String> {
+async fn run(
+    target: &Target,
+    paced: &mut Paced,
+    attack: &Attack,
+    scale: Scale,
+    calm: Duration,
+) -> Result<String, String> {
     let (connections, tasks) = target.stats().await.ok_or("the server does not answer before the attack")?;
     let (memory, files) = (target.memory(), target.files());
-    paced.p99().await;
+    paced.measure();
     let began = Instant::now();
     let attacking = (attack.run)(target.address, scale);
     tokio::pin!(attacking);
@@ -175,7 +129,7 @@ async fn run(target: &Target, paced: &Paced, attack: &Attack, scale: Scale, calm
     peak = peak.max(target.memory());
     // Long enough for each of them to have sent something.
     sleep(Duration::from_millis(500).saturating_sub(began.elapsed())).await;
-    let p99 = paced.p99().await;
+    let measured = paced.measure();
     outcome?;
     let grown = peak.saturating_sub(memory);
     let most = PER_CLIENT * attack.clients(scale) as u64 + KEPT;
@@ -200,10 +154,10 @@ async fn run(target: &Target, paced: &Paced, attack: &Attack, scale: Scale, calm
     if kept > KEPT + most / 4 {
         return Err(format!("memory stays grown by {}", mega(kept)));
     }
-    match paced.lost.load(Relaxed) {
-        0 => {}
-        lost => return Err(format!("{lost} of the clients that behave lost their connection")),
+    if measured.lost > 0 {
+        return Err(format!("{} of the clients that behave lost their connection", measured.lost));
     }
+    let p99 = measured.p99;
     let ratio = p99.as_secs_f64() / calm.as_secs_f64().max(1e-6);
     Ok(format!("p99 of the others {p99:?} ({ratio:.1} x calm), memory +{}, kept +{}", mega(grown), mega(kept)))
 }
