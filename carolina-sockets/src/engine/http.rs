@@ -134,7 +134,8 @@ impl Engine {
         let address = self.guard.address(&parts)?;
         let permit = self.guard.admit(address)?;
         // Nobody asks for them later.
-        parts.extensions.clear();
+        // Not cleared: that would keep the map.
+        parts.extensions = http::Extensions::new();
         let client = ClientConnection::new(address, parts, transport, &self.config.limits);
         Ok(Admitted { client: Arc::new(client), permit, legacy })
     }
