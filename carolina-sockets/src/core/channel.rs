@@ -33,7 +33,7 @@ pub(crate) trait Handlers: Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<(), EventError>>;
 
     /// Whether [`authorize`](Self::authorize) can refuse a client.
-    fn is_guarded(&self) -> bool;
+    fn may_refuse(&self) -> bool;
 
     /// Whether there is an `#[on(disconnect)]`.
     fn handles_disconnect(&self) -> bool;

@@ -3,8 +3,9 @@
 //! [`handle_event`] finds the handler in the channel's [`HandlerTable`] and submits the event to the socket's mailbox, which
 //! runs one at a time in the order of arrival (rule R6).
 
-mod guarded;
+mod rate;
 mod run;
+mod supervised;
 mod table;
 
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use crate::{
     core::{Identify, Job, SocketState, refuse},
     engine::{EngineSocket, EventPayload},
     error::{EventError, code},
-    telemetry::{Cause, metric, refused},
+    telemetry::metric,
 };
 
 pub(crate) use run::start_connect;
@@ -33,8 +34,8 @@ pub(crate) fn handle_event(
     identify: impl FnOnce() -> Identify,
 ) {
     metric::event();
-    if let Err(retry_after) = socket.client.admit_event() {
-        return refuse(socket, raw, &payload, ack, rate_limited(retry_after));
+    if let Err(error) = rate::admit(socket) {
+        return refuse(socket, raw, &payload, ack, error);
     }
     let Some(name) = payload.event_name() else {
         let error = EventError::invalid_payload("[0]", "the event's name, a string");
@@ -44,8 +45,8 @@ pub(crate) fn handle_event(
         // No handler can have this name, so it would otherwise go to `#[on(any)]`.
         _ if name == SESSION_EVENT => Job::Identify { payload, ack, resolve: identify() },
         Some(handler) => {
-            if let Some(Err(retry_after)) = handler.limiter.map(|limiter| socket.admit(limiter)) {
-                return refuse(socket, raw, &payload, ack, rate_limited(retry_after));
+            if let Err(error) = rate::admit_to(socket, handler) {
+                return refuse(socket, raw, &payload, ack, error);
             }
             Job::Event { handler: handler.index, payload, ack }
         }
@@ -55,12 +56,6 @@ pub(crate) fn handle_event(
         }
     };
     run::submit(table, socket, raw, job);
-}
-
-fn rate_limited(retry_after: u64) -> EventError {
-    refused(Cause::RateLimited, "an event: its socket sends too many");
-    EventError::new(code::RATE_LIMITED, format!("too many events; try again in {retry_after} ms"))
-        .details(serde_json::json!({ "retry_after_ms": retry_after }))
 }
 
 fn unknown_event(name: &str, channel: &str) -> EventError {

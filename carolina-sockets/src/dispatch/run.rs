@@ -8,7 +8,7 @@ use std::{
 
 use futures_core::future::BoxFuture;
 
-use super::{HandlerTable, SESSION_EVENT, guarded, table::Handler};
+use super::{HandlerTable, SESSION_EVENT, supervised, table::Handler};
 use crate::{
     core::{
         AckState, Handlers, Held, Identify, Job, Left, Outcome, Reply, SocketState, Submitted, acknowledge_nothing,
@@ -39,7 +39,7 @@ impl Handlers for HandlerTable {
         })
     }
 
-    fn is_guarded(&self) -> bool {
+    fn may_refuse(&self) -> bool {
         self.private || self.authorize().is_some()
     }
 
@@ -193,7 +193,7 @@ async fn time_out_kept_ack(
     event: String,
 ) {
     if tokio::time::timeout(limit, state.claimed()).await.is_err() && state.claim() {
-        ignore_undelivered(deliver(&socket, &reply, &event, Outcome::Failed(guarded::timed_out(limit))).await);
+        ignore_undelivered(deliver(&socket, &reply, &event, Outcome::Failed(supervised::timed_out(limit))).await);
     }
 }
 
@@ -222,7 +222,7 @@ async fn call(table: &HandlerTable, handler: &Handler, context: &mut EventContex
     let Some(channel) = table.channel() else {
         return Outcome::Failed(EventError::internal("the channel is not built"));
     };
-    guarded::Guarded::new(guarded::call(|| (handler.call)(channel, context)), handler.timeout).await
+    supervised::Supervised::new(supervised::call(|| (handler.call)(channel, context)), handler.timeout).await
 }
 
 /// Runs the channel's `#[on(authorize)]`.

@@ -322,7 +322,7 @@ fn change(socket: &SocketState, raw: &EngineSocket, identity: Identity) -> Optio
 /// Runs the channel's authorization again and disconnects the socket if it fails, with the identity it had before.
 async fn reauthorize(socket: &Arc<SocketState>, raw: &EngineSocket, before: Identity) {
     let handlers = socket.channel.handlers();
-    if !handlers.is_guarded() || socket.mailbox.is_closed() {
+    if !handlers.may_refuse() || socket.mailbox.is_closed() {
         return;
     }
     if let Err(error) = handlers.authorize(socket, raw).await {

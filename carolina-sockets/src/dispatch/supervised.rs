@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// A running handler.
-pub(super) struct Guarded<'a> {
+pub(super) struct Supervised<'a> {
     /// `None` once it has panicked or timed out: it must not be polled again.
     future: Option<EventFuture<'a>>,
     limit: Duration,
@@ -25,13 +25,13 @@ pub(super) struct Guarded<'a> {
     deadline: Option<Pin<Box<Sleep>>>,
 }
 
-impl<'a> Guarded<'a> {
+impl<'a> Supervised<'a> {
     pub(super) fn new(future: EventFuture<'a>, limit: Duration) -> Self {
         Self { future: Some(future), limit, deadline: None }
     }
 }
 
-impl Future for Guarded<'_> {
+impl Future for Supervised<'_> {
     type Output = Outcome;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome> {
