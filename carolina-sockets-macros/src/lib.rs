@@ -4,6 +4,7 @@
 
 mod channel;
 mod errors;
+mod event_name;
 mod names;
 mod on;
 mod path;
@@ -83,7 +84,7 @@ pub fn channel(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// - Outside an impl block under `#[channel]`, above anything but a method, two of them above one method.
 /// - An unknown word or option, an event's name without quotes, an option given twice or where it means nothing, a
 ///   value that is not a duration or rate.
-/// - An event named twice, without a name, or by one that Socket.IO (`connect`, `disconnecting`, …) or the library
+/// - An event named twice, without a name, or by one that Socket.IO (`connect`, `connection`, `disconnecting`, …) or the library
 ///   (`session_id`, `exception`) keeps; a name with `"`, `\` or a control character in it.
 /// - `&mut self` and `self`; `unsafe`, `extern` and generic methods; an argument that is `impl Trait`, a reference, or
 ///   under `#[cfg]`.

@@ -14,7 +14,7 @@ use syn::{
     parse::{ParseStream, Parser},
 };
 
-use crate::{errors::Errors, suggest::did_you_mean};
+use crate::{errors::Errors, event_name::RESERVED, suggest::did_you_mean};
 
 /// What a handler is for, as written in the attribute.
 #[derive(Debug)]
@@ -38,10 +38,6 @@ pub(crate) struct On {
 
 const WORDS: [&str; 5] = ["any", "authorize", "connect", "disconnect", "init"];
 const OPTIONS: [&str; 3] = ["concurrent", "timeout", "rate"];
-
-/// Event names that Socket.IO clients reserve.
-const RESERVED: [&str; 6] =
-    ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"];
 
 /// The argument with which `#[channel]` emits `#[on]`, only to make its import count as used.
 pub(crate) const USED: &str = "__carolina_used";
@@ -156,6 +152,10 @@ fn invalid_name(name: &str) -> Option<String> {
             "Socket.IO reserves the name `{name}`; for that lifecycle handler write `#[on({name})]`, without quotes"
         ),
         name if RESERVED.contains(&name) => format!("Socket.IO reserves the name `{name}`; choose another"),
+        "connection" => {
+            "no client sends `connection`; for the handler that runs when a client has joined write `#[on(connect)]`, without quotes"
+                .to_owned()
+        }
         _ => return None,
     })
 }

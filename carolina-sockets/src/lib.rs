@@ -171,7 +171,8 @@
 //!   clients missed it because their buffers were full ([`Delivery::missed`]).
 //!
 //! - **R30** The rooms of sessions and users are the library's: an application cannot join, leave or address them as rooms. It gets
-//!   [`Error::ReservedRoom`], which says what to write instead. Handlers for the names of Socket.IO's own events do not compile.
+//!   [`Error::ReservedRoom`], which says what to write instead. The names of Socket.IO's own events (`connect`, `connect_error`, `disconnect`,
+//!   `disconnecting`, `newListener`, `removeListener`) are refused by every emit with [`Error::ReservedEvent`]; handlers for them do not compile.
 //!
 //! **Identity**
 //!
@@ -224,6 +225,7 @@ mod core;
 mod dispatch;
 mod engine;
 pub mod error;
+mod event_name;
 pub mod extract;
 #[cfg(test)]
 mod fuzz;

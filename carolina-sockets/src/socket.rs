@@ -8,7 +8,7 @@ use crate::{
     channel::{Broadcast, ChannelHandle, Rooms, checked},
     config::Transport,
     core::{Left, SocketState, end},
-    engine::{DisconnectReason, EngineSocket, SocketId},
+    engine::{DisconnectReason, EngineSocket, SocketId, check_name},
     error::{Error, Result},
     identity::{Identity, is_reserved},
     telemetry::{Cause, refused},
@@ -102,8 +102,10 @@ impl Socket {
     /// # Errors
     ///
     /// [`Error::Closed`] when the socket has left, [`Error::SlowReader`] when it was closed because of this event,
-    /// [`Error::Serialize`] when `data` does not serialize.
+    /// [`Error::Serialize`] when `data` does not serialize, [`Error::ReservedEvent`] when Socket.IO reserves the event's
+    /// name (rule R30).
     pub async fn emit(&self, event: &str, data: impl Serialize) -> Result {
+        check_name(event)?;
         if self.state.mailbox.is_closed() {
             return Err(Error::Closed);
         }
@@ -118,6 +120,7 @@ impl Socket {
     /// As [`emit`](Self::emit), and [`Error::Acknowledgement`] when none arrived in time or it does not deserialize
     /// into `T`.
     pub async fn emit_with_ack<T: DeserializeOwned>(&self, event: &str, data: impl Serialize) -> Result<T> {
+        check_name(event)?;
         if self.state.mailbox.is_closed() {
             return Err(Error::Closed);
         }

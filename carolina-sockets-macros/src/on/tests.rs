@@ -32,6 +32,7 @@ fn mistakes_are_told_with_the_right_spelling() {
         ("\"a\", concurent", "did you mean `concurrent`?"),
         ("\"a\", \"a\"", "named twice"),
         ("\"connect\"", "`#[on(connect)]`, without quotes"),
+        ("\"connection\"", "`#[on(connect)]`, without quotes"),
         ("\"session_id\"", "the library's own event"),
         ("\"exception\"", "reports a failure"),
         ("\"newListener\"", "reserves the name"),

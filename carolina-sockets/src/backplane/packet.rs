@@ -7,6 +7,8 @@ use serde::{
     de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 
+use crate::event_name::RESERVED;
+
 /// Checks an adapter's request that came from another node.
 ///
 /// # Errors
@@ -41,7 +43,8 @@ pub(super) fn check_request(
     }
 }
 
-/// Checks the text of an event's packet: a JSON array that begins with the event's name. Each attachment has one placeholder.
+/// Checks the text of an event's packet: a JSON array that begins with the event's name, which is not reserved. Each attachment has one
+/// placeholder.
 ///
 /// # Errors
 ///
@@ -81,7 +84,7 @@ impl<'de> Visitor<'de> for Event<'_> {
     }
 }
 
-/// Reads a string, whatever it is.
+/// Reads a string that may be an event's name.
 struct Name;
 
 impl<'de> DeserializeSeed<'de> for Name {
@@ -99,7 +102,10 @@ impl Visitor<'_> for Name {
         f.write_str("an event's name")
     }
 
-    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+    fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<(), E> {
+        if RESERVED.contains(&name) {
+            return Err(E::custom(format_args!("Socket.IO reserves the name `{name}`")));
+        }
         Ok(())
     }
 }
@@ -228,6 +234,7 @@ mod tests {
             (r#"["news"]["news"]"#.to_owned(), 0),
             (r#"["news",]"#.to_owned(), 0),
             (r#"["news""#.to_owned(), 0),
+            (r#"["disconnect"]"#.to_owned(), 0),
             (r#"["news"]"#.to_owned(), 1),
             (format!(r#"["news",{ZERO}]"#), 2),
             (format!(r#"["news",{ONE}]"#), 1),

@@ -172,8 +172,9 @@ impl EmitterChannel {
     ///
     /// # Errors
     ///
-    /// [`Error::Serialize`] when `data` does not serialize, [`Error::ReservedRoom`] when a room was named that is the
-    /// library's own, [`Error::Backplane`] when the nodes could not be notified.
+    /// [`Error::Serialize`] when `data` does not serialize, [`Error::ReservedEvent`] when Socket.IO reserves the event's
+    /// name, [`Error::ReservedRoom`] when a room was named that is the library's own, [`Error::Backplane`] when the nodes
+    /// could not be notified.
     pub async fn emit(&self, event: &str, data: impl Serialize) -> Result {
         refuse(self.refused.as_ref())?;
         let (payload, attachments) = encode_event(event, &data)?;

@@ -274,6 +274,7 @@ impl Broadcast {
     /// # Errors
     ///
     /// [`Error::Serialize`](crate::Error::Serialize) when `data` does not serialize,
+    /// [`Error::ReservedEvent`] when Socket.IO reserves the event's name,
     /// [`Error::ReservedRoom`] when `to` or `except` named one of the library's own rooms,
     /// [`Error::Backplane`](crate::Error::Backplane) when other nodes could not be notified,
     /// [`Error::Closed`](crate::Error::Closed) when the service has ended.

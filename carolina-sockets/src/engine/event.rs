@@ -9,7 +9,22 @@ use socketioxide_core::{
 use socketioxide_parser_common::CommonParser;
 
 use super::{namespace::value_bytes, payload};
-use crate::error::EventError;
+use crate::{
+    error::{Error, EventError, Result},
+    event_name,
+};
+
+/// Checks the name of an event that is to be emitted (rule R30).
+///
+/// # Errors
+///
+/// [`Error::ReservedEvent`] for a name that clients use for themselves.
+pub(crate) fn check_name(event: &str) -> Result {
+    match event_name::instead_of(event) {
+        Some(instead) => Err(Error::ReservedEvent { event: event.to_owned(), instead }),
+        None => Ok(()),
+    }
+}
 
 /// An event as received from a client: the JSON array of its name and arguments, and its attachments.
 #[derive(Clone, Debug)]

@@ -42,7 +42,7 @@ use crate::{
 
 use blocked::Blocked;
 pub(crate) use client::ClientConnection;
-pub(crate) use event::EventPayload;
+pub(crate) use event::{EventPayload, check_name};
 pub(crate) use hooks::{Auth, NamespaceHooks, SocketHooks};
 pub use id::{InvalidSocketId, SocketId};
 pub(crate) use namespace::{EncodedPayload, EngineNamespace, Recipients, encode_event};

@@ -18,6 +18,7 @@ use socketioxide_parser_common::CommonParser;
 
 use super::{
     blocked::{Blocked, FULL},
+    event::check_name,
     id::SocketId,
     payload::{Answer, Payload},
     rejoin::LEFT_ROOM,
@@ -87,8 +88,9 @@ pub struct EncodedPayload(Value);
 ///
 /// # Errors
 ///
-/// [`Error::Serialize`] when `data` does not serialize.
+/// [`Error::Serialize`] when `data` does not serialize, [`Error::ReservedEvent`] when clients use the name for themselves.
 pub(crate) fn encode_event(event: &str, data: &impl Serialize) -> Result<(String, Vec<String>)> {
+    check_name(event)?;
     let unfit = |reason: Source| Error::Serialize { event: event.to_owned(), reason };
     let value = CommonParser.encode_value(&Payload(data), Some(event)).map_err(|error| unfit(error.into()))?;
     encode(&value).ok_or_else(|| unfit("it is not text".into()))
@@ -126,8 +128,9 @@ impl EngineNamespace {
     ///
     /// # Errors
     ///
-    /// [`Error::Serialize`] when `data` does not serialize, [`Error::Backplane`] when other nodes could not be
-    /// notified, [`Error::Closed`] when the service has ended.
+    /// [`Error::Serialize`] when `data` does not serialize, [`Error::ReservedEvent`] when clients use the name for
+    /// themselves, [`Error::Backplane`] when other nodes could not be notified, [`Error::Closed`] when the service has
+    /// ended.
     pub(crate) async fn emit(&self, event: &str, data: &impl Serialize, recipients: &Recipients) -> Result<usize> {
         let packet = self.packet(event, data)?;
         let backplane = self.backplane()?;
@@ -297,6 +300,7 @@ impl EngineNamespace {
     }
 
     fn packet(&self, event: &str, data: &impl Serialize) -> Result<Packet> {
+        check_name(event)?;
         let data: Value = CommonParser
             .encode_value(&Payload(data), Some(event))
             .map_err(|error| Error::Serialize { event: event.to_owned(), reason: error.into() })?;

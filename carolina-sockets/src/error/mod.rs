@@ -66,6 +66,15 @@ pub enum Error {
         /// What to write instead.
         instead: &'static str,
     },
+    /// An event has a name that Socket.IO's clients use for themselves (rule R30). They would close the connection on
+    /// receiving it.
+    #[error("the event name `{event}` is reserved by Socket.IO: {instead}")]
+    ReservedEvent {
+        /// The event's name.
+        event: String,
+        /// What to write instead.
+        instead: &'static str,
+    },
     /// A client did not take its messages within `limits.send_timeout`; its socket has been closed.
     #[error("the client did not read its messages within {after:?}; its socket has been closed")]
     SlowReader {

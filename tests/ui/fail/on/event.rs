@@ -21,6 +21,9 @@ impl Custom {
     #[on("connect_error", "disconnecting", "newListener", "removeListener")]
     fn reserved(&self) {}
 
+    #[on("connection")]
+    fn connection(&self) {}
+
     #[on("session_id")]
     fn session_id(&self) {}
 

@@ -1,0 +1,1 @@
+../../carolina-sockets/src/event_name.rs

@@ -1,0 +1,3 @@
+//! Handlers: what runs before them, what they take and return, and what they may emit.
+
+mod reserved;
