@@ -129,7 +129,8 @@
 //! | `unauthenticated` | [`UNAUTHENTICATED`](error::code::UNAUTHENTICATED) | the event or the channel needs a user and there is none; a token or session is not valid | `reason`, for tokens |
 //! | `forbidden` | [`FORBIDDEN`](error::code::FORBIDDEN) | `#[on(authorize)]` returned `false`; the socket may no longer be on the channel; the page's origin or the host is not allowed (HTTP 403) | |
 //! | `rate_limited` | [`RATE_LIMITED`](error::code::RATE_LIMITED) | more events than `limits.events_per_second` or the handler's `rate` | `retry_after_ms` |
-//! | `overloaded` | [`OVERLOADED`](error::code::OVERLOADED) | `limits.mailbox`, `limits.mailbox_bytes` or `limits.connections` is reached, or the server is shutting down (HTTP 503 for connections) | |
+//! | `overloaded` | [`OVERLOADED`](error::code::OVERLOADED) | `limits.mailbox`, `limits.mailbox_bytes` or `limits.connections` is reached (HTTP 503 for connections) | |
+//! | `shutting_down` | [`SHUTTING_DOWN`](error::code::SHUTTING_DOWN) | the event or the client comes while the server shuts down (HTTP 503 for connections) | |
 //! | `timeout` | [`TIMEOUT`](error::code::TIMEOUT) | the handler took longer than its `timeout` or `limits.handler_timeout`; a polling request longer than `limits.body_timeout` (HTTP 408) | |
 //! | `internal` | [`INTERNAL`](error::code::INTERNAL) | an error that was not meant for clients, or a panic | `reference`: finds the cause in the log |
 //! | `payload_too_large` | [`PAYLOAD_TOO_LARGE`](error::code::PAYLOAD_TOO_LARGE) | a polling request is larger than `limits.max_payload` (HTTP 413), or a handshake than `limits.header_bytes` (HTTP 431, `connect_error`) | |

@@ -95,7 +95,8 @@ impl Socket {
         !self.state.mailbox.is_closed()
     }
 
-    /// Sends an event to this client. A tuple, an array or `Args(vec)` becomes several arguments. If the client's
+    /// Sends an event to this client. A tuple, an array or `Args(vec)` becomes several arguments, `()` none (the
+    /// [table](crate::extract#from-rust-to-javascript) shows all). If the client's
     /// buffer is full, this waits for room up to `limits.send_timeout` (5 s by default); then the socket is closed, with a line in the
     /// log (rule R9). Events that one task emits arrive in their order.
     ///

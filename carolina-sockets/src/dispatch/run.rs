@@ -53,7 +53,8 @@ pub(super) fn submit(table: &Arc<HandlerTable>, socket: &Arc<SocketState>, raw: 
     let capacity = socket.channel.limits.mailbox;
     if socket.channel.is_draining() {
         if let Some((payload, ack)) = job.event_and_ack() {
-            refuse(socket, raw, payload, ack, overloaded("the server is shutting down"));
+            let error = EventError::new(code::SHUTTING_DOWN, "the server is shutting down");
+            refuse(socket, raw, payload, ack, error);
         }
         return;
     }

@@ -121,7 +121,7 @@ impl Engine {
         if self.is_draining() {
             let message = "the server is shutting down".to_owned();
             refused(Cause::Shutdown, &message);
-            return Err(Refusal { status: StatusCode::SERVICE_UNAVAILABLE, code: code::OVERLOADED, message });
+            return Err(Refusal { status: StatusCode::SERVICE_UNAVAILABLE, code: code::SHUTTING_DOWN, message });
         }
         compact(&mut parts);
         let (bytes, most) = (head_bytes(&parts), self.config.limits.header_bytes);

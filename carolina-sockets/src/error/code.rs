@@ -29,9 +29,11 @@ pub const UNAUTHENTICATED: &str = "unauthenticated";
 pub const FORBIDDEN: &str = "forbidden";
 /// More events than `limits.events_per_second` or the handler's `rate` allows. Details: `retry_after_ms`, in milliseconds.
 pub const RATE_LIMITED: &str = "rate_limited";
-/// The server has as many connections, or the client as many waiting events or bytes of them, as the limits allow; or the server is
-/// shutting down.
+/// The server has as many connections, or the client as many waiting events or bytes of them, as the limits allow.
 pub const OVERLOADED: &str = "overloaded";
+/// The server is shutting down: it takes no more clients and events. Handlers that run already still answer. In an HTTP response with
+/// status 503.
+pub const SHUTTING_DOWN: &str = "shutting_down";
 /// The handler, or an acknowledgement that it has kept, took longer than its `timeout` or `limits.handler_timeout`.
 /// As the body of an HTTP response with status 408: a polling request's body took longer than `limits.body_timeout`.
 pub const TIMEOUT: &str = "timeout";
@@ -45,13 +47,14 @@ pub const PAYLOAD_TOO_LARGE: &str = "payload_too_large";
 pub const BAD_REQUEST: &str = "bad_request";
 
 /// All of them.
-const ALL: [&str; 10] = [
+const ALL: [&str; 11] = [
     INVALID_PAYLOAD,
     UNKNOWN_EVENT,
     UNAUTHENTICATED,
     FORBIDDEN,
     RATE_LIMITED,
     OVERLOADED,
+    SHUTTING_DOWN,
     TIMEOUT,
     INTERNAL,
     PAYLOAD_TOO_LARGE,

@@ -40,11 +40,33 @@
 //! | `emit("e", [1, 2, 3])` | `Data<Vec<u8>>` | `vec![1, 2, 3]`: one argument, an array |
 //! | `emit("e", 1, 2, 3)` | `Args<Vec<u8>>` | `vec![1, 2, 3]`: three arguments |
 //! | `emit("e", new Uint8Array([1, 2]))` | `Data<Bytes>` | two bytes |
+//! | `emit("e", "text")` | `Data<Bytes>` | `invalid_payload`: text is not binary |
 //! | `emit("e", { name: "a", file: buffer })` | `Data<Upload>` with a field `file: Bytes` | binary values are read wherever they are |
 //! | `emit("e", …)` | no argument | what was sent is not read |
 //!
-//! Names of fields are as `serde` has them: `#[serde(rename_all = "camelCase")]` for those of JavaScript. What a handler returns, and what is
-//! emitted, goes the same way back: a struct is an object, a tuple or [`Args`] is several arguments, [`Bytes`](bytes::Bytes) is binary.
+//! Names of fields are as `serde` has them: `#[serde(rename_all = "camelCase")]` for those of JavaScript.
+//!
+//! # From Rust to JavaScript
+//!
+//! The same holds for what is emitted (`socket.on("e", listener)`) and for what a handler returns (`emit("e", callback)`). `await emitWithAck("e")`
+//! gives the first argument of several, and `undefined` where there is none.
+//!
+//! | Rust | value | JavaScript calls |
+//! |---|---|---|
+//! | a struct, a map | `Seat { row: 1 }` | `listener({ row: 1 })` |
+//! | text, a number, `bool` | `"A"` | `listener("A")` |
+//! | a newtype | `Id(1)` | `listener(1)` |
+//! | `Bytes` | `Bytes::from_static(&[1, 2])` | `listener(buffer)` |
+//! | `Vec`, a slice | `vec![1, 2]` | `listener([1, 2])`: one argument |
+//! | an array | `[1, 2]` | `listener(1, 2)`: several |
+//! | a tuple | `(1, "A")` | `listener(1, "A")`: several |
+//! | [`Args`] | `Args(vec![1, 2])` | `listener(1, 2)`: several |
+//! | an array as one argument | `([1, 2],)` | `listener([1, 2])` |
+//! | `Some` | `Some(1)`, `Some((1, 2))` | `listener(1)`, `listener([1, 2])`: one argument |
+//! | `None`, JSON's `null` | `None::<u8>` | `listener(null)` |
+//! | `()` | `()` | `listener()` |
+//!
+//! In a field of a struct or a part of a tuple, arrays and tuples are JavaScript's arrays, and `()` is `null`.
 //!
 //! ```
 //! use carolina_sockets::prelude::*;

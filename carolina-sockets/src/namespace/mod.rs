@@ -58,7 +58,7 @@ impl ConnectHook {
     /// Identifies a client and decides whether it may join.
     async fn admit_client(&self, raw: EngineSocket, auth: Option<Auth>) -> Result<Arc<SocketHook>, EventError> {
         if self.core.is_draining() {
-            return Err(EventError::new(code::OVERLOADED, "the server is shutting down"));
+            return Err(EventError::new(code::SHUTTING_DOWN, "the server is shutting down"));
         }
         let Some(client) = raw.client() else {
             return Err(EventError::internal("a connection came past the service's own layer"));

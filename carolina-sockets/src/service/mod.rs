@@ -213,7 +213,7 @@ impl Sockets {
         self.0.session_sync.refresh(id.as_ref()).await
     }
 
-    /// Ends the service: new clients and events are refused with `overloaded`, handlers that run may finish within
+    /// Ends the service: new clients and events are refused with `shutting_down`, handlers that run may finish within
     /// `limits.shutdown_timeout` (10 s by default), then every connection is closed, so that clients come back to another node. It returns
     /// when that is done; a second call waits for the first.
     pub async fn shutdown(&self) {

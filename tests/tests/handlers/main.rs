@@ -1,3 +1,4 @@
 //! Handlers: what runs before them, what they take and return, and what they may emit.
 
 mod reserved;
+mod shapes;

@@ -48,7 +48,7 @@ impl Workshop {
 }
 
 #[tokio::test]
-async fn shutdown_lets_running_handlers_finish() {
+async fn r8_shutdown_lets_running_handlers_finish_and_refuses_the_rest() {
     let work = Arc::<Work>::default();
     let service = start(by_hand().mount::<Workshop>("/workshop").state(work.clone())).await;
     let mut client = service.connect("/workshop").await.unwrap();
@@ -59,7 +59,7 @@ async fn shutdown_lets_running_handlers_finish() {
     // It has begun when nobody is let in any more.
     while service.connect("/workshop").await.is_ok() {}
     // While it waits for the handler, it refuses events, and nobody is disconnected yet.
-    assert_eq!(client.request::<u8>("echo", 1).await.unwrap_err().code(), "overloaded");
+    assert_eq!(client.request::<u8>("echo", 1).await.unwrap_err().code(), "shutting_down");
     assert!(!shutdown.is_finished());
     work.go_on.notify_one();
     shutdown.await.unwrap();

@@ -13,6 +13,8 @@ use serde::{
 };
 use serde_json::{Error, Value as Json};
 
+use super::binary::text_for_binary;
+
 /// Reads the first argument after the event's name; with `all`, the arguments as one sequence, which with `pad` is
 /// followed by `null`s.
 ///
@@ -118,6 +120,17 @@ impl<'de> Deserializer<'de> for Node<'_> {
         visitor.visit_newtype_struct(self)
     }
 
+    fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match self.value {
+            Json::String(text) => Err(text_for_binary(text)),
+            _ => self.deserialize_any(visitor),
+        }
+    }
+
+    fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        self.deserialize_bytes(visitor)
+    }
+
     /// A binary value is read byte by byte.
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         match self.binary()? {
@@ -143,7 +156,7 @@ impl<'de> Deserializer<'de> for Node<'_> {
     }
 
     forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct tuple
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string unit unit_struct tuple
         tuple_struct map struct identifier ignored_any
     }
 }
@@ -225,6 +238,14 @@ mod tests {
         let (path, reason) = read::<(u8, Named<Vec<Bytes>>)>(&packet, &attachments, true, true).unwrap_err();
         assert_eq!(path, "[1].a[1]");
         assert!(reason.contains("expected"), "{reason}");
+    }
+
+    #[test]
+    fn text_is_not_binary() {
+        for payload in [json!({ "a": "text", "b": place(0) }), json!({ "a": place(0), "b": "text" })] {
+            let (path, reason) = first::<std::collections::BTreeMap<String, Bytes>>(&payload).unwrap_err();
+            assert_eq!((path.len(), reason.contains("expected binary data")), (1, true), "{path}: {reason}");
+        }
     }
 
     #[test]

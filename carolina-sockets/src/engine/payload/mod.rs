@@ -2,6 +2,7 @@
 //! differ from JSON.
 
 mod attachments;
+mod binary;
 mod read;
 mod write;
 

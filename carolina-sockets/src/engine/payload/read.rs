@@ -12,7 +12,7 @@ use serde::{
 };
 use serde_path_to_error::Track;
 
-use super::attachments;
+use super::{attachments, binary::Strict};
 use crate::error::{EventError, code};
 
 /// Reads an event's arguments from its JSON array: with `all` as one sequence, otherwise the first one. With `pad`,
@@ -148,7 +148,7 @@ impl<'de, T: Deserialize<'de>> DeserializeSeed<'de> for Plain<T> {
     type Value = T;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T, D::Error> {
-        T::deserialize(deserializer)
+        T::deserialize(Strict(deserializer))
     }
 }
 
@@ -165,7 +165,7 @@ impl<'de, T: Deserialize<'de>> DeserializeSeed<'de> for Tracked<'_, T> {
     type Value = T;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T, D::Error> {
-        T::deserialize(serde_path_to_error::Deserializer::new(deserializer, self.0))
+        T::deserialize(Strict(serde_path_to_error::Deserializer::new(deserializer, self.0)))
     }
 }
 

@@ -49,11 +49,21 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Answer<T> {
     }
 }
 
-/// The arguments of an emit or an acknowledgement: a tuple or array is several arguments, everything else is one.
+/// The arguments of an emit or an acknowledgement: a tuple or array is several arguments, `()` is none, everything else
+/// is one.
 pub(crate) struct Payload<'a, T: ?Sized>(pub(crate) &'a T);
+
+/// Whether the type is `()` or a reference to it. A serializer cannot tell, since `serde_json` writes `null` as a unit
+/// too; and without `'static` there is no `TypeId`.
+fn is_unit<T: ?Sized>() -> bool {
+    std::any::type_name::<T>().trim_start_matches('&') == "()"
+}
 
 impl<T: Serialize + ?Sized> Serialize for Payload<'_, T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if is_unit::<T>() {
+            return serializer.serialize_tuple(0)?.end();
+        }
         self.0.serialize(Writer { to: serializer, is_whole: true })
     }
 }
@@ -311,13 +321,23 @@ mod tests {
         assert_eq!(written(Some((1, 2))), text("[1,2]"));
         assert_eq!(written(Some(4)), text("4"));
         assert_eq!(written(None::<u8>), text("null"));
-        assert_eq!(written(()), text("null"));
+        assert_eq!(written(serde_json::Value::Null), text("null"));
         assert_eq!(written(serde_json::json!({ "a": [1.5, null] })), text(r#"{"a":[1.5,null]}"#));
         assert_eq!(written(std::collections::BTreeMap::from([(1, New(2))])), text(r#"{"1":2}"#));
         assert_eq!(written(Of::<u8>::Nothing), text(r#""Nothing""#));
         assert_eq!(written(Of::One(1)), text(r#"{"One":1}"#));
         assert_eq!(written(Of::Two(1, 2)), text(r#"{"Two":[1,2]}"#));
         assert_eq!(written(Of::Named { a: 1 }), text(r#"{"Named":{"a":1}}"#));
+    }
+
+    #[test]
+    fn a_unit_is_no_argument() {
+        let nothing = (r#"["e"]"#.to_owned(), 0);
+        assert_eq!(written(()), nothing);
+        assert_eq!(written(&()), nothing);
+        assert_eq!(written(&&()), nothing);
+        assert_eq!(written(((),)), (r#"["e",null]"#.to_owned(), 0));
+        assert_eq!(written(Some(())), (r#"["e",null]"#.to_owned(), 0));
     }
 
     #[test]
