@@ -5,6 +5,7 @@
 mod channel;
 mod errors;
 mod event_name;
+mod guard;
 mod names;
 mod on;
 mod path;
@@ -24,6 +25,7 @@ use proc_macro::TokenStream;
 /// |---|---|
 /// | `"/path"` | where the driver is mounted unless the configuration says otherwise |
 /// | `private` | lets in only whom `#[on(authorize)]` accepts; without that hook, only sockets with a user |
+/// | `guard = path::to::function` | runs before each event's handler; several run in the order in which they are written |
 ///
 /// A path begins with `/`, has no empty segment (so it ends with `/` only if it is `/`), at most 255 bytes, and neither
 /// white space, control characters, quotes, backslashes nor any of `,`, `?`, `#`, `[`, `]`, `{`, `}`. Two drivers of one
@@ -69,6 +71,15 @@ pub fn channel(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// | `concurrent` | events, `any` | the handler stands outside its socket's order |
 /// | `timeout = "5s"` | all but `init` | replaces `limits.handler_timeout`; any duration, as `500ms` or `1m 30s` |
 /// | `rate = "20/s"` | events, `any` | at most so many of these events per socket; `/s`, `/m`, `/h` or any duration, as `5/500ms` |
+///
+/// | `guard = path::to::function` | events, `any` | runs before the handler, behind the channel's own guards; several run in order |
+///
+/// # Guards
+///
+/// A guard is a function, `async` or not, whose arguments are extractors and which returns `Result<(), E>` with
+/// `E: Into<EventError>`, or `bool`, of which `false` is `forbidden`. It runs before the handler, in the socket's order and within the
+/// handler's `timeout`. With an error the handler does not run, and the event is answered with the error. `authorize`, `connect`, `disconnect`
+/// and `init` have no guards, nor has an event without a handler.
 ///
 /// # The method
 ///

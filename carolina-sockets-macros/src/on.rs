@@ -10,11 +10,11 @@ use std::time::Duration;
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 use syn::{
-    Attribute, Ident, Lit, LitStr, Meta, Token,
+    Attribute, ExprPath, Ident, Lit, LitStr, Meta, Token,
     parse::{ParseStream, Parser},
 };
 
-use crate::{errors::Errors, event_name::RESERVED, suggest::did_you_mean};
+use crate::{errors::Errors, event_name::RESERVED, guard, suggest::did_you_mean};
 
 /// What a handler is for, as written in the attribute.
 #[derive(Debug)]
@@ -34,10 +34,12 @@ pub(crate) struct On {
     pub(crate) concurrent: bool,
     pub(crate) timeout: Option<Duration>,
     pub(crate) rate: Option<(u32, Duration)>,
+    /// The functions that run before the handler.
+    pub(crate) guards: Vec<ExprPath>,
 }
 
 const WORDS: [&str; 5] = ["any", "authorize", "connect", "disconnect", "init"];
-const OPTIONS: [&str; 3] = ["concurrent", "timeout", "rate"];
+const OPTIONS: [&str; 4] = ["concurrent", "timeout", "rate", "guard"];
 
 /// The argument with which `#[channel]` emits `#[on]`, only to make its import count as used.
 pub(crate) const USED: &str = "__carolina_used";
@@ -65,6 +67,7 @@ struct Found {
     concurrent: Option<Ident>,
     timeout: Option<(Ident, Option<Duration>)>,
     rate: Option<(Ident, Option<(u32, Duration)>)>,
+    guards: Vec<ExprPath>,
     /// The target was given but is invalid, so it is not reported as missing.
     target_invalid: bool,
 }
@@ -103,6 +106,7 @@ fn parse_items(input: ParseStream<'_>, found: &mut Found, errors: &mut Errors) -
         } else {
             let word: Ident = syn::ext::IdentExt::parse_any(input)?;
             match input.parse::<Option<Token![=]>>()? {
+                Some(_) if word == "guard" => guard::parse(&word, input, &mut found.guards, errors)?,
                 Some(_) => {
                     let empty = input.is_empty() || input.peek(Token![,]);
                     let value = if empty { None } else { Some(input.parse()?) };
@@ -174,6 +178,7 @@ fn take_word(word: Ident, found: &mut Found, errors: &mut Errors) {
             found.concurrent = Some(word);
             return;
         }
+        "guard" => return guard::needs_value(&word, errors),
         option if OPTIONS.contains(&option) => {
             return needs_value(&word, errors);
         }
@@ -224,8 +229,8 @@ fn take_option(name: Ident, value: Option<&Lit>, found: &mut Found, errors: &mut
         }
         _ => errors.unknown(
             &name,
-            &["timeout", "rate"],
-            "there are `timeout = \"5s\"`, `rate = \"20/s\"` and `concurrent`",
+            &["timeout", "rate", "guard"],
+            "there are `timeout = \"5s\"`, `rate = \"20/s\"`, `guard = path::to::function` and `concurrent`",
         ),
     }
 }
@@ -284,6 +289,7 @@ fn assemble(mut found: Found, attribute: &Attribute, errors: &mut Errors) -> Opt
         concurrent: found.concurrent.is_some(),
         timeout: found.timeout.and_then(|(_, timeout)| timeout),
         rate: found.rate.and_then(|(_, rate)| rate),
+        guards: found.guards,
     })
 }
 
@@ -297,6 +303,12 @@ fn check_options(word: &Ident, target: &Target, found: &Found, errors: &mut Erro
     }
     if let Some((option, _)) = &found.rate {
         errors.at(option, format!("`rate` is for events; `{word}` happens once"));
+    }
+    for guard in &found.guards {
+        errors.at(
+            guard,
+            format!("guards are for events; check it in `{word}` itself, and who may join in `#[on(authorize)]`"),
+        );
     }
     if let (Target::Init, Some((option, _))) = (target, &found.timeout) {
         errors.at(option, "`timeout` is for handlers that a client waits for; `init` runs at start-up");

@@ -10,6 +10,8 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
+use futures_util::FutureExt;
+
 use crate::{
     config::{ChannelConfig, Config},
     error::{Error, Result},
@@ -17,7 +19,7 @@ use crate::{
     path,
     registry::{
         Driver, MainChannel, Registry, conflicts, handler_conflicts, name_conflict,
-        row::{ChannelRow, HandlerRow},
+        row::{ChannelRow, GuardCall, GuardRow, HandlerRow},
     },
     suggest::did_you_mean,
 };
@@ -197,14 +199,32 @@ impl PlanBuilder<'_> {
             for row in &driver.handlers {
                 let mut needs = Needs::default();
                 (row.needs)(&mut needs);
-                for (of, name) in needs.states {
-                    if !(self.options.has_state)(of) && told.insert((row.location, name)) {
-                        self.problems.push(format!(
-                            "{}: `{}::{}` takes `State<{name}>`, which was not provided: call `.state(…)` with a value of that type",
-                            row.location, row.driver, row.method
-                        ));
-                    }
+                let taker = format!("{}: `{}::{}`", row.location, row.driver, row.method);
+                self.states(&taker, needs, &mut told);
+                for guard in row.guards {
+                    self.guard(&format!("{taker}, its guard `{}`", guard.name), guard, &mut told);
                 }
+            }
+            for guard in driver.row.guards {
+                let taker = format!("{}: `{}`, its guard `{}`", driver.row.location, driver.row.driver, guard.name);
+                self.guard(&taker, guard, &mut told);
+            }
+        }
+    }
+
+    fn guard(&mut self, taker: &str, guard: &GuardRow, told: &mut BTreeSet<(String, &'static str)>) {
+        let mut needs = Needs::default();
+        let _ = (guard.run)(GuardCall::Needs(&mut needs)).now_or_never();
+        self.states(taker, needs, told);
+    }
+
+    /// Reports the states that are taken and that nobody provides.
+    fn states(&mut self, taker: &str, needs: Needs, told: &mut BTreeSet<(String, &'static str)>) {
+        for (of, name) in needs.states {
+            if !(self.options.has_state)(of) && told.insert((taker.to_owned(), name)) {
+                self.problems.push(format!(
+                    "{taker} takes `State<{name}>`, which was not provided: call `.state(…)` with a value of that type"
+                ));
             }
         }
     }

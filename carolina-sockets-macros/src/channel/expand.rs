@@ -5,7 +5,7 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
-use syn::{Type, ext::IdentExt, spanned::Spanned};
+use syn::{ExprPath, Type, ext::IdentExt, spanned::Spanned};
 
 use super::{
     attributes::without_lifetimes,
@@ -13,6 +13,7 @@ use super::{
     model::{Block, Driver, Handler, Receiver},
 };
 use crate::{
+    guard,
     names::{core, location, private},
     on::{On, Target},
 };
@@ -44,7 +45,7 @@ fn allow_lints() -> TokenStream {
 
 /// The row of a struct.
 pub(super) fn driver(driver: &Driver) -> TokenStream {
-    let Driver { name, path, private: is_private, cfgs, .. } = driver;
+    let Driver { name, path, private: is_private, guards, cfgs, .. } = driver;
     let (channel, row, inventory) = (p("Channel"), p("ChannelRow"), p("inventory"));
     let (channel_type, probe, built, not_built) = (p("channel_type"), p("Probe"), p("DefaultBuilt"), p("NotBuilt"));
     let (erased, option, text) = (p("ErasedChannel"), core("option::Option"), core("primitive::str"));
@@ -55,10 +56,14 @@ pub(super) fn driver(driver: &Driver) -> TokenStream {
     };
     let driver = name.unraw().to_string();
     let location = location(name.span());
+    let names: Vec<Ident> = (0..guards.len()).map(|number| local(&format!("guard_{number}"))).collect();
+    let functions = guards.iter().zip(&names).map(|(guard, name)| guard_function(guard, name));
+    let guards = guard_rows(guards, names.iter().map(|name| quote!(#name)));
     quote! {
         #(#cfgs)*
         #quiet
         const _: () = {
+            #(#functions)*
             impl #channel for #name {
                 const DRIVER: &'static #text = #driver;
             }
@@ -72,6 +77,7 @@ pub(super) fn driver(driver: &Driver) -> TokenStream {
                     driver: #driver,
                     path: #path,
                     private: #is_private,
+                    guards: #guards,
                     channel: #channel_type::<#name>,
                     default: #build,
                     location: #location,
@@ -79,6 +85,30 @@ pub(super) fn driver(driver: &Driver) -> TokenStream {
             }
         };
     }
+}
+
+/// The function that runs a guard. What is wrong with the guard is reported at its path.
+fn guard_function(guard: &ExprPath, name: &Ident) -> TokenStream {
+    let (guard_call, future, call) = (p("GuardCall"), p("EventFuture"), local("call"));
+    let place = guard.span();
+    let (boxed, run) = (private(place, "boxed"), private(place, "guard"));
+    let run = quote_spanned!(place=> #boxed(#run(#guard, #call)));
+    quote! {
+        #[doc(hidden)]
+        fn #name<'a>(#call: #guard_call<'a>) -> #future<'a> {
+            #run
+        }
+    }
+}
+
+/// The guards as a row has them; `functions` are the paths of the functions that run them.
+fn guard_rows(guards: &[ExprPath], functions: impl Iterator<Item = TokenStream>) -> TokenStream {
+    let row = p("GuardRow");
+    let rows = guards.iter().zip(functions).map(|(guard, function)| {
+        let name = guard::name(guard);
+        quote!(#row { name: #name, run: #function })
+    });
+    quote!(&[#(#rows),*])
 }
 
 /// The rows of an impl block. A rejected handler has no row; the others keep theirs, so that the compiler checks them
@@ -120,6 +150,12 @@ impl Row<'_> {
             _ => (self.run(&run_name), quote!(Event)),
         };
         let needs = self.needs(&needs_name);
+        let guard_names: Vec<Ident> = (0..self.on.guards.len())
+            .map(|guard| local(&format!("guard_{method}_{}_{guard}", self.number)))
+            .collect();
+        let guard_functions =
+            self.on.guards.iter().zip(&guard_names).map(|(guard, name)| guard_function(guard, name));
+        let guards = guard_rows(&self.on.guards, guard_names.iter().map(|name| quote!(<#channel>::#name)));
         let location = location(self.handler.attribute.pound_token.span());
         // The type keeps its span, so that an error about it is shown at the `impl`.
         let place = channel.span();
@@ -133,6 +169,7 @@ impl Row<'_> {
                 impl #channel {
                     #run
                     #needs
+                    #(#guard_functions)*
                 }
                 #inventory::submit! {
                     #row {
@@ -141,6 +178,7 @@ impl Row<'_> {
                         method: #method,
                         on: #on,
                         options: #options,
+                        guards: #guards,
                         needs: <#channel>::#needs_name,
                         call: #call::#variant(<#channel>::#run_name),
                         location: #location,

@@ -54,13 +54,14 @@ mod tests {
     #[test]
     fn sound_channels_have_no_errors() {
         assert_eq!(messages("\"/custom\", private", "struct Custom;"), "");
+        assert_eq!(messages("\"/custom\", guard = a::b, private, guard = <C as D>::e", "struct Custom;"), "");
         assert_eq!(messages("", "pub(crate) struct Custom { a: u8 }"), "");
         let block = r#"impl Custom {
             #[on(init)] fn new(state: State<Db>) -> Self { Self }
             #[on(authorize)] fn authorize(&self, user: User) -> bool { true }
             #[on(connect)] async fn connect(&self, socket: Socket) {}
             #[on(disconnect)] fn disconnect(&self, reason: DisconnectReason) {}
-            #[on("a", "b", concurrent, timeout = "5s", rate = "20/s")]
+            #[on("a", "b", concurrent, timeout = "5s", rate = "20/s", guard = a::b, guard = Self::c)]
             async fn event(&self, Data((mut a, b)): Data<(u8, u8)>) -> Result<u8, EventError> { Ok(a) }
             #[on(any)] fn any(event: Event) {}
             #[on("long")] fn long(self: &Self) -> impl Serialize { 1 }
@@ -92,7 +93,14 @@ mod tests {
             ("", "struct A<T>(T);", "cannot be generic"),
             ("", "enum A { B }", "belongs above a struct"),
             ("", "fn a() {}", "belongs above a struct"),
-            ("\"/a\"", "impl A {}", "the path belongs above the struct"),
+            ("\"/a\"", "impl A {}", "belong above the struct"),
+            ("guard = a", "impl A {}", "belong above the struct"),
+            ("guard", "struct A;", "needs a function"),
+            ("guard = \"a\"", "struct A;", "named by its path"),
+            ("guard = a, guard = a", "struct A;", "named twice"),
+            ("guard = [a, b]", "struct A;", "one by one"),
+            ("guard = a(1)", "struct A;", "`guard = a`"),
+            ("gard = a", "struct A;", "did you mean `guard`?"),
             ("", "impl<T> A<T> {}", "cannot be generic"),
             ("", "impl A<'_> {}", "generic over a lifetime"),
             ("", "impl A<u8> {}", "cannot be generic"),

@@ -2,7 +2,7 @@
 
 use proc_macro2::Span;
 use quote::ToTokens;
-use syn::{Attribute, FnArg, Ident, LitStr, ReceiverKind, ReturnType, Signature, Type, spanned::Spanned};
+use syn::{Attribute, ExprPath, FnArg, Ident, LitStr, ReceiverKind, ReturnType, Signature, Type, spanned::Spanned};
 
 use crate::on::On;
 
@@ -11,6 +11,8 @@ pub(super) struct Driver {
     pub(super) name: Ident,
     pub(super) path: Option<LitStr>,
     pub(super) private: bool,
+    /// The functions that run before each event's handler.
+    pub(super) guards: Vec<ExprPath>,
     /// `#[cfg]`s of the struct.
     pub(super) cfgs: Vec<Attribute>,
     /// Whether the struct gets a row: no error makes one impossible.

@@ -3,7 +3,7 @@
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::{
-    GenericArgument, GenericParam, Generics, Ident, ImplItem, Item, ItemImpl, ItemStruct, Lit, LitStr, PathArguments,
+    ExprPath, GenericArgument, GenericParam, Generics, Ident, ImplItem, Item, ItemImpl, ItemStruct, Lit, LitStr, PathArguments,
     Token, Type,
     parse::{ParseStream, Parser},
 };
@@ -12,7 +12,7 @@ use super::{
     attributes::{TakenOn, cfgs, take_on_attributes},
     model::{Block, Driver, Handler},
 };
-use crate::{errors::Errors, on, path, suggest::did_you_mean};
+use crate::{errors::Errors, guard, on, path, suggest::did_you_mean};
 
 /// `#[channel(…)]` on a struct.
 pub(super) fn driver(arguments: TokenStream, item: &ItemStruct, errors: &mut Errors) -> Driver {
@@ -27,6 +27,7 @@ pub(super) fn driver(arguments: TokenStream, item: &ItemStruct, errors: &mut Err
         name: item.ident.clone(),
         path: found.path,
         private: found.private,
+        guards: found.guards,
         cfgs: cfgs(&item.attrs),
         sound: errors.count() == before,
     }
@@ -36,9 +37,13 @@ pub(super) fn driver(arguments: TokenStream, item: &ItemStruct, errors: &mut Err
 struct Arguments {
     path: Option<LitStr>,
     private: bool,
+    guards: Vec<ExprPath>,
 }
 
-const CHANNEL_OPTIONS: &str = "`#[channel]` takes a path in quotes, and `private`";
+const CHANNEL_OPTIONS: &str = "`#[channel]` takes a path in quotes, `private`, and `guard = path::to::function`";
+
+/// The options that are words.
+const KNOWN: [&str; 2] = ["private", "guard"];
 
 impl Arguments {
     fn read(&mut self, input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<()> {
@@ -56,11 +61,11 @@ impl Arguments {
                 ));
             } else {
                 let word: Ident = syn::ext::IdentExt::parse_any(input)?;
-                let value = match input.parse::<Option<Token![=]>>()? {
-                    Some(_) => Some(input.parse::<Lit>()?),
-                    None => None,
-                };
-                self.take_word(&word, value, errors);
+                match input.parse::<Option<Token![=]>>()? {
+                    Some(_) if word == "guard" => guard::parse(&word, input, &mut self.guards, errors)?,
+                    Some(_) => self.take_word(&word, Some(input.parse()?), errors),
+                    None => self.take_word(&word, None, errors),
+                }
             }
             if !input.is_empty() {
                 input.parse::<Token![,]>()?;
@@ -84,15 +89,16 @@ impl Arguments {
             ("private", None) if self.private => errors.duplicate(word),
             ("private", None) => self.private = true,
             ("private", Some(_)) => errors.at(word, "`private` takes no value"),
+            ("guard", _) => guard::needs_value(word, errors),
             ("path", Some(Lit::Str(path))) => {
                 let text = path.to_token_stream();
                 errors.at(word, format!("the path is written without a name: `#[channel({text})]`"));
                 self.path = Some(path);
             }
-            (text, None) if did_you_mean(text, ["private"]).is_empty() => {
+            (text, None) if did_you_mean(text, KNOWN).is_empty() => {
                 errors.unknown(word, &[], &format!("{CHANNEL_OPTIONS}; if it is the path, write `\"/{text}\"`"));
             }
-            _ => errors.unknown(word, &["private"], CHANNEL_OPTIONS),
+            _ => errors.unknown(word, &KNOWN, CHANNEL_OPTIONS),
         }
     }
 }
@@ -123,7 +129,7 @@ fn refuse_generic(place: impl ToTokens, errors: &mut Errors) {
 /// An impl block. Its `#[on]` attributes are removed.
 pub(super) fn block(arguments: &TokenStream, item: &mut ItemImpl, errors: &mut Errors) -> Block {
     if !arguments.is_empty() {
-        errors.at(arguments, "above an impl block `#[channel]` takes no arguments; the path belongs above the struct");
+        errors.at(arguments, "above an impl block `#[channel]` takes no arguments; the path and options such as `guard` belong above the struct");
     }
     let before = errors.count();
     if let Some((path, _)) = &item.trait_ {

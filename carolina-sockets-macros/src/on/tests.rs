@@ -19,6 +19,8 @@ fn every_form_is_read() {
     assert!(on.concurrent);
     assert_eq!(on.timeout, Some(Duration::from_secs(5)));
     assert_eq!(on.rate, Some((20, Duration::from_secs(1))));
+    assert_eq!(read("\"a\", guard = b::c, guard = Self::d::<u8>").unwrap().guards.len(), 2);
+    assert_eq!(read("any, guard = b").unwrap().guards.len(), 1);
     assert_eq!(read("\"a\", rate = \"5/500ms\"").unwrap().rate, Some((5, Duration::from_millis(500))));
     assert_eq!(read("\"a\", rate = \"5/m\"").unwrap().rate, Some((5, Duration::from_secs(60))));
 }
@@ -59,6 +61,14 @@ fn mistakes_are_told_with_the_right_spelling() {
         ("\"a\", rate = \"0/s\"", "let no event in"),
         ("\"a\", rate = \"x/s\"", "not a number of events"),
         ("\"a\", rate = \"2/fortnight\"", "not a unit of time"),
+        ("\"a\", guard", "needs a function"),
+        ("\"a\", guard = ", "needs a function"),
+        ("\"a\", guard = \"b\"", "named by its path"),
+        ("\"a\", guard = |a| true", "named by its path"),
+        ("\"a\", guard = b, guard = c, guard = b", "named twice"),
+        ("\"a\", gard = b", "did you mean `guard`?"),
+        ("connect, guard = b", "guards are for events"),
+        ("authorize, guard = b", "guards are for events"),
         ("\"a\", timeot = \"1s\"", "did you mean `timeout`?"),
         ("\"a\", concurrent = \"yes\"", "takes no value"),
     ] {

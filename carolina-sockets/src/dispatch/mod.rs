@@ -3,6 +3,7 @@
 //! [`handle_event`] finds the handler in the channel's [`HandlerTable`] and submits the event to the socket's mailbox, which
 //! runs one at a time in the order of arrival (rule R6).
 
+mod guards;
 mod rate;
 mod run;
 mod supervised;

@@ -8,7 +8,7 @@ use std::{
 
 use futures_core::future::BoxFuture;
 
-use super::{HandlerTable, SESSION_EVENT, supervised, table::Handler};
+use super::{HandlerTable, SESSION_EVENT, guards, supervised, table::Handler};
 use crate::{
     core::{
         AckState, Handlers, Held, Identify, Job, Left, Outcome, Reply, SocketState, Submitted, acknowledge_nothing,
@@ -223,7 +223,7 @@ async fn call(table: &HandlerTable, handler: &Handler, context: &mut EventContex
     let Some(channel) = table.channel() else {
         return Outcome::Failed(EventError::internal("the channel is not built"));
     };
-    supervised::Supervised::new(supervised::call(|| (handler.call)(channel, context)), handler.timeout).await
+    supervised::Supervised::new(supervised::call(|| guards::call(handler, channel, context)), handler.timeout).await
 }
 
 /// Runs the channel's `#[on(authorize)]`.

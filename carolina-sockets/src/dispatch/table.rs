@@ -5,7 +5,7 @@ use crate::{
     core::{AnyChannel, EventFuture},
     extract::EventContext,
     guard::Rate,
-    registry::row::{Call, ErasedChannel, HandlerRow, On},
+    registry::row::{Call, ErasedChannel, GuardRow, HandlerRow, On},
 };
 
 /// A channel's handlers, found by event.
@@ -31,12 +31,19 @@ pub(crate) struct Handler {
     pub(super) concurrent: bool,
     /// Which of a socket's limiters counts its events.
     pub(super) limiter: Option<usize>,
+    /// What runs before it: the channel's guards, then its own.
+    pub(super) guards: Box<[GuardRow]>,
     pub(super) call: for<'a> fn(&'a AnyChannel, &'a mut EventContext) -> EventFuture<'a>,
 }
 
 impl HandlerTable {
     /// The table for these rows, and the rates of those that have one.
-    pub(crate) fn new(rows: &[&'static HandlerRow], private: bool, limits: &Limits) -> (Self, Vec<Rate>) {
+    pub(crate) fn new(
+        rows: &[&'static HandlerRow],
+        guards: &[GuardRow],
+        private: bool,
+        limits: &Limits,
+    ) -> (Self, Vec<Rate>) {
         let mut table = Self {
             handlers: Vec::with_capacity(rows.len()),
             by_event: HashMap::default(),
@@ -64,7 +71,12 @@ impl HandlerTable {
                 rates.len() - 1
             });
             let timeout = row.options.timeout.unwrap_or(limits.handler_timeout);
-            table.handlers.push(Handler { index, timeout, concurrent: row.options.concurrent, limiter, call });
+            let guards: Box<[GuardRow]> = match row.on {
+                On::Events(_) | On::Any => guards.iter().chain(row.guards).copied().collect(),
+                _ => Box::default(),
+            };
+            let concurrent = row.options.concurrent;
+            table.handlers.push(Handler { index, timeout, concurrent, limiter, guards, call });
         }
         (table, rates)
     }

@@ -1,6 +1,7 @@
 //! Items used by the macros' expansions only. Not part of the public interface: it changes without notice.
 
 mod argument;
+mod guard;
 pub mod returned;
 
 use std::{any::Any, future::Future, marker::PhantomData};
@@ -12,11 +13,12 @@ pub use crate::{
     guard::Rate,
     registry::{
         Channel, channel_type, erase,
-        row::{Call, ChannelRow, ErasedChannel, HandlerRow, Location, On, Options},
+        row::{Call, ChannelRow, ErasedChannel, GuardCall, GuardRow, HandlerRow, Location, On, Options},
     },
 };
 pub use argument::{Readable, Unreadable, ViaReadable, ViaUnreadable, assert_extractor};
 pub use futures_core::future::BoxFuture;
+pub use guard::{Awaited, Direct, GuardArguments, GuardFunction, GuardOutput, guard};
 pub use inventory;
 
 /// The channel a handler belongs to.

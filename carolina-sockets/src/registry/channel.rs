@@ -41,6 +41,7 @@ inventory::submit! {
         driver: MainChannel::DRIVER,
         path: None,
         private: false,
+        guards: &[],
         channel: channel_type::<MainChannel>,
         default: || Some(erase(MainChannel)),
         location: Location::new(file!(), line!(), column!()),

@@ -49,6 +49,8 @@ pub struct ChannelRow {
     pub path: Option<&'static str>,
     /// Whether the attribute says `private`.
     pub private: bool,
+    /// What runs before each event's handler.
+    pub guards: &'static [GuardRow],
     /// The struct's type.
     pub channel: fn() -> TypeId,
     /// Builds the channel by `Default`; `None` where the struct has no `Default`.
@@ -72,6 +74,8 @@ pub struct HandlerRow {
     pub on: On,
     /// Its options.
     pub options: Options,
+    /// What runs before the handler, behind the channel's guards.
+    pub guards: &'static [GuardRow],
     /// Tells what start-up must provide for the handler's arguments.
     pub needs: fn(&mut Needs),
     /// Runs it.
@@ -81,6 +85,30 @@ pub struct HandlerRow {
 }
 
 inventory::collect!(HandlerRow);
+
+/// A function under `guard = …`.
+#[derive(Clone, Copy)]
+pub struct GuardRow {
+    /// The function's path, as it is written.
+    pub name: &'static str,
+    /// Runs it, or tells what start-up must provide for its arguments.
+    pub run: for<'a> fn(GuardCall<'a>) -> EventFuture<'a>,
+}
+
+impl fmt::Debug for GuardRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("GuardRow").field(&self.name).finish()
+    }
+}
+
+/// What is wanted of a guard. Both are one function, so that what is wrong with a guard is one compile error.
+#[derive(Debug)]
+pub enum GuardCall<'a> {
+    /// To add what start-up must provide; its future is ready at once.
+    Needs(&'a mut Needs),
+    /// To run before an event's handler.
+    Run(&'a mut EventContext),
+}
 
 /// What a handler is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

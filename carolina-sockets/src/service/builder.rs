@@ -103,7 +103,7 @@ impl Builder {
             let mut namespaces = BTreeMap::new();
             for plan in plan.mounts {
                 let limits = config.limits.clone();
-                let (table, rates) = HandlerTable::new(&plan.handlers, plan.private, &limits);
+                let (table, rates) = HandlerTable::new(&plan.handlers, plan.row.guards, plan.private, &limits);
                 let table = Arc::new(table);
                 let core = ChannelCore::new(
                     plan.path.clone(),

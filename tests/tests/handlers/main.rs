@@ -1,4 +1,5 @@
 //! Handlers: what runs before them, what they take and return, and what they may emit.
 
+mod guards;
 mod reserved;
 mod shapes;
