@@ -92,6 +92,7 @@
 //! | `prometheus` | | the setting `metrics`: a page for Prometheus; includes `serve` |
 //! | `jwt` | | `identity::JwtIdentify`: identity from JSON Web Tokens |
 //! | `uuid` | yes | `Uuid` as a user's key |
+//! | `valid` | | `Valid<T>`: payloads that `validator` has checked; re-exports that crate |
 //! | `legacy-clients` | | Socket.IO v2 clients (Engine.IO protocol 3) beside the current ones |
 //!
 //! # Settings
@@ -209,7 +210,7 @@
 //! # Types of other crates
 //!
 //! The public API names types of `axum` 0.8, `tower-sessions` 0.14, `http` 1, `serde` 1, `bytes` 1, `ipnet` 2, `uuid` 1 and `tokio` 1, and traits of
-//! `tower-layer` and `tower-service`. It names none of `socketioxide`, which may be updated by any release.
+//! `tower-layer` and `tower-service`; with the feature `valid`, `validator` 0.21. It names none of `socketioxide`, which may be updated by any release.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -326,12 +327,18 @@ pub use error::{Error, EventError, Result};
 pub use extract::{
     Ack, Args, Data, Event, EventContext, FromEvent, FromInit, InitContext, Needs, State, TryData, User,
 };
+#[cfg(feature = "valid")]
+pub use extract::Valid;
 pub use identity::{Cookies, Handshake, Identify, Identity, Query, UserKey};
 pub use registry::{Channel, MainChannel};
 pub use service::{Builder, Sockets, SocketsLayer, SocketsService, sockets, try_sockets};
 #[cfg(feature = "serve")]
 pub use service::{Serve, serve};
 pub use socket::Socket;
+
+/// The crate whose rules [`Valid`] checks, for `#[derive(Validate)]` without a dependency of one's own.
+#[cfg(feature = "valid")]
+pub use validator;
 
 /// What the program `carolina` runs.
 #[cfg(feature = "cli")]

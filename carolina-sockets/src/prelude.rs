@@ -1,7 +1,7 @@
 //! What a file with channels needs: `use carolina_sockets::prelude::*;`.
 //!
 //! Besides the library's own names it has `serde`'s `Serialize` and `Deserialize`, `Bytes`, and the atomic types with
-//! `Relaxed`, which a channel's `&self` often needs.
+//! `Relaxed`, which a channel's `&self` often needs. With the feature `valid`, `Valid` and `Validate` are in it too.
 
 pub use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
@@ -12,3 +12,8 @@ pub use crate::{
     Ack, Args, ChannelHandle, Data, DisconnectReason, Event, EventError, Handshake, Identify, Identity, Socket,
     Sockets, State, TryData, User, UserKey, channel, http::Session, on,
 };
+
+#[cfg(feature = "valid")]
+pub use crate::Valid;
+#[cfg(feature = "valid")]
+pub use validator::Validate;

@@ -75,7 +75,7 @@ fn arguments(handler: &Handler, errors: &mut Errors) {
 }
 
 fn lifecycle_argument(argument: &Type, name: &str, target: &Target, errors: &mut Errors) {
-    let of_event = ["Data", "TryData", "Args", "Ack", "Event"].contains(&name);
+    let of_event = ["Data", "Valid", "TryData", "Args", "Ack", "Event"].contains(&name);
     match target {
         Target::Authorize | Target::Connect if of_event => errors.at(
             argument,

@@ -9,6 +9,7 @@
 //! | argument | what it gives | fails with | in |
 //! |---|---|---|---|
 //! | [`Data<T>`](Data) | the event's arguments, as `T` | `invalid_payload` | events |
+//! | `Valid<T>`, with the feature `valid` | the same as `Data<T>`, checked by the rules at its fields | `invalid_payload` | events |
 //! | [`TryData<T>`](TryData) | the same as a `Result`; the handler decides | never | events |
 //! | [`Args<T>`](Args) | all arguments, however many: `Args<Vec<T>>` | `invalid_payload` | events |
 //! | [`Ack`] | the acknowledgement, to answer before or after the handler returns | never | events |
@@ -190,6 +191,8 @@ mod handshake;
 mod session;
 mod socket;
 mod state;
+#[cfg(feature = "valid")]
+mod valid;
 
 use std::{any::TypeId, future::Future};
 
@@ -199,6 +202,8 @@ pub(crate) use context::Trigger;
 pub use data::{Args, Data, Event, TryData};
 pub use session::User;
 pub use state::State;
+#[cfg(feature = "valid")]
+pub use valid::Valid;
 
 use crate::{
     core::States,
@@ -230,7 +235,7 @@ use crate::{
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the argument of a handler",
     label = "not an extractor",
-    note = "a handler may take: `Socket`, `Data<T>` and `TryData<T>` with `T: Deserialize`, `Args<T>`, `Ack`, `Event`, `Sockets`, `State<T>`, `Session`, `User`, `Option<User>`, `Handshake`, and in `#[on(disconnect)]` `DisconnectReason`",
+    note = "a handler may take: `Socket`, `Data<T>` and `TryData<T>` with `T: Deserialize`, `Valid<T>`, `Args<T>`, `Ack`, `Event`, `Sockets`, `State<T>`, `Session`, `User`, `Option<User>`, `Handshake`, and in `#[on(disconnect)]` `DisconnectReason`",
     note = "wrap the event's payload in `Data<{Self}>`, or implement `carolina_sockets::FromEvent` for `{Self}`"
 )]
 pub trait FromEvent: Sized {

@@ -3,3 +3,4 @@
 mod guards;
 mod reserved;
 mod shapes;
+mod valid;
