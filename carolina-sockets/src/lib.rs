@@ -125,7 +125,7 @@
 //!
 //! | code | constant | when | details |
 //! |---|---|---|---|
-//! | `invalid_payload` | [`INVALID_PAYLOAD`](error::code::INVALID_PAYLOAD) | the payload is not what the handler takes | `path`: the JSON path of the fault; `expected` |
+//! | `invalid_payload` | [`INVALID_PAYLOAD`](error::code::INVALID_PAYLOAD) | the payload is not what the handler takes | `path`: the JSON path of the fault; `expected`; of `Valid<T>` a list with `path` and `message` for each failed check |
 //! | `unknown_event` | [`UNKNOWN_EVENT`](error::code::UNKNOWN_EVENT) | the channel has no handler for the event | |
 //! | `unauthenticated` | [`UNAUTHENTICATED`](error::code::UNAUTHENTICATED) | the event or the channel needs a user and there is none; a token or session is not valid | `reason`, for tokens |
 //! | `forbidden` | [`FORBIDDEN`](error::code::FORBIDDEN) | `#[on(authorize)]` returned `false`; the socket may no longer be on the channel; the page's origin or the host is not allowed (HTTP 403) | |
@@ -171,7 +171,10 @@
 //! - **R9** Nothing is dropped silently for a slow reader. [`Socket::emit`] waits for room in the client's buffer up to
 //!   `limits.send_timeout`, then closes the socket with a reason in the log. A broadcast does not wait: it returns, logs and counts how many
 //!   clients missed it because their buffers were full ([`Delivery::missed`]).
-//!
+//! - **R29** Guards (`guard = path::to::function` on [`#[channel]`](macro@channel) and [`#[on]`](macro@on)) run before each event's handler that they
+//!   cover: the channel's, then the handler's, each in the order in which they are written. With an error of a guard's the handler does not
+//!   run, and the error is the event's answer. `Valid<T>` is [`Data<T>`](Data) whose failed checks are `invalid_payload` with a path and a
+//!   message each. [`SocketData<T>`](SocketData) is what [`Socket::set`] has left on the socket; it goes with the socket.
 //! - **R30** The rooms of sessions and users are the library's: an application cannot join, leave or address them as rooms. It gets
 //!   [`Error::ReservedRoom`], which says what to write instead. The names of Socket.IO's own events (`connect`, `connect_error`, `disconnect`,
 //!   `disconnecting`, `newListener`, `removeListener`) are refused by every emit with [`Error::ReservedEvent`]; handlers for them do not compile.
@@ -318,17 +321,17 @@ pub use carolina_sockets_macros::channel;
 /// ```
 pub use carolina_sockets_macros::on;
 
-pub use channel::{Broadcast, ChannelHandle, Delivery, Emitter, EmitterChannel, Rooms};
+pub use channel::{Broadcast, ChannelHandle, Delivery, Emitter, EmitterChannel, Rooms, SocketInfo};
 #[cfg(feature = "cli")]
 pub use cli::{Cli, cli};
 pub use config::{Config, Transport};
 pub use engine::{DisconnectReason, InvalidSocketId, SocketId};
 pub use error::{Error, EventError, Result};
-pub use extract::{
-    Ack, Args, Data, Event, EventContext, FromEvent, FromInit, InitContext, Needs, State, TryData, User,
-};
 #[cfg(feature = "valid")]
 pub use extract::Valid;
+pub use extract::{
+    Ack, Args, Data, Event, EventContext, FromEvent, FromInit, InitContext, Needs, SocketData, State, TryData, User,
+};
 pub use identity::{Cookies, Handshake, Identify, Identity, Query, UserKey};
 pub use registry::{Channel, MainChannel};
 pub use service::{Builder, Sockets, SocketsLayer, SocketsService, sockets, try_sockets};

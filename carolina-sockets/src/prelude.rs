@@ -10,7 +10,7 @@ pub use serde::{Deserialize, Serialize};
 
 pub use crate::{
     Ack, Args, ChannelHandle, Data, DisconnectReason, Event, EventError, Handshake, Identify, Identity, Socket,
-    Sockets, State, TryData, User, UserKey, channel, http::Session, on,
+    SocketData, Sockets, State, TryData, User, UserKey, channel, http::Session, on,
 };
 
 #[cfg(feature = "valid")]

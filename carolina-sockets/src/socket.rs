@@ -198,6 +198,51 @@ impl Socket {
         rooms
     }
 
+    /// Leaves a value on the socket, in place of the one of the same type. [`get`](Self::get) and the extractor
+    /// [`SocketData`](crate::SocketData) read it, in all handlers of this channel. It is gone when the socket has left and `#[on(disconnect)]`
+    /// has run.
+    ///
+    /// The value is cloned for each reader; what several handlers change goes into an `Arc` with a `Mutex` or an atomic in it.
+    ///
+    /// ```
+    /// use carolina_sockets::prelude::*;
+    ///
+    /// #[derive(Clone)]
+    /// struct Seat(u32);
+    ///
+    /// #[channel("/seats")]
+    /// #[derive(Default)]
+    /// struct Seats {
+    ///     taken: AtomicU32,
+    /// }
+    ///
+    /// #[channel]
+    /// impl Seats {
+    ///     #[on(connect)]
+    ///     async fn connect(&self, socket: Socket) {
+    ///         socket.set(Seat(self.taken.fetch_add(1, Relaxed)));
+    ///     }
+    ///
+    ///     #[on("seat")]
+    ///     async fn seat(&self, SocketData(seat): SocketData<Seat>) -> u32 {
+    ///         seat.0
+    ///     }
+    /// }
+    /// ```
+    pub fn set<T: Clone + Send + Sync + 'static>(&self, value: T) {
+        self.state.values.set(value);
+    }
+
+    /// A clone of the value of this type that [`set`](Self::set) has left on the socket.
+    pub fn get<T: Clone + Send + Sync + 'static>(&self) -> Option<T> {
+        self.state.values.get()
+    }
+
+    /// Takes the value of this type off the socket.
+    pub fn remove<T: Clone + Send + Sync + 'static>(&self) -> Option<T> {
+        self.state.values.remove()
+    }
+
     /// Selects all clients on the channel except this socket.
     pub fn broadcast(&self) -> Broadcast {
         Broadcast::from_socket(ChannelHandle::new(self.state.channel.clone()), self.id())

@@ -150,11 +150,9 @@ impl Row<'_> {
             _ => (self.run(&run_name), quote!(Event)),
         };
         let needs = self.needs(&needs_name);
-        let guard_names: Vec<Ident> = (0..self.on.guards.len())
-            .map(|guard| local(&format!("guard_{method}_{}_{guard}", self.number)))
-            .collect();
-        let guard_functions =
-            self.on.guards.iter().zip(&guard_names).map(|(guard, name)| guard_function(guard, name));
+        let guard_names: Vec<Ident> =
+            (0..self.on.guards.len()).map(|guard| local(&format!("guard_{method}_{}_{guard}", self.number))).collect();
+        let guard_functions = self.on.guards.iter().zip(&guard_names).map(|(guard, name)| guard_function(guard, name));
         let guards = guard_rows(&self.on.guards, guard_names.iter().map(|name| quote!(<#channel>::#name)));
         let location = location(self.handler.attribute.pound_token.span());
         // The type keeps its span, so that an error about it is shown at the `impl`.

@@ -3,8 +3,8 @@
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::{
-    ExprPath, GenericArgument, GenericParam, Generics, Ident, ImplItem, Item, ItemImpl, ItemStruct, Lit, LitStr, PathArguments,
-    Token, Type,
+    ExprPath, GenericArgument, GenericParam, Generics, Ident, ImplItem, Item, ItemImpl, ItemStruct, Lit, LitStr,
+    PathArguments, Token, Type,
     parse::{ParseStream, Parser},
 };
 

@@ -1,12 +1,16 @@
-//! The control messages between nodes: sessions that changed, users to be disconnected, and emits of processes that serve
-//! no sockets.
+//! The control messages between nodes: sessions that changed, users to be disconnected, questions and their answers, and
+//! emits of processes that serve no sockets.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use futures_core::stream::BoxStream;
 use futures_util::StreamExt;
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use socketioxide_core::Value;
+use tokio::sync::mpsc;
 
 use super::{BackplaneError, Link, packet::check_event};
 use crate::telemetry::{Cause, refused};
@@ -19,8 +23,38 @@ pub(crate) enum Message {
     Session { id: String, moved_to: Option<String> },
     /// Disconnect a user's sockets from every channel.
     DisconnectUser { user: String },
+    /// Tell what this node has, by an [`Answer`](Self::Answer).
+    Ask { id: u64, question: Question },
+    /// A part of a node's answer, and whether it is the last one.
+    Answer { id: u64, part: String, last: bool },
     /// Send an event to this node's clients.
     Emit { path: String, to: Vec<String>, except: Vec<String>, payload: String, attachments: Vec<String> },
+}
+
+/// What a node asks the others.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Question {
+    /// The sockets of a channel in these rooms, or all where none is named. Only nodes with that channel answer.
+    Sockets { path: String, to: Vec<String>, except: Vec<String> },
+}
+
+/// How long answers are waited for.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The questions that wait for answers.
+type Asked = Arc<Mutex<HashMap<u64, mpsc::UnboundedSender<(String, bool)>>>>;
+
+/// One of them, which is forgotten when nobody waits any more.
+struct Waiting {
+    id: u64,
+    asked: Asked,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.asked.lock().remove(&self.id);
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -35,11 +69,12 @@ struct Envelope {
 pub(crate) struct Bus {
     link: Link,
     node: u64,
+    asked: Asked,
 }
 
 impl Bus {
     pub(crate) fn new(link: Link) -> Self {
-        Self { link, node: rand::random() }
+        Self { link, node: rand::random(), asked: Asked::default() }
     }
 
     /// Whether there may be other nodes.
@@ -57,11 +92,47 @@ impl Bus {
         self.link.publish(text).await
     }
 
-    /// The messages of other nodes. Anything else is dropped and logged, at most once per second.
+    /// Asks the other nodes, and returns the parts of what they answer. A node that has not answered in time is left out, with a line in the
+    /// log.
+    pub(crate) async fn ask(&self, question: Question, nodes: usize) -> Result<Vec<String>, BackplaneError> {
+        let (answer, mut answers) = mpsc::unbounded_channel();
+        let waiting = Waiting { id: rand::random(), asked: self.asked.clone() };
+        self.asked.lock().insert(waiting.id, answer);
+        let (mut parts, mut complete) = (Vec::new(), 0);
+        if nodes > 0 {
+            self.publish(Message::Ask { id: waiting.id, question }).await?;
+        }
+        let until = tokio::time::Instant::now() + ANSWER_TIMEOUT;
+        while complete < nodes {
+            let Ok(Some((part, last))) = tokio::time::timeout_at(until, answers.recv()).await else {
+                tracing::warn!(nodes, answered = complete, "some nodes have not answered within {ANSWER_TIMEOUT:?}");
+                break;
+            };
+            parts.push(part);
+            complete += usize::from(last);
+        }
+        Ok(parts)
+    }
+
+    /// Answers another node's question, in parts, of which there is at least one.
+    pub(crate) async fn answer(&self, id: u64, parts: Vec<String>) -> Result<(), BackplaneError> {
+        let count = parts.len();
+        for (number, part) in parts.into_iter().enumerate() {
+            self.publish(Message::Answer { id, part, last: number + 1 == count }).await?;
+        }
+        Ok(())
+    }
+
+    /// The messages of other nodes; answers go to whoever has asked. Anything else is dropped and logged, at most once per second.
     pub(crate) async fn listen(&self) -> Result<BoxStream<'static, Message>, BackplaneError> {
-        let node = self.node;
-        let messages = self.link.listen().await?.filter_map(move |text| async move {
-            match serde_json::from_str::<Envelope>(&text) {
+        let (node, asked) = (self.node, self.asked.clone());
+        let messages = self.link.listen().await?.filter_map(move |text| {
+            let message = match serde_json::from_str::<Envelope>(&text) {
+                Ok(Envelope { message: Message::Answer { id, part, last }, .. }) => {
+                    // Nobody waits for it where another node has asked, or too late.
+                    let _ = asked.lock().get(&id).map(|waiting| waiting.send((part, last)));
+                    None
+                }
                 Ok(envelope) => (envelope.from != node).then_some(envelope.message),
                 Err(error) => {
                     refused(
@@ -70,7 +141,8 @@ impl Bus {
                     );
                     None
                 }
-            }
+            };
+            std::future::ready(message)
         });
         Ok(messages.boxed())
     }

@@ -2,6 +2,7 @@
 
 mod emitter;
 mod rooms;
+mod sockets;
 
 use std::{fmt, sync::Arc};
 
@@ -18,6 +19,8 @@ use crate::{
 pub use emitter::{Emitter, EmitterChannel};
 pub use rooms::Rooms;
 pub(crate) use rooms::checked;
+pub use sockets::SocketInfo;
+pub(crate) use sockets::sockets_for_others;
 
 /// A channel, for emitting to its clients on every node (rule R17). Cheap to clone.
 ///
@@ -173,6 +176,29 @@ impl ChannelHandle {
         Ok(users)
     }
 
+    /// The sockets on the channel, on every node, the oldest first.
+    ///
+    /// ```no_run
+    /// # async fn example() -> carolina_sockets::Result {
+    /// for socket in carolina_sockets::sockets().channel("/chat")?.sockets().await? {
+    ///     println!("{} of {:?} from {}, in {:?}", socket.id, socket.user_id, socket.remote_address, socket.rooms);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Broadcast::sockets`].
+    pub async fn sockets(&self) -> Result<Vec<SocketInfo>> {
+        self.everyone().sockets().await
+    }
+
+    /// The sockets on the channel that are connected to this node, the oldest first.
+    pub fn local_sockets(&self) -> Vec<SocketInfo> {
+        sockets::sockets_here(&self.core, &Recipients::all())
+    }
+
     /// Whether a user is on the channel, on any node.
     ///
     /// # Errors
@@ -300,6 +326,20 @@ impl Broadcast {
     /// The rooms of the selected clients, on every node.
     async fn rooms(&self) -> Result<Vec<String>> {
         self.namespace()?.rooms(&self.recipients).await
+    }
+
+    /// The selected sockets, on every node, the oldest first. With [`local`](Self::local), those that are connected to this node.
+    ///
+    /// Other nodes are waited for up to 5 seconds. The sockets of one that does not answer are missing, which the log says.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ReservedRoom`] when `to` or `except` named one of the library's own rooms,
+    /// [`Error::Backplane`](crate::Error::Backplane) when other nodes could not be asked,
+    /// [`Error::Closed`](crate::Error::Closed) when the service has ended.
+    pub async fn sockets(&self) -> Result<Vec<SocketInfo>> {
+        refuse(self.refused.as_ref())?;
+        sockets::sockets_everywhere(&self.channel.core, &self.recipients).await
     }
 
     /// Adds the selected clients to one room or several.

@@ -7,6 +7,7 @@ mod end;
 mod mailbox;
 mod services;
 mod socket;
+mod values;
 
 use std::any::Any;
 

@@ -5,19 +5,21 @@ use std::{
     sync::{Arc, OnceLock, Weak},
 };
 
-use crate::{engine::Engine, identity::Identities};
+use crate::{backplane::Bus, engine::Engine, identity::Identities};
 
 /// What handlers and extractors use of the service.
 pub(crate) struct Services {
     pub(crate) states: States,
     pub(crate) identities: Identities,
+    /// To ask other nodes.
+    pub(crate) bus: Bus,
     /// Weak, since the engine owns the namespaces, and they own the services.
     engine: OnceLock<Weak<Engine>>,
 }
 
 impl Services {
-    pub(crate) fn new(states: States, identities: Identities) -> Self {
-        Self { states, identities, engine: OnceLock::new() }
+    pub(crate) fn new(states: States, identities: Identities, bus: Bus) -> Self {
+        Self { states, identities, bus, engine: OnceLock::new() }
     }
 
     /// Set once: the engine is created after the services that it needs.
@@ -35,12 +37,17 @@ impl Services {
 pub(crate) struct States(HashMap<TypeId, Arc<dyn Any + Send + Sync>>);
 
 impl States {
-    pub(crate) fn insert<T: Send + Sync + 'static>(&mut self, value: T) {
-        self.0.insert(TypeId::of::<T>(), Arc::new(value));
+    /// Adds a value, and returns the one of the same type that it replaces.
+    pub(crate) fn insert<T: Send + Sync + 'static>(&mut self, value: T) -> Option<Arc<dyn Any + Send + Sync>> {
+        self.0.insert(TypeId::of::<T>(), Arc::new(value))
     }
 
     pub(crate) fn contains(&self, of: TypeId) -> bool {
         self.0.contains_key(&of)
+    }
+
+    pub(crate) fn remove<T: Send + Sync + 'static>(&mut self) -> Option<Arc<T>> {
+        self.0.remove(&TypeId::of::<T>())?.downcast().ok()
     }
 
     pub(crate) fn get<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {

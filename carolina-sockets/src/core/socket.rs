@@ -4,12 +4,13 @@ use std::{
         Arc, OnceLock,
         atomic::{AtomicUsize, Ordering},
     },
+    time::SystemTime,
 };
 
 use parking_lot::RwLock;
 use serde::Serialize;
 
-use super::{ChannelCore, Leaving, Mailbox, end};
+use super::{ChannelCore, Leaving, Mailbox, end, values::Values};
 use crate::{
     engine::{Auth, ClientConnection, DisconnectReason, EngineSocket, SendError, SocketId, WeakEngineSocket},
     error::{Error, Result},
@@ -32,6 +33,9 @@ pub(crate) struct SocketState {
     rates: OnceLock<Box<[rate::Limiter]>>,
     /// Answers that wait for room in the client's buffer, outside the mailbox.
     waiting_answers: AtomicUsize,
+    /// What the application has left on it.
+    pub(crate) values: Values,
+    pub(crate) since: SystemTime,
     raw: WeakEngineSocket,
 }
 
@@ -53,6 +57,8 @@ impl SocketState {
             leaving: OnceLock::new(),
             rates: OnceLock::new(),
             waiting_answers: AtomicUsize::new(0),
+            values: Values::default(),
+            since: SystemTime::now(),
             raw: raw.downgrade(),
         }
     }

@@ -262,10 +262,12 @@ async fn disconnect(
 ) {
     let channel = &socket.channel.path;
     tracing::trace!(channel, socket = %socket.id, %reason, "disconnected");
-    let Some(handler) = table.disconnect() else { return };
-    let mut context = EventContext::new(raw, socket.clone(), Trigger::Disconnect { reason, left: left.into() });
-    if let Outcome::Failed(error) = call(&table, handler, &mut context).await {
-        // There is no client left to notify.
-        tracing::error!(channel, error = %error.internal_text(), "#[on(disconnect)] failed");
+    if let Some(handler) = table.disconnect() {
+        let mut context = EventContext::new(raw, socket.clone(), Trigger::Disconnect { reason, left: left.into() });
+        if let Outcome::Failed(error) = call(&table, handler, &mut context).await {
+            // There is no client left to notify.
+            tracing::error!(channel, error = %error.internal_text(), "#[on(disconnect)] failed");
+        }
     }
+    socket.values.clear();
 }

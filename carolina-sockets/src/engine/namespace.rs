@@ -74,6 +74,11 @@ impl Recipients {
         self.0.add_flag(BroadcastFlags::Local);
     }
 
+    /// Whether it is restricted to the clients connected to this node.
+    pub(crate) fn is_local(&self) -> bool {
+        self.0.has_flag(BroadcastFlags::Local)
+    }
+
     /// The rooms, and the excluded rooms.
     pub(crate) fn rooms(&self) -> (impl Iterator<Item = &str>, impl Iterator<Item = &str>) {
         (self.0.rooms.iter().map(AsRef::as_ref), self.0.except.iter().map(AsRef::as_ref))
@@ -264,9 +269,11 @@ impl EngineNamespace {
         self.backplane()?.del_sockets(recipients.0.clone(), rooms).await.map_err(Error::backplane)
     }
 
-    /// This node's sockets among the recipients.
+    /// This node's sockets among the recipients, those included that broadcasts are kept from.
     pub(crate) fn local_sockets(&self, recipients: &Recipients) -> Vec<SocketId> {
-        self.sockets(recipients.0.clone())
+        let mut options = recipients.0.clone();
+        options.except.retain(|room| room != FULL);
+        self.sockets(options)
     }
 
     /// This node's sockets in a room.

@@ -20,6 +20,8 @@
 //! | `Option<User>` | the same, `None` where there is none | never | all but `init` |
 //! | [`Session`](crate::http::Session) | the session behind the socket | `unauthenticated` | all but `init` |
 //! | `Option<Session>` | the same, `None` where there is none | never | all but `init` |
+//! | [`SocketData<T>`](SocketData) | what [`Socket::set`](crate::Socket::set) has left on the socket | `internal`, when nothing has | all but `init` |
+//! | `Option<SocketData<T>>` | the same, `None` where there is none | never | all but `init` |
 //! | [`State<T>`](State) | what the application provided by `.state(value)` | start-up (rule R1) | all |
 //! | [`Sockets`](crate::Sockets) | the service, to emit to other channels | `internal`, when the service was dropped | all |
 //! | [`DisconnectReason`](crate::DisconnectReason) | why the socket has left | never | `disconnect` |
@@ -190,6 +192,7 @@ mod data;
 mod handshake;
 mod session;
 mod socket;
+mod socket_data;
 mod state;
 #[cfg(feature = "valid")]
 mod valid;
@@ -201,6 +204,7 @@ pub use context::EventContext;
 pub(crate) use context::Trigger;
 pub use data::{Args, Data, Event, TryData};
 pub use session::User;
+pub use socket_data::SocketData;
 pub use state::State;
 #[cfg(feature = "valid")]
 pub use valid::Valid;
@@ -235,7 +239,7 @@ use crate::{
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the argument of a handler",
     label = "not an extractor",
-    note = "a handler may take: `Socket`, `Data<T>` and `TryData<T>` with `T: Deserialize`, `Valid<T>`, `Args<T>`, `Ack`, `Event`, `Sockets`, `State<T>`, `Session`, `User`, `Option<User>`, `Handshake`, and in `#[on(disconnect)]` `DisconnectReason`",
+    note = "a handler may take: `Socket`, `Data<T>` and `TryData<T>` with `T: Deserialize`, `Valid<T>`, `Args<T>`, `Ack`, `Event`, `Sockets`, `State<T>`, `Session`, `User`, `Option<User>`, `SocketData<T>`, `Handshake`, and in `#[on(disconnect)]` `DisconnectReason`",
     note = "wrap the event's payload in `Data<{Self}>`, or implement `carolina_sockets::FromEvent` for `{Self}`"
 )]
 pub trait FromEvent: Sized {

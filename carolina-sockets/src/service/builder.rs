@@ -96,7 +96,7 @@ impl Builder {
         let inner = Arc::new_cyclic(|service| {
             let mut states = settings.states;
             states.insert(ServiceRef(service.clone()));
-            let services = Arc::new(Services::new(states, identities));
+            let services = Arc::new(Services::new(states, identities, bus.clone()));
             if let Some(engine) = &engine {
                 services.set_engine(engine);
             }

@@ -6,8 +6,8 @@ use futures_util::StreamExt;
 
 use super::{Inner, Sockets};
 use crate::{
-    backplane::Message,
-    channel::count_missed,
+    backplane::{Message, Question},
+    channel::{count_missed, sockets_for_others},
     error::{Error, Result},
     telemetry::{Cause, refused},
 };
@@ -36,6 +36,18 @@ async fn handle_message(inner: &Inner, message: Message) {
         Message::DisconnectUser { user } => {
             inner.session_sync.disconnect_user_here(&user);
         }
+        Message::Ask { id, question: Question::Sockets { path, to, except } } => {
+            let Some(core) = inner.namespaces.get(&path).map(|namespace| namespace.core.clone()) else { return };
+            let bus = inner.bus.clone();
+            // Not here, since messages that follow need not wait until it is sent.
+            inner.background.spawn(async move {
+                if let Err(error) = bus.answer(id, sockets_for_others(&core, to, except)).await {
+                    tracing::warn!(%error, "another node has asked for sockets and could not be answered");
+                }
+            });
+        }
+        // They go to whoever has asked.
+        Message::Answer { .. } => {}
         Message::Emit { path, to, except, payload, attachments } => {
             let Some(namespace) = inner.namespaces.get(&path).and_then(|namespace| namespace.core.namespace().ok())
             else {

@@ -134,6 +134,16 @@ async fn online(Query(asked): Query<Asked>) -> Result<Json<Value>, String> {
     Ok(Json(json!({ "users": users, "is": is })))
 }
 
+async fn list(Query(asked): Query<Asked>) -> Result<Json<Value>, String> {
+    let open = sockets().channel("/open").map_err(|error| error.to_string())?;
+    let found = match asked.room.as_str() {
+        "" => open.sockets().await,
+        room => open.to(room).sockets().await,
+    };
+    let found = found.map_err(|error| error.to_string())?;
+    Ok(Json(json!({ "all": found, "here": open.local_sockets().len() })))
+}
+
 async fn join_remote(Json(asked): Json<Asked>) -> Result<(), String> {
     let open = sockets().channel("/open").map_err(|error| error.to_string())?;
     open.except("nobody is in here").join(asked.room).await.map_err(|error| error.to_string())
@@ -152,6 +162,7 @@ async fn main() -> carolina_sockets::Result {
         .route("/emit", post(emit))
         .route("/ask", get(ask))
         .route("/online", get(online))
+        .route("/sockets", get(list))
         .route("/join", post(join_remote))
         .route("/disconnect", post(disconnect));
     carolina_sockets::serve().router(router).await

@@ -178,8 +178,11 @@ async fn r29_start_up_fails_without_the_state_that_a_guard_takes() {
     let builder = by_hand().identify(ByName).state(Ran::default()).mount::<Vault>("/vault").mount::<Hall>("/hall");
     let Err(Error::Startup(problems)) = builder.build().await else { panic!("it starts") };
     assert_eq!(problems.len(), 2, "{problems:#?}");
-    for (place, problem) in [("`Vault`, its guard `checks::is_open`", 0), ("`Hall::open`, its guard `checks::is_open`", 1)] {
-        let told = problems.iter().any(|told| told.contains(place) && told.contains("Opened>`, which was not provided"));
+    for (place, problem) in
+        [("`Vault`, its guard `checks::is_open`", 0), ("`Hall::open`, its guard `checks::is_open`", 1)]
+    {
+        let told =
+            problems.iter().any(|told| told.contains(place) && told.contains("Opened>`, which was not provided"));
         assert!(told, "{problem}: {problems:#?}");
     }
 }

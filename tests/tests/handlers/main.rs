@@ -3,4 +3,5 @@
 mod guards;
 mod reserved;
 mod shapes;
+mod socket_data;
 mod valid;

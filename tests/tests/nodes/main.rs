@@ -4,6 +4,7 @@ mod balancer;
 mod connections;
 mod emitting;
 mod garbage;
+mod listing;
 mod membership;
 mod nginx;
 mod outage;
