@@ -121,7 +121,8 @@
 //! An event that fails is answered with `{ "error": { "code", "message", "details"? } }`; an event sent without an acknowledgement gets
 //! the same body, with `event` added, as the event `exception`. A client that a channel refuses gets `connect_error`, whose `message` is
 //! `code: message` or the code alone. A request that is refused before there is a connection gets an HTTP response with
-//! `{ "code", "message" }`; one that is no valid Socket.IO gets the protocol's own numbers as its code.
+//! `{ "code", "message" }`. Before the server disconnects a client, it sends the event `carolina:closed` with `{ "code", "message" }`. A request that is
+//! no valid Socket.IO gets the protocol's own numbers as its code.
 //!
 //! | code | constant | when | details |
 //! |---|---|---|---|
@@ -136,6 +137,8 @@
 //! | `internal` | [`INTERNAL`](error::code::INTERNAL) | an error that was not meant for clients, or a panic | `reference`: finds the cause in the log |
 //! | `payload_too_large` | [`PAYLOAD_TOO_LARGE`](error::code::PAYLOAD_TOO_LARGE) | a polling request is larger than `limits.max_payload` (HTTP 413), or a handshake than `limits.header_bytes` (HTTP 431, `connect_error`) | |
 //! | `bad_request` | [`BAD_REQUEST`](error::code::BAD_REQUEST) | a trusted proxy forwards no readable client address (HTTP 400) | |
+//! | `removed` | [`REMOVED`](error::code::REMOVED) | [`Socket::disconnect`], [`Sockets::disconnect_user`] or [`Broadcast::disconnect`] (event `carolina:closed`) | |
+//! | `shutting_down` | [`SHUTTING_DOWN`](error::code::SHUTTING_DOWN) | the server closes the connection because it shuts down (event `carolina:closed`) | |
 //!
 //! All other codes are the application's own, by [`EventError::new`]. What operations of the library fail with, on the server, is [`Error`].
 //!

@@ -9,7 +9,7 @@ use std::{fmt, sync::Arc};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    core::{ChannelCore, end},
+    core::{CLOSED_EVENT, ChannelCore, Closed, end},
     engine::{DisconnectReason, EngineNamespace, Recipients, SocketId},
     error::{Error, Result},
     identity::{UserKey, mask_room, session_room, user_of_room, user_room},
@@ -378,6 +378,8 @@ impl Broadcast {
                 end(&socket, &raw, DisconnectReason::ServerDisconnect);
             }
         }
+        // The clients of this node have left by now; this reaches those of others. What prevents it prevents the next call too.
+        let _ = namespace.emit(CLOSED_EVENT, &Closed::REMOVED, &self.recipients).await;
         namespace.disconnect_others(&self.recipients).await
     }
 }

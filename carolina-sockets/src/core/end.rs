@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::Serialize;
+
 use super::{Job, Left, SocketState, Submitted, answer::refuse};
 use crate::{
     engine::{DisconnectReason, EngineSocket},
@@ -16,18 +18,61 @@ pub(crate) struct Leaving {
     pub(super) identity: Identity,
 }
 
+/// The event that tells a client why the server ends its socket, sent right before that.
+pub(crate) const CLOSED_EVENT: &str = "carolina:closed";
+
+/// The argument of [`CLOSED_EVENT`].
+#[derive(Serialize)]
+pub(crate) struct Closed {
+    code: &'static str,
+    message: &'static str,
+}
+
+impl Closed {
+    /// The application has removed the socket from its channel.
+    pub(crate) const REMOVED: Self = Self { code: code::REMOVED, message: "the server removed you from this channel" };
+
+    /// What a client is told; `None` if its connection has ended, or its buffer has no room.
+    fn for_reason(reason: DisconnectReason, why: Option<&'static str>) -> Option<Self> {
+        let (code, message) = match reason {
+            DisconnectReason::LoggedOut => (code::UNAUTHENTICATED, "log in to be on this channel"),
+            DisconnectReason::NotAuthorized => (code::FORBIDDEN, "you may no longer be on this channel"),
+            DisconnectReason::ServerShutdown => (code::SHUTTING_DOWN, "the server is shutting down"),
+            DisconnectReason::ServerDisconnect => match why {
+                Some(why) => (code::FORBIDDEN, why),
+                None => return Some(Self::REMOVED),
+            },
+            _ => return None,
+        };
+        Some(Self { code, message: why.unwrap_or(message) })
+    }
+}
+
 /// Ends a socket: further events are dropped, and `#[on(disconnect)]` runs after those already accepted. Does nothing
 /// for a socket that has already ended.
 ///
 /// Depending on the reason, a disconnect packet is sent first, or the whole connection is closed, since a full buffer
 /// has no room for that packet.
 pub(crate) fn end(socket: &Arc<SocketState>, raw: &EngineSocket, reason: DisconnectReason) {
-    end_as(socket, raw, reason, socket.identity());
+    end_as(socket, raw, reason, None, socket.identity());
 }
 
 /// The same for a socket that leaves because it is no longer who it was: `#[on(disconnect)]` is told who that was.
-fn end_as(socket: &Arc<SocketState>, raw: &EngineSocket, reason: DisconnectReason, identity: Identity) {
+fn end_as(
+    socket: &Arc<SocketState>,
+    raw: &EngineSocket,
+    reason: DisconnectReason,
+    why: Option<&'static str>,
+    identity: Identity,
+) {
     let leaving = socket.leaves(reason, identity);
+    if let Some(closed) = Closed::for_reason(reason, why)
+        && !socket.mailbox.is_closed()
+        && raw.is_connected()
+    {
+        // Without room for it, the client learns nothing but that it was disconnected.
+        let _ = raw.emit_plain(CLOSED_EVENT, &closed);
+    }
     match reason {
         DisconnectReason::ServerDisconnect | DisconnectReason::LoggedOut | DisconnectReason::NotAuthorized => {
             send_disconnect(socket, raw);
@@ -56,7 +101,7 @@ pub(crate) fn disconnect_unauthorized(
             refuse(socket, raw, payload, ack, EventError::new(code::FORBIDDEN, why));
         }
     }
-    end_as(socket, raw, reason, identity);
+    end_as(socket, raw, reason, Some(why), identity);
     // Events that arrived in between cannot be answered any more.
     drop(socket.mailbox.take_events());
 }

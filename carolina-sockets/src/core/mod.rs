@@ -18,7 +18,7 @@ pub(crate) use answer::{
     AckState, AnswerState, Reply, acknowledge, acknowledge_nothing, deliver, refuse, to_client_error,
 };
 pub(crate) use channel::{ChannelCore, Handlers};
-pub(crate) use end::{Leaving, disconnect_unauthorized, end};
+pub(crate) use end::{CLOSED_EVENT, Closed, Leaving, disconnect_unauthorized, end};
 pub(crate) use mailbox::{Held, Identify, Job, Left, Mailbox, Submitted};
 pub(crate) use services::{Services, States};
 pub(crate) use socket::SocketState;

@@ -1,7 +1,7 @@
 //! The codes of the library's own errors, to match on (rule R8).
 //!
-//! A client reads a code in the error that an event is answered with, in the event `exception`, in `connect_error`, and, where
-//! a request is refused before there is a connection, in the JSON of the HTTP response. All other codes are the application's,
+//! A client reads a code in the error that an event is answered with, in the events `exception` and `carolina:closed`, in
+//! `connect_error`, and, where a request is refused before there is a connection, in the JSON of the HTTP response. All other codes are the application's,
 //! by [`EventError::new`](super::EventError::new), which takes these constants too:
 //!
 //! ```
@@ -32,7 +32,7 @@ pub const RATE_LIMITED: &str = "rate_limited";
 /// The server has as many connections, or the client as many waiting events or bytes of them, as the limits allow.
 pub const OVERLOADED: &str = "overloaded";
 /// The server is shutting down: it takes no more clients and events. Handlers that run already still answer. In an HTTP response with
-/// status 503.
+/// status 503, and in the event `carolina:closed` before the connection is closed.
 pub const SHUTTING_DOWN: &str = "shutting_down";
 /// The handler, or an acknowledgement that it has kept, took longer than its `timeout` or `limits.handler_timeout`.
 /// As the body of an HTTP response with status 408: a polling request's body took longer than `limits.body_timeout`.
@@ -45,9 +45,11 @@ pub const INTERNAL: &str = "internal";
 pub const PAYLOAD_TOO_LARGE: &str = "payload_too_large";
 /// A request that cannot be read, as one for which a trusted proxy forwards no readable address. In an HTTP response with status 400.
 pub const BAD_REQUEST: &str = "bad_request";
+/// The application has removed the client from the channel: the event `carolina:closed` before a disconnect.
+pub const REMOVED: &str = "removed";
 
 /// All of them.
-const ALL: [&str; 11] = [
+const ALL: [&str; 12] = [
     INVALID_PAYLOAD,
     UNKNOWN_EVENT,
     UNAUTHENTICATED,
@@ -59,6 +61,7 @@ const ALL: [&str; 11] = [
     INTERNAL,
     PAYLOAD_TOO_LARGE,
     BAD_REQUEST,
+    REMOVED,
 ];
 
 /// The code as a metrics label: all of the application's own codes share one, to bound the number of labels.

@@ -18,6 +18,7 @@ async fn a_log_out_reaches_all_nodes(server: Server) {
     member.also_join("/open").await;
     let began = Instant::now();
     assert_eq!(a.http("POST", "/logout", Some(&ada), None).status, 200);
+    member.expect("42/members,[\"carolina:closed\",{\"code\":\"unauthenticated\"").await;
     member.expect("41/members").await;
     assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
     // On the public channel it stays, as nobody.

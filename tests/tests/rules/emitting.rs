@@ -112,10 +112,12 @@ async fn a_channel_disconnects_its_clients() {
     let mut red = in_rooms(&service, &["red"]).await;
     let mut blue = in_rooms(&service, &["blue"]).await;
     channel.to("red").disconnect().await.unwrap();
+    assert_eq!(red.expect::<Value>("carolina:closed").await.unwrap()["code"], "removed");
     red.expect_disconnect().await.unwrap();
     until("the disconnect handler", || shared.reason.lock().unwrap().is_some()).await;
     assert_eq!(*shared.reason.lock().unwrap(), Some(DisconnectReason::ServerDisconnect));
     assert_eq!(blue.request::<u8>("echo", 1).await.unwrap(), 1);
+    blue.expect_none("carolina:closed").await.unwrap();
     channel.disconnect().await.unwrap();
     blue.expect_disconnect().await.unwrap();
 }

@@ -56,3 +56,31 @@ async fn r16_many_channels_over_postgres() {
     let postgres = Postgres::start();
     many_channels(&postgres.url()).await;
 }
+
+/// A client on one node that is removed from its channel on another one.
+async fn removed_elsewhere(url: &str) {
+    let node = async || {
+        let mut config = Config::default();
+        config.backplane.url = Some(url.to_owned());
+        start(by_hand().config(config).mount::<Many>("/many")).await
+    };
+    let (here, there) = (node().await, node().await);
+    let (mut near, mut far) = (here.connect("/many").await.unwrap(), there.connect("/many").await.unwrap());
+    here.sockets().channel("/many").unwrap().disconnect().await.unwrap();
+    for client in [&mut near, &mut far] {
+        assert_eq!(client.expect::<serde_json::Value>("carolina:closed").await.unwrap()["code"], "removed");
+        client.expect_disconnect().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn r17_who_is_removed_by_another_node_is_told_why_over_redis() {
+    let redis = Redis::start();
+    removed_elsewhere(&redis.url()).await;
+}
+
+#[tokio::test]
+async fn r17_who_is_removed_by_another_node_is_told_why_over_postgres() {
+    let postgres = Postgres::start();
+    removed_elsewhere(&postgres.url()).await;
+}

@@ -30,6 +30,8 @@ async fn r11_log_in_and_log_out_by_http_reach_open_sockets_before_the_answer() {
     visit(&service, "/logout", Some(&cookie)).await;
     assert_eq!(whoami(&mut first).await, None);
     assert_eq!(whoami(&mut second).await, None);
+    let closed: serde_json::Value = members.expect("carolina:closed").await.unwrap();
+    assert_eq!(closed["code"], "unauthenticated", "{closed}");
     members.expect_disconnect().await.unwrap();
     for user in ["ada", "bob"] {
         service.sockets().channel("/lobby").unwrap().emit_to_user(user, "news", 2).await.unwrap();

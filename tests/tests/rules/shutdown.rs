@@ -65,6 +65,8 @@ async fn r8_shutdown_lets_running_handlers_finish_and_refuses_the_rest() {
     shutdown.await.unwrap();
     assert!(work.done.load(SeqCst));
     client.answer::<()>(running).await.unwrap();
+    let closed: serde_json::Value = client.expect("carolina:closed").await.unwrap();
+    assert_eq!(closed["code"], "shutting_down", "{closed}");
     client.expect_disconnect().await.unwrap();
     assert!(work.left.load(SeqCst), "the disconnect handler has run");
 }
