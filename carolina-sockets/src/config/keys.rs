@@ -6,7 +6,7 @@ use crate::suggest::{did_you_mean, nearest};
 type Set = fn(&mut Config, &Value<'_>) -> Result<(), String>;
 
 /// Every key but those below `channels`.
-pub(super) const KEYS: [(&str, Set); 38] = [
+pub(super) const KEYS: [(&str, Set); 39] = [
     ("use_sockets", |c, v| v.boolean().map(|value| c.use_sockets = Some(value))),
     ("bind", |c, v| v.text().map(|value| c.bind = value)),
     ("static_dir", |c, v| v.text().map(|value| c.static_dir = Some(value.into()))),
@@ -24,6 +24,7 @@ pub(super) const KEYS: [(&str, Set); 38] = [
     ("session.domain", |c, v| v.text().map(|value| c.session.domain = Some(value))),
     ("session.path", |c, v| v.text().map(|value| c.session.path = value)),
     ("session.same_site", |c, v| v.same_site().map(|value| c.session.same_site = value)),
+    ("session.marker", |c, v| v.boolean().map(|value| c.session.marker = value)),
     ("backplane.url", |c, v| v.text().map(|value| c.backplane.url = Some(value))),
     ("backplane.prefix", |c, v| v.text().map(|value| c.backplane.prefix = value)),
     ("limits.max_payload", |c, v| v.size().map(|value| c.limits.max_payload = value)),

@@ -49,6 +49,7 @@
 //! | `session.domain` | `CAROLINA_SESSION__DOMAIN` | domain | none |
 //! | `session.path` | `CAROLINA_SESSION__PATH` | path of a URL | `"/"` |
 //! | `session.same_site` | `CAROLINA_SESSION__SAME_SITE` | `strict`, `lax` or `none` | `"lax"` |
+//! | `session.marker` | `CAROLINA_SESSION__MARKER` | `true` or `false` | `true` |
 //! | `backplane.url` | `CAROLINA_BACKPLANE__URL` | URL | none |
 //! | `backplane.prefix` | `CAROLINA_BACKPLANE__PREFIX` | letters, digits, `_` and `-` | `"carolina"` |
 //! | `limits.max_payload` | `CAROLINA_LIMITS__MAX_PAYLOAD` | size | `"100kB"` |
@@ -227,6 +228,11 @@ pub struct SessionConfig {
     ///
     /// Key `session.same_site`, variable `CAROLINA_SESSION__SAME_SITE`.
     pub same_site: SameSite,
+    /// Whether a second cookie, whose name has `.marker` added, tells scripts of the page that there is another session or another
+    /// user, by a value from which nothing else can be learned. The front-end package needs it to notice a log-in. Default `true`.
+    ///
+    /// Key `session.marker`, variable `CAROLINA_SESSION__MARKER`.
+    pub marker: bool,
 }
 
 /// With which requests a browser sends the session cookie.
@@ -498,6 +504,7 @@ impl Default for Config {
                 domain: None,
                 path: "/".to_owned(),
                 same_site: SameSite::Lax,
+                marker: true,
             },
             backplane: BackplaneConfig { url: None, prefix: "carolina".to_owned() },
             limits: Limits {

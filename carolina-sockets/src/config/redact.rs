@@ -18,6 +18,7 @@ impl fmt::Debug for SessionConfig {
             .field("domain", &self.domain)
             .field("path", &self.path)
             .field("same_site", &self.same_site)
+            .field("marker", &self.marker)
             .finish()
     }
 }

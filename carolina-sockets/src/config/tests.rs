@@ -38,6 +38,7 @@ secure = true
 domain = "example.com"
 path = "/live"
 same_site = "none"
+marker = false
 [backplane]
 url = "redis://127.0.0.1:6379"
 prefix = "mine"
@@ -85,6 +86,7 @@ fn every_key_of_a_full_file_is_read() {
     assert_eq!(config.session.secure, Some(true));
     assert_eq!((config.session.domain.as_deref(), config.session.path.as_str()), (Some("example.com"), "/live"));
     assert_eq!(config.session.same_site, SameSite::None);
+    assert!(!config.session.marker);
     assert_eq!(config.backplane.url.as_deref(), Some("redis://127.0.0.1:6379"));
     assert_eq!(config.backplane.prefix, "mine");
     let limits = &config.limits;

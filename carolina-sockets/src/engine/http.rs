@@ -57,7 +57,12 @@ impl Engine {
         let (parts, body) = request.into_parts();
         let origin = match self.guard.check_origin(&parts) {
             Ok(origin) => origin,
-            Err(refusal) => return refusal.into_response(),
+            // Its page may read why, and nothing else: without credentials, and from no other response.
+            Err(refusal) => {
+                let mut response = refusal.into_response();
+                response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+                return response;
+            }
         };
         let mut response = if parts.method == Method::OPTIONS {
             preflight()

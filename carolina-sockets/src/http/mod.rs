@@ -57,6 +57,8 @@ use crate::{
 ///
 /// - The cookie holds nothing but the session's id, encrypted, with `HttpOnly`, and with `SameSite=Lax` and `Path=/`
 ///   unless `session.same_site`, `session.path` and `session.domain` say otherwise.
+/// - With it comes a second cookie, the marker, whose name has `.marker` added. Scripts of the page can read it, and learn
+///   from it that there is another session or another user, but not which. `session.marker = false` leaves it out.
 /// - It has `Secure` as `session.secure` says. Without that setting, it has it if the request came by TLS: a trusted
 ///   proxy says so, or the request is HTTP/2 with the scheme `https`, or an HTTP/1.1 server that ends TLS itself has
 ///   put [`OverTls`] into the request's extensions, as the layer `axum::Extension(OverTls)` around this one does.
@@ -149,10 +151,11 @@ where
             let mut response = inner.call(request).await?;
             let commit = SessionCommit { settings: &settings, session: &session, scope: &scope, presented, secure };
             match commit.finish(response.status()).await {
-                Ok(Some(cookie)) => {
-                    response.headers_mut().append(SET_COOKIE, cookie);
+                Ok(cookies) => {
+                    for cookie in cookies {
+                        response.headers_mut().append(SET_COOKIE, cookie);
+                    }
                 }
-                Ok(None) => {}
                 Err(error) => {
                     tracing::error!(%error, "a session could not be saved");
                     response = Response::default();
@@ -174,19 +177,19 @@ struct SessionCommit<'a> {
 }
 
 impl SessionCommit<'_> {
-    /// Saves the session if it was changed, or prolongs it if it was used. Returns the cookie to set, if any.
-    async fn finish(&self, status: StatusCode) -> Result<Option<HeaderValue>, tower_sessions::session::Error> {
+    /// Saves the session if it was changed, or prolongs it if it was used. Returns the cookies to set.
+    async fn finish(&self, status: StatusCode) -> Result<Vec<HeaderValue>, tower_sessions::session::Error> {
         if self.session.is_empty().await {
             // Logged out, or the cookie's session no longer exists.
-            return Ok(matches!(self.presented, Presented::Valid(_)).then(|| self.removal()));
+            return Ok(if matches!(self.presented, Presented::Valid(_)) { self.removal() } else { Vec::new() });
         }
         if self.session.is_modified() {
-            return if status.is_server_error() { Ok(None) } else { self.save().await.map(Some) };
+            return if status.is_server_error() { Ok(Vec::new()) } else { self.save().await };
         }
         Ok(self.renew().await)
     }
 
-    async fn save(&self) -> Result<HeaderValue, tower_sessions::session::Error> {
+    async fn save(&self) -> Result<Vec<HeaderValue>, tower_sessions::session::Error> {
         let lifetime = self.settings.store.lifetime();
         let given = self.session.expiry().filter(|expiry| *expiry != lifetime.default_expiry());
         if let Some(expiry) = given {
@@ -198,39 +201,61 @@ impl SessionCommit<'_> {
         };
         self.session.save().await?;
         let id = self.session.id().expect("a session that was saved has an id");
-        Ok(self.cookie(id, expiry, lifetime.end(expiry)))
+        Ok(self.cookies(id, expiry, lifetime.end(expiry)).await)
     }
 
     /// A session that was read but not changed is prolonged when due. Its cookie is renewed then, or if an older key
     /// had sealed it. Responses that did not use the session set no cookie, since they may be cached.
-    async fn renew(&self) -> Option<HeaderValue> {
-        let Presented::Valid(opened) = self.presented else { return None };
-        let read = self.scope.loaded(opened.id)?;
+    async fn renew(&self) -> Vec<HeaderValue> {
+        let Presented::Valid(opened) = self.presented else { return Vec::new() };
+        let Some(read) = self.scope.loaded(opened.id) else { return Vec::new() };
         if self.settings.store.lifetime().is_due(read.expiry, read.ends) {
             match self.settings.store.prolong(&opened.id).await {
-                Ok(Some(ends)) => return Some(self.cookie(opened.id, read.expiry, ends)),
-                Ok(None) => return None,
+                Ok(Some(ends)) => return self.cookies(opened.id, read.expiry, ends).await,
+                Ok(None) => return Vec::new(),
                 Err(error) => tracing::warn!(%error, "a session in use could not be prolonged"),
             }
         }
-        opened.outdated.then(|| self.cookie(opened.id, read.expiry, read.ends))
+        if opened.outdated { self.cookies(opened.id, read.expiry, read.ends).await } else { Vec::new() }
     }
 
-    fn cookie(&self, id: Id, expiry: Expiry, ends: OffsetDateTime) -> HeaderValue {
-        let mut cookie = self.blank(self.settings.keys.seal(id));
+    /// The session's cookie and its marker.
+    async fn cookies(&self, id: Id, expiry: Expiry, ends: OffsetDateTime) -> Vec<HeaderValue> {
+        let keys = &self.settings.keys;
+        let mut cookies = vec![self.blank(keys.seal(id))];
+        if self.settings.session.marker {
+            cookies.push(self.marker(keys.marker(id, self.user().await.as_deref())));
+        }
         if expiry != Expiry::OnSessionEnd {
             let left = ends - OffsetDateTime::now_utc();
             // Rounded up, so that a full `ttl` gives its exact number of seconds.
             let seconds = left.whole_seconds() + i64::from(left.subsec_nanoseconds() > 0);
-            cookie.set_max_age(Duration::seconds(seconds.max(0)));
+            cookies.iter_mut().for_each(|cookie| cookie.set_max_age(Duration::seconds(seconds.max(0))));
         }
-        header(&cookie)
+        cookies.iter().map(header).collect()
     }
 
-    fn removal(&self) -> HeaderValue {
-        let mut cookie = self.blank(String::new());
-        cookie.make_removal();
-        header(&cookie)
+    fn removal(&self) -> Vec<HeaderValue> {
+        let mut cookies = vec![self.blank(String::new())];
+        if self.settings.session.marker {
+            cookies.push(self.marker(String::new()));
+        }
+        cookies.iter_mut().for_each(Cookie::make_removal);
+        cookies.iter().map(header).collect()
+    }
+
+    /// The user that the session names.
+    async fn user(&self) -> Option<String> {
+        let value: serde_json::Value = self.session.get(&self.settings.session.user_key).await.ok().flatten()?;
+        (value.is_string() || value.is_number()).then(|| value.to_string())
+    }
+
+    /// The cookie that tells scripts of another session or user.
+    fn marker(&self, value: String) -> Cookie<'_> {
+        let mut cookie = self.blank(value);
+        cookie.set_name(self.settings.keys.marker_name());
+        cookie.set_http_only(false);
+        cookie
     }
 
     fn blank(&self, value: String) -> Cookie<'_> {

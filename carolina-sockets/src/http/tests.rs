@@ -77,6 +77,9 @@ impl App {
         let mut lines =
             response.headers().get_all(SET_COOKIE).into_iter().map(|line| line.to_str().unwrap().to_owned());
         let (status, cookie) = (response.status(), lines.next());
+        // The marker comes and goes with the session's cookie, and is the only other one.
+        let marker = lines.next();
+        assert_eq!(cookie.is_some(), marker.as_ref().is_some_and(|line| line.starts_with("sid.marker=")), "{marker:?}");
         assert_eq!(lines.next(), None);
         let body = axum::body::to_bytes(response.into_body(), 10_000).await.unwrap();
         (status, cookie, String::from_utf8(body.to_vec()).unwrap())
@@ -120,6 +123,35 @@ async fn r11_a_log_out_removes_the_cookie_and_the_old_one_is_worth_nothing() {
     let (line, body) = app.get("/whoami", &cookie).await;
     assert_eq!(body, "None");
     assert!(line.unwrap().contains("Max-Age=0"));
+}
+
+#[tokio::test]
+async fn r11_a_marker_tells_scripts_of_a_log_in() {
+    let mut app = App::new(&[NEW]);
+    let mut markers = async |path: &str, cookie: &str| {
+        let request = Request::get(path).header("cookie", cookie).body(Body::empty()).unwrap();
+        let response = app.app.call(request).await.unwrap();
+        let lines = response.headers().get_all(SET_COOKIE).into_iter().map(|line| line.to_str().unwrap().to_owned());
+        lines.collect::<Vec<_>>()
+    };
+    let set = markers("/login", "").await;
+    let value = pair(&set[1]);
+    assert!(value.starts_with("sid.marker=") && !value.ends_with('.'), "{value}");
+    assert!(
+        !set[1].contains("HttpOnly") && set[1].contains("; Path=/") && set[1].contains("; Max-Age=1000"),
+        "{set:?}"
+    );
+    let again = markers("/login", &pair(&set[0])).await;
+    assert_ne!(pair(&again[1]), value);
+    let removed = markers("/logout", &pair(&again[0])).await;
+    assert!(removed[1].starts_with("sid.marker=;") && removed[1].contains("Max-Age=0"), "{removed:?}");
+
+    let mut config = Config::default();
+    config.session.marker = false;
+    let keys = Arc::new(CookieKeys::new("sid", &[NEW.to_owned()]));
+    let mut app = SessionLayer::new(app.store, keys, &config).layer(routes());
+    let response = app.call(Request::get("/login").body(Body::empty()).unwrap()).await.unwrap();
+    assert_eq!(response.headers().get_all(SET_COOKIE).into_iter().count(), 1);
 }
 
 #[tokio::test]

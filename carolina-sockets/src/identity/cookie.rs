@@ -6,6 +6,8 @@ use tower_sessions::session::Id;
 
 /// A sealed id in base64 without padding: 12 bytes of nonce, 22 of id, 16 of tag.
 const SEALED_BYTES: usize = 67;
+/// How many characters of base64 each part of a marker has.
+const MARKER_CHARACTERS: usize = 16;
 /// The longest value that is looked at: a sealed id of which every byte is percent-encoded, and some.
 const MAX_VALUE_BYTES: usize = 256;
 /// How many cookies of the name are looked at. A browser sends more than one only when a page of a sister domain, or one at
@@ -68,6 +70,24 @@ impl CookieKeys {
         jar.private_mut(&self.keys[0]).add(Cookie::new(self.name.clone(), id.to_string()));
         let sealed = jar.get(&self.name).map(Cookie::value).unwrap_or_default();
         sealed.trim_end_matches('=').replace('+', "-").replace('/', "_")
+    }
+
+    /// The name of the marker: the cookie that tells scripts of the page that the session has changed.
+    pub(crate) fn marker_name(&self) -> String {
+        format!("{}.marker", self.name)
+    }
+
+    /// The marker's value: a part that changes with the session's id, a dot, and a part that changes with its user and is
+    /// empty without one. Both are keyed digests, from which nothing can be learned about the session.
+    pub(crate) fn marker(&self, id: Id, user: Option<&str>) -> String {
+        let digest = |text: String| {
+            let mut jar = CookieJar::new();
+            jar.signed_mut(&self.keys[0]).add(Cookie::new(self.marker_name(), text));
+            let signed = jar.get(&self.marker_name()).map(Cookie::value).unwrap_or_default();
+            signed.chars().take(MARKER_CHARACTERS).collect::<String>().replace('+', "-").replace('/', "_")
+        };
+        let user = user.map_or_else(String::new, |user| digest(format!("user {id} {user}")));
+        format!("{}.{user}", digest(format!("session {id}")))
     }
 
     /// The session behind a cookie's value, percent-encoded or not, in quotes or not. `None` for whatever no key has sealed
@@ -153,6 +173,24 @@ mod tests {
         assert_eq!(id_of(&keys, &encoded), Some(id));
         let cookie = Cookie::new("sid", sealed).encoded().to_string();
         assert_eq!(id_of(&keys, cookie.strip_prefix("sid=").unwrap()), Some(id));
+    }
+
+    #[test]
+    fn r11_a_marker_changes_with_the_session_and_its_user_and_shows_neither() {
+        let keys = keys("sid", &[NEW]);
+        let (one, other) = (Id(1), Id(2));
+        let marker = keys.marker(one, Some("ada"));
+        assert_eq!(marker, keys.marker(one, Some("ada")));
+        assert!(marker.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)), "{marker}");
+        let (session, user) = marker.split_once('.').unwrap();
+        assert_eq!((session.len(), user.len()), (MARKER_CHARACTERS, MARKER_CHARACTERS));
+        assert_eq!(keys.marker(one, None), format!("{session}."));
+        let (same, bob) =
+            keys.marker(one, Some("bob")).split_once('.').map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
+        assert!(same == session && bob != user);
+        let renewed = keys.marker(other, Some("ada"));
+        assert!(!renewed.contains(session) && !renewed.contains(user), "{renewed}");
+        assert_ne!(self::keys("sid", &[OLD]).marker(one, Some("ada")), marker);
     }
 
     #[test]
