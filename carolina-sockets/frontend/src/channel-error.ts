@@ -1,7 +1,10 @@
-/** The error of a request or of joining a channel. */
+/** The error of a request, of joining a channel, or of being removed from one. */
 export class ChannelError extends Error {
   override readonly name = "ChannelError";
-  /** For programs: one of the server's codes, or `timeout`, `disconnected`, `unreachable`, `unknown_channel`, `invalid_path`, `already_configured`. */
+  /**
+   * For programs: one of the server's codes, or one of the package's own: `timeout`, `disconnected`, `unreachable`, `page_refused`,
+   * `unknown_channel`, `invalid_path`, `already_configured`, `already_connected`.
+   */
   readonly code: string;
   /** The server's further details. */
   readonly details: unknown;
@@ -26,9 +29,8 @@ export class ChannelError extends Error {
     return new ChannelError(code, typeof message === "string" ? message : code, details);
   }
 
-  /** The error in a `connect_error`: the server's code, alone or as `code: message`; or that the server cannot be reached. */
-  static ofConnectError(error: Error, refused: boolean): ChannelError {
-    if (!refused) return new ChannelError("unreachable", `the server cannot be reached: ${error.message}`);
+  /** The error of a channel that lets the client not in: the server's code, alone or as `code: message`. */
+  static ofRefusal(error: Error): ChannelError {
     if (error.message === "Invalid namespace") return new ChannelError("unknown_channel", "the server has no such channel");
     const [, code = "refused", message = EXPLAINED[code] ?? error.message] = /^([a-z_]+)(?:: (.*))?$/s.exec(error.message) ?? [];
     return new ChannelError(code, message);

@@ -1,4 +1,6 @@
 export { ChannelError } from "./channel-error.js";
+export { Channel } from "./channel.js";
 export { SessionService, SessionSvc } from "./session-svc.js";
+export type * from "./types.js";
 export { WebSocketsService, WebSocketsSvc, WebSocketsSvc as default } from "./web-sockets-svc.js";
-export type { EventsMap, ServiceOptions } from "./web-sockets-svc.js";
+export type { ServiceOptions } from "./web-sockets-svc.js";

@@ -1,28 +1,10 @@
 import { Manager, type ManagerOptions, type Socket } from "socket.io-client";
 
 import { ChannelError } from "./channel-error.js";
+import { Channel, type Host } from "./channel.js";
+import { explain } from "./explain.js";
 import { SessionService, SessionSvc } from "./session-svc.js";
-
-/** Events by their names, as Socket.IO types them. */
-export interface EventsMap {
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- so that interfaces without an index fit
-  [event: string]: any;
-}
-
-type Data<F> = F extends (...data: infer All) => void
-  ? All extends [...infer Data, (...answer: never[]) => void]
-    ? Data
-    : All
-  : never;
-type Answer<F> = F extends (...data: infer All) => void
-  ? All extends [...unknown[], (...answer: infer A) => void]
-    ? A extends [infer First, ...infer Rest]
-      ? Rest extends []
-        ? First
-        : A
-      : unknown
-    : unknown
-  : never;
+import type { Answer, Channels, Data, EmitOf, EventsMap, ListenOf, Path } from "./types.js";
 
 /** How a service connects. Every option has a default. */
 export interface ServiceOptions {
@@ -32,26 +14,42 @@ export interface ServiceOptions {
   timeout?: number;
   /** The payload that the server reads with `handshake.auth()`, for every channel. */
   auth?: Record<string, unknown> | ((send: (data: object) => void) => void);
-  /** Reads the session's value. Default: the cookie `carolina.sid`. */
+  /** What the page can see of its session. Default: by the cookies `carolina.sid` and `carolina.sid.marker`. */
   session?: SessionService;
   /** Further options of socket.io-client's `Manager`. */
   manager?: Partial<ManagerOptions>;
 }
 
-interface Channel<Listen extends EventsMap, Emit extends EventsMap> {
-  socket: Socket<Listen, Emit>;
-  configured?: (socket: Socket<Listen, Emit>) => void;
+/** How long a refresh waits for requests that the server has not answered, in milliseconds. */
+const REFRESH_WAITS = 1000;
+
+/** The server is asked why it refuses a connection at the first failure, and at every tenth in a row. */
+const ASK_EVERY = 10;
+
+interface Opened {
+  channel: Channel;
+  configured?: unknown;
 }
 
 /**
  * Channels over one shared connection. A page uses {@link WebSocketsSvc}; create others for other servers and for tests.
  *
- * `Listen` and `Emit` type the events, as socket.io's `ServerToClientEvents` and `ClientToServerEvents` do.
+ * `C` types the events of each channel, as {@link Channels} does, which is the default.
  */
-export class WebSocketsService<Listen extends EventsMap = EventsMap, Emit extends EventsMap = EventsMap> {
+export class WebSocketsService<C = Channels> {
   #options: ServiceOptions;
   #manager: Manager | undefined;
-  readonly #channels = new Map<string, Channel<Listen, Emit>>();
+  readonly #channels = new Map<string, Opened>();
+  #unwatch: (() => void) | undefined;
+  /** The marker when it was looked at last. */
+  #seen: string | undefined;
+  /** The marker with which the connection was opened. */
+  #openedWith: string | undefined;
+  #isRefreshing = false;
+  #failures = 0;
+  /** The reason of the failures to connect, by the error that has reported each. */
+  #explained = new WeakMap<Error, Promise<ChannelError>>();
+  #lastExplained: Promise<ChannelError> | undefined;
 
   constructor(options: ServiceOptions = {}) {
     this.#options = options;
@@ -63,127 +61,215 @@ export class WebSocketsService<Listen extends EventsMap = EventsMap, Emit extend
     this.#options = { ...this.#options, ...options };
   }
 
+  /** A channel, always the same one. It connects by itself. */
+  channel<P extends Path<C>>(path: P): Channel<ListenOf<C, P>, EmitOf<C, P>> {
+    return this.#open(path).channel as unknown as Channel<ListenOf<C, P>, EmitOf<C, P>>;
+  }
+
   /**
    * Connects a channel and configures its socket, once: handlers that `configure` adds stay over reconnects. Called again
    * with the same function it does nothing; with another one it throws a {@link ChannelError} `already_configured`.
    */
-  configureChannel(path: string, configure: (socket: Socket<Listen, Emit>) => void): Socket<Listen, Emit> {
-    const channel = this.#channel(path);
-    if (channel.configured && channel.configured !== configure) {
+  configureChannel<P extends Path<C>>(
+    path: P,
+    configure: (socket: Socket<ListenOf<C, P>, EmitOf<C, P>>) => void,
+  ): Socket<ListenOf<C, P>, EmitOf<C, P>> {
+    const opened = this.#open(path);
+    const socket = this.connect(path);
+    if (opened.configured && opened.configured !== configure) {
       throw new ChannelError("already_configured", `channel \`${path}\` is configured already, by another function`);
     }
-    if (!channel.configured) {
-      configure(channel.socket);
-      channel.configured = configure;
+    if (!opened.configured) {
+      configure(socket);
+      opened.configured = configure;
     }
-    return channel.socket;
+    return socket;
   }
 
   /** The channel's socket, always the same one. */
-  connect(path = "/"): Socket<Listen, Emit> {
-    return this.#channel(path).socket;
+  connect<P extends Path<C>>(path: P = "/" as P): Socket<ListenOf<C, P>, EmitOf<C, P>> {
+    return this.channel(path).socket;
+  }
+
+  /** {@link Channel.request} of the channel at this path. */
+  request<P extends Path<C>, Event extends keyof EmitOf<C, P> & string>(
+    path: P,
+    event: Event,
+    ...data: Data<EmitOf<C, P>[Event]>
+  ): Promise<Answer<EmitOf<C, P>[Event]>> {
+    try {
+      return this.channel(path).request(event, ...data);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /** {@link Channel.onJoin} of the channel at this path. */
+  onJoin<P extends Path<C>>(path: P, joined: (socket: Socket<ListenOf<C, P>, EmitOf<C, P>>) => unknown): () => void {
+    return this.channel(path).onJoin(joined);
+  }
+
+  /** {@link Channel.onClosed} of the channel at this path. */
+  onClosed(path: Path<C>, closed: (error: ChannelError, comesBack: boolean) => void): () => void {
+    return this.channel(path).onClosed(closed);
+  }
+
+  /** {@link Channel.onException} of the channel at this path. */
+  onException(path: Path<C>, handler: (error: ChannelError, event: string) => void): () => void {
+    return this.channel(path).onException(handler);
+  }
+
+  /** {@link Channel.onRefused} of the channel at this path. */
+  onRefused(path: Path<C>, handler: (error: ChannelError) => void): () => void {
+    return this.channel(path).onRefused(handler);
   }
 
   /**
-   * Sends an event and resolves with its acknowledgement; several arguments as an array. Rejects with a
-   * {@link ChannelError}: what the server failed with, `timeout`, `disconnected`, or why the channel let nobody in.
+   * Makes all channels have the page's current session: after a log-in, which the service notices by itself where it can read the
+   * marker cookie. Channels that have let the client not in, or removed it, for want of a user or rights are tried again. A session whose
+   * value scripts can read is presented to the server; otherwise the connection is opened anew, within a second at the latest, once
+   * the server has answered the requests that wait.
    */
-  request<Event extends keyof Emit & string>(
-    path: string,
-    event: Event,
-    ...data: Data<Emit[Event]>
-  ): Promise<Answer<Emit[Event]>> {
-    return new Promise((resolve, reject) => {
-      const { socket } = this.#channel(path);
-      const refused = (error: Error): void => {
-        // While the socket is active, it reconnects; the request waits for that.
-        if (!socket.active) settle(() => reject(ChannelError.ofConnectError(error, true)));
-      };
-      let settled = false;
-      const settle = (act: () => void): void => {
-        if (settled) return;
-        settled = true;
-        (socket as Socket).off("connect_error", refused);
-        act();
-      };
-      if (!socket.active && !socket.connected) socket.connect();
-      (socket as Socket).on("connect_error", refused);
-      const timeout = this.#options.timeout ?? 10_000;
-      (socket as Socket).timeout(timeout).emit(event, ...(data as unknown[]), (error: Error | null, ...answers: unknown[]) => {
-        settle(() => {
-          if (error) return reject(missing(error, event, timeout));
-          const failed = ChannelError.inAnswer(answers[0]);
-          if (failed) return reject(failed);
-          resolve((answers.length > 1 ? answers : answers[0]) as Answer<Emit[Event]>);
-        });
-      });
+  refresh(): void {
+    if (!this.#manager || this.#isRefreshing) return;
+    const channels = this.#all();
+    if (this.#session.get() !== undefined) {
+      for (const channel of channels) {
+        channel.identify();
+        channel.rejoin();
+      }
+      return;
+    }
+    const busy = channels.filter((channel) => channel.isBusy);
+    if (busy.length === 0) return this.#connectAgain(channels.filter((channel) => channel.wantsIn));
+    this.#isRefreshing = true;
+    const waited = new Promise((resolve) => setTimeout(resolve, REFRESH_WAITS));
+    void Promise.race([Promise.all(busy.map((channel) => channel.idle())), waited]).then(() => {
+      this.#isRefreshing = false;
+      this.#connectAgain(this.#all().filter((channel) => channel.wantsIn));
     });
   }
 
-  /** Handles failures of events that were sent without an acknowledgement. Returns a function that removes the handler. */
-  onException(path: string, handler: (error: ChannelError, event: string) => void): () => void {
-    const socket = this.connect(path) as unknown as Socket;
-    const heard = (body: unknown): void => {
-      const event = (body as { event?: unknown } | null)?.event;
-      handler(ChannelError.ofBody(body) ?? new ChannelError("internal", "an error that cannot be read"), String(event ?? ""));
-    };
-    socket.on("exception", heard);
-    return () => void socket.off("exception", heard);
-  }
-
-  /** Handles errors when a channel cannot be joined or the server cannot be reached. Returns a function that removes the handler. */
-  onRefused(path: string, handler: (error: ChannelError) => void): () => void {
-    const socket = this.connect(path) as unknown as Socket;
-    const heard = (error: Error): void => handler(ChannelError.ofConnectError(error, !socket.active));
-    socket.on("connect_error", heard);
-    return () => void socket.off("connect_error", heard);
-  }
-
-  /** Reconnects all channels with the page's current cookies, after a log-in without a page load. */
+  /** Opens the connection anew, with the page's current cookies, and joins all channels. */
   reconnect(): void {
-    const sockets = [...this.#channels.values()].map((channel) => channel.socket);
-    for (const socket of sockets) socket.disconnect();
-    for (const socket of sockets) socket.connect();
+    this.#connectAgain(this.#all());
   }
 
   /** Closes the connection and removes all channels. */
   disconnect(): void {
-    for (const { socket } of this.#channels.values()) socket.disconnect();
+    this.#all().forEach((channel) => channel.leave(false));
     this.#channels.clear();
-    this.#manager = undefined;
+    this.#unwatch?.();
+    this.#unwatch = this.#manager = undefined;
   }
 
-  #channel(path: string): Channel<Listen, Emit> {
+  get #session(): SessionService {
+    return this.#options.session ?? SessionSvc;
+  }
+
+  #all(): Channel[] {
+    return [...this.#channels.values()].map(({ channel }) => channel);
+  }
+
+  #connectAgain(channels: Channel[]): void {
+    for (const channel of channels) channel.leave(true);
+    for (const { socket } of channels) socket.connect();
+  }
+
+  /** Looks whether the page has another session than before, or its session another user. */
+  #notice(): void {
+    const marker = this.#session.marker();
+    if (marker === this.#seen) return;
+    this.#seen = marker;
+    // After a log-out the server has told the sockets.
+    if (marker === undefined) return;
+    if (sessionOf(marker) !== sessionOf(this.#openedWith)) return this.refresh();
+    // The server has given the sockets their new user.
+    for (const channel of this.#all()) channel.rejoin();
+  }
+
+  #explain(error: Error): Promise<ChannelError> {
+    const known = this.#explained.get(error);
+    if (known) return known;
+    if (!this.#lastExplained || this.#failures % ASK_EVERY === 0) {
+      this.#lastExplained = explain(error, this.#manager as Manager);
+      if (this.#failures === 0) {
+        void this.#lastExplained.then((why) => {
+          if (why.code === "page_refused") console.error(`carolina-sockets: ${why.message}`);
+        });
+      }
+    }
+    this.#failures += 1;
+    this.#explained.set(error, this.#lastExplained);
+    return this.#lastExplained;
+  }
+
+  #open(path: string): Opened {
     const known = this.#channels.get(path);
     if (known) return known;
     if (!path.startsWith("/") || /[\s,?#]/.test(path)) {
       throw new ChannelError("invalid_path", `\`${path}\` is not a channel's path: it begins with \`/\`, as \`/chat\``);
     }
-    const { url, auth, manager, session = SessionSvc } = this.#options;
-    this.#manager ??= url === undefined ? new Manager(manager) : new Manager(url, manager);
-    // The session is sent with every handshake, so that it is known before the first event; events that wait for the
-    // connection are sent before any `connect` handler runs.
+    const { auth } = this.#options;
+    const session = this.#session;
+    const manager = this.#connection();
+    // The session is sent with every handshake, so that it is known before the first event.
     const withSession = (send: (data: object) => void): void => {
       const id = session.get();
       const add = (data: object): void => send(id === undefined ? data : { sessionId: id, ...data });
       if (typeof auth === "function") auth(add);
       else add(auth ?? {});
     };
-    const socket = this.#manager.socket(path, { auth: withSession }) as unknown as Socket<Listen, Emit>;
-    (socket as unknown as Socket).on("connect", () => {
-      const id = session.get();
-      if (id !== undefined) (socket as unknown as Socket).emit("session_id", id);
+    const service = this;
+    const host: Host = {
+      get timeout() {
+        return service.#options.timeout ?? 10_000;
+      },
+      get isRefreshing() {
+        return service.#isRefreshing;
+      },
+      notice: () => this.#notice(),
+      session: () => session.get(),
+      explain: (error) => this.#explain(error),
+    };
+    const socket = manager.socket(path, { auth: withSession }) as unknown as Socket<EventsMap, EventsMap>;
+    const opened: Opened = { channel: new Channel(path, socket, host) };
+    this.#channels.set(path, opened);
+    return opened;
+  }
+
+  /** The connection, made for the first channel. */
+  #connection(): Manager {
+    if (this.#manager) return this.#manager;
+    const { url, manager: options } = this.#options;
+    const opening = (): void => void (this.#openedWith = this.#session.marker());
+    const all: WatchedOptions = { ...options, opening };
+    this.#seen = this.#session.marker();
+    const manager = url === undefined ? new WatchedManager(all) : new WatchedManager(url, all);
+    manager.on("open", () => {
+      this.#failures = 0;
+      this.#lastExplained = undefined;
     });
-    const channel: Channel<Listen, Emit> = { socket };
-    this.#channels.set(path, channel);
-    return channel;
+    this.#unwatch = this.#session.watch(() => this.#notice());
+    return (this.#manager = manager);
   }
 }
 
-function missing(error: Error, event: string, timeout: number): ChannelError {
-  return error.message.includes("disconnected")
-    ? new ChannelError("disconnected", `the connection ended before \`${event}\` was answered`)
-    : new ChannelError("timeout", `\`${event}\` was not answered within ${timeout} ms`);
+type WatchedOptions = Partial<ManagerOptions> & { opening: () => void };
+
+/** A manager that reports when it begins to open a connection, which is when the browser takes the cookies for it. */
+class WatchedManager extends Manager {
+  override open(done?: (error?: Error) => void): this {
+    const before = this.engine;
+    super.open(done);
+    if (this.engine !== before) (this.opts as WatchedOptions).opening();
+    return this;
+  }
+}
+
+/** The part of a marker that changes with the session. */
+function sessionOf(marker: string | undefined): string | undefined {
+  return marker?.split(".")[0];
 }
 
 /** The page's channels. */

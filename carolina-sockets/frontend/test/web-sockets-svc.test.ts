@@ -1,15 +1,20 @@
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+
 import { afterEach, describe, expect, inject, test, vi } from "vitest";
 
+import { start } from "./service.js";
 import Default, { ChannelError, SessionService, SessionSvc, WebSocketsService, WebSocketsSvc } from "../src/index.js";
 
 const url = inject("url");
 const made: WebSocketsService[] = [];
 
-interface ServerToClient {
-  exception: (body: { code: string; message: string; event: string }) => void;
-}
-interface ClientToServer {
-  echo: (text: string, answer: (text: string) => void) => void;
+interface Typed {
+  "/lab": {
+    listen: { exception: (body: { code: string; message: string; event: string }) => void };
+    emit: { echo: (text: string, answer: (text: string) => void) => void };
+  };
+  [order: `/orders/${string}`]: { listen: object; emit: { note: (text: string, answer: () => void) => void } };
 }
 
 function service(options: ConstructorParameters<typeof WebSocketsService>[0] = {}): WebSocketsService {
@@ -108,9 +113,25 @@ describe("requests", () => {
     expect(await svc.request("/lab", "echo", { a: [1, "é"] })).toEqual({ a: [1, "é"] });
     expect(await svc.request("/lab", "echo", 1, "two")).toEqual([1, "two"]);
     expect(await svc.request("/lab", "echo")).toBeUndefined();
-    const typed = svc as unknown as WebSocketsService<ServerToClient, ClientToServer>;
-    const text: string = await typed.request("/lab", "echo", "typed");
+  });
+
+  test("are typed for each channel", async () => {
+    const svc = new WebSocketsService<Typed>({ url, manager: { forceNew: true } });
+    made.push(svc as unknown as WebSocketsService);
+    const text: string = await svc.request("/lab", "echo", "typed");
     expect(text).toBe("typed");
+    expect(await svc.channel("/lab").request("echo", "again")).toBe("again");
+    () => {
+      // @ts-expect-error -- the channel takes a text
+      void svc.request("/lab", "echo", 1);
+      // @ts-expect-error -- an event of another channel
+      void svc.channel("/lab").request("note", "x");
+      void svc.channel("/orders/42").request("note", "x");
+      // @ts-expect-error -- the server emits no such event
+      svc.connect("/lab").on("nonsense", () => {});
+      // @ts-expect-error -- no channel has this path
+      svc.channel("/elsewhere");
+    };
   });
 
   test("reject with the server's error", async () => {
@@ -159,6 +180,88 @@ describe("requests", () => {
     const [error, event] = await heard;
     expect(error).toMatchObject({ code: "loud", details: { asked: true } });
     expect(event).toBe("fails");
+  });
+});
+
+describe("coming and going", () => {
+  test("onJoin runs at each connect, before requests that waited", async () => {
+    const svc = service();
+    let joins = 0;
+    svc.onJoin("/open", () => {
+      joins += 1;
+      void svc.request("/open", "join", "mine");
+    });
+    expect(await svc.request("/open", "join", "first")).toEqual(["first", "mine"]);
+    svc.connect("/open").io.engine.close();
+    const waited = svc.request("/open", "join", "second");
+    expect(await waited).toEqual(["mine", "second"]);
+    expect(joins).toBe(2);
+    // On a connected channel it runs at once, and a failure of one function is none of the others.
+    const unhandled = until<unknown>((found) => process.once("unhandledRejection", found));
+    const stop = svc.onJoin("/open", () => {
+      throw new Error("as it was asked to");
+    });
+    expect(await unhandled).toMatchObject({ message: "as it was asked to" });
+    stop();
+    expect(await svc.request("/open", "join", "third")).toEqual(["mine", "second", "third"]);
+  });
+
+  test("a channel that the application closes says so, and requests that wait fail with that", async () => {
+    const svc = service();
+    await svc.request("/lab", "echo");
+    const closed = until<[ChannelError, boolean]>((found) => svc.onClosed("/lab", (...all) => found(all)));
+    await expect(svc.request("/lab", "dismiss")).rejects.toMatchObject({ code: "removed" });
+    expect(await closed).toMatchObject([{ code: "removed", message: "the server removed you from this channel" }, false]);
+    expect(await svc.request("/lab", "echo", "again")).toBe("again");
+  });
+
+  test("a log-out closes private channels, and a log-in opens them", async () => {
+    const cookie = await login("ada");
+    page(`carolina.sid=${cookie}; carolina.sid.marker=1.a`);
+    const svc = service();
+    const members = svc.channel("/members");
+    await until<void>((found) => members.onJoin(() => found()));
+    const closed = until<[ChannelError, boolean]>((found) => members.onClosed((...all) => found(all)));
+    await fetch(`${url}/logout`, { method: "POST", headers: { cookie: `carolina.sid=${cookie}` } });
+    expect(await closed).toMatchObject([{ code: "unauthenticated" }, false]);
+    page("");
+    expect(await svc.request("/lab", "whoami")).toBeNull();
+    page(`carolina.sid=${await login("grace")}; carolina.sid.marker=2.b`);
+    const back = until<void>((found) => members.socket.once("connect", () => found()));
+    expect(await svc.request("/lab", "whoami")).toBe("grace");
+    await back;
+  });
+
+  test("a server that shuts down says so, and the client comes back", async () => {
+    const { server, url } = await start(inject("program"));
+    const svc = service({ url });
+    await svc.request("/lab", "echo");
+    const closed = until<[ChannelError, boolean]>((found) => svc.onClosed("/lab", (...all) => found(all)));
+    server.kill("SIGTERM");
+    expect(await closed).toMatchObject([{ code: "shutting_down" }, true]);
+    expect(svc.connect("/lab").active).toBe(true);
+  });
+
+  test("an origin that is refused is told, with what to do", async () => {
+    vi.stubGlobal("location", { origin: "https://page.example" });
+    const spoken = vi.spyOn(console, "error").mockImplementation(() => {});
+    const extraHeaders = { origin: "https://page.example" };
+    const svc = service({ manager: { extraHeaders } });
+    const refused = until<ChannelError>((found) => svc.onRefused("/lab", found));
+    const expected = { code: "page_refused", message: expect.stringContaining('origins = ["https://page.example"]') };
+    await expect(svc.request("/lab", "echo")).rejects.toMatchObject(expected);
+    expect(await refused).toMatchObject(expected);
+    expect(spoken).toHaveBeenCalledTimes(1);
+    spoken.mockRestore();
+  });
+
+  test("what answers in place of the server is told", async () => {
+    const other = createServer((_, response) => response.writeHead(404).end("<h1>nothing here</h1>"));
+    await new Promise<void>((resolve) => other.listen(0, "127.0.0.1", resolve));
+    const svc = service({ url: `http://127.0.0.1:${(other.address() as AddressInfo).port}` });
+    const error = await until<ChannelError>((found) => svc.onRefused("/lab", found));
+    expect(error).toMatchObject({ code: "unreachable", message: expect.stringContaining("status 404") });
+    other.close();
   });
 });
 

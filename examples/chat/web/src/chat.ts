@@ -7,22 +7,30 @@ interface Message {
   at: number;
 }
 
-interface FromServer {
-  rooms: (rooms: string[]) => void;
-  online: (users: string[]) => void;
-  said: (message: Message) => void;
-  typing: (user: string) => void;
-  direct: (message: Message) => void;
-  removed: (users: string[]) => void;
-}
-
-interface ToServer {
-  join: (room: string, answer: (joined: { room: string; said: Message[] }) => void) => void;
-  say: (text: string, answer: () => void) => void;
-  typing: () => void;
-  direct: (direct: { to: string; text: string }, answer: () => void) => void;
-  remove: (user: string, answer: () => void) => void;
-  readmit: (user: string, answer: () => void) => void;
+/** The events of each channel. */
+interface Channels {
+  "/chat": {
+    listen: {
+      rooms: (rooms: string[]) => void;
+      online: (users: string[]) => void;
+      said: (message: Message) => void;
+      typing: (user: string) => void;
+      direct: (message: Message) => void;
+    };
+    emit: {
+      join: (room: string, answer: (joined: { room: string; said: Message[] }) => void) => void;
+      say: (text: string, answer: () => void) => void;
+      typing: () => void;
+      direct: (direct: { to: string; text: string }, answer: () => void) => void;
+    };
+  };
+  "/moderators": {
+    listen: { removed: (users: string[]) => void };
+    emit: {
+      remove: (user: string, answer: () => void) => void;
+      readmit: (user: string, answer: () => void) => void;
+    };
+  };
 }
 
 /** A room, or a talk with one user. */
@@ -35,7 +43,7 @@ const key = (place: Place): string => `${place.kind}:${place.name}`;
 
 /** The chat itself. */
 export function startChat(app: HTMLElement, me: { user: string; moderator: boolean }): void {
-  const channels = new WebSocketsService<FromServer, ToServer>();
+  const channels = new WebSocketsService<Channels>();
   app.innerHTML = `
     <div class="chat">
       <header>
@@ -84,6 +92,7 @@ export function startChat(app: HTMLElement, me: { user: string; moderator: boole
   let rooms: string[] = [];
   let online: string[] = [];
   let ended = false;
+  let loggedOut = false;
   const talks = new Map<string, Message[]>();
   const unread = new Set<string>();
 
@@ -200,21 +209,14 @@ export function startChat(app: HTMLElement, me: { user: string; moderator: boole
 
   channels.configureChannel("/chat", (socket) => {
     socket.on("connect", () => {
+      // Somebody has logged in in another tab, perhaps as another user.
+      if (loggedOut) return location.reload();
       ended = false;
       state("connected", "connected");
       problem(undefined);
-      // A room is the connection's; after a reconnect it has to be joined again.
-      void join(place.kind === "room" ? place.name : "lobby");
     });
-    socket.on("disconnect", (reason) => {
-      if (reason === "io server disconnect") {
-        ended = true;
-        state("ended", "disconnected");
-        // Logged out in another tab, or removed: joining again tells.
-        socket.connect();
-      } else if (!ended) {
-        state("connecting", "connection lost, trying again…");
-      }
+    socket.on("disconnect", () => {
+      if (!ended) state("connecting", "connection lost, trying again…");
     });
     socket.on("rooms", (known) => {
       rooms = known;
@@ -234,6 +236,17 @@ export function startChat(app: HTMLElement, me: { user: string; moderator: boole
       clearTimeout(quiet);
       quiet = setTimeout(() => ($("#typing").textContent = "\u00a0"), 2500);
     });
+  });
+  // A room is the connection's; after a reconnect it has to be joined again.
+  channels.onJoin("/chat", () => join(place.kind === "room" ? place.name : "lobby"));
+  channels.onClosed("/chat", (error, comesBack) => {
+    if (comesBack) return;
+    ended = true;
+    state("ended", "disconnected");
+    loggedOut = error.code === "unauthenticated";
+    if (loggedOut) problem("You have been logged out.");
+    // Removed by a moderator: joining again tells.
+    else channels.connect("/chat").connect();
   });
   channels.onRefused("/chat", (error) => {
     if (error.code === "unreachable") return state("away", "the server is away, trying again…");

@@ -1,0 +1,214 @@
+import type { Socket } from "socket.io-client";
+
+import { ChannelError } from "./channel-error.js";
+import type { Answer, Data, EventsMap } from "./types.js";
+
+/** What a channel needs of its service. */
+export interface Host {
+  /** How long a request waits for its answer, in milliseconds. */
+  readonly timeout: number;
+  /** Whether the connection is about to be opened anew; requests wait for that. */
+  readonly isRefreshing: boolean;
+  /** Looks whether the page has another session by now. */
+  notice(): void;
+  /** The session's value, if a script can read it. */
+  session(): string | undefined;
+  /** Why the connection could not be opened. */
+  explain(error: Error): Promise<ChannelError>;
+}
+
+/** A request without an answer. */
+interface Waiting {
+  event: string;
+  isSent: boolean;
+  send: () => void;
+  fail: (error: ChannelError) => void;
+}
+
+/** With these codes a channel is tried again after a log-in. */
+const AFTER_LOGIN = ["unauthenticated", "forbidden"];
+
+/** One channel of a {@link WebSocketsService}. `Listen` and `Emit` type its events. */
+export class Channel<Listen extends EventsMap = EventsMap, Emit extends EventsMap = EventsMap> {
+  /** Where it is mounted. */
+  readonly path: string;
+  /** Its socket, always the same one. */
+  readonly socket: Socket<Listen, Emit>;
+  readonly #host: Host;
+  readonly #raw: Socket;
+  readonly #waiting = new Set<Waiting>();
+  readonly #joins = new Set<(socket: Socket<Listen, Emit>) => unknown>();
+  readonly #closes = new Set<(error: ChannelError, comesBack: boolean) => void>();
+  readonly #refusals = new Set<(error: ChannelError) => void>();
+  readonly #idle: (() => void)[] = [];
+  #isJoined = false;
+  /** Whether the service closes the socket to connect it again at once. */
+  #isMoving = false;
+  /** What the server has said before a disconnect. */
+  #closed: ChannelError | undefined;
+  /** The code with which the server let the client not in, or removed it. */
+  #shutOut: string | undefined;
+
+  /** Channels are made by {@link WebSocketsService.channel}. */
+  constructor(path: string, socket: Socket<Listen, Emit>, host: Host) {
+    this.path = path;
+    this.socket = socket;
+    this.#host = host;
+    this.#raw = socket as unknown as Socket;
+    this.#raw.on("connect", () => this.#connected());
+    this.#raw.on("carolina:closed", (body: unknown) => (this.#closed = ChannelError.ofBody(body)));
+    this.#raw.on("disconnect", (reason) => this.#disconnected(reason));
+    this.#raw.on("connect_error", (error) => this.#refused(error));
+  }
+
+  /**
+   * Sends an event and resolves with its acknowledgement; several arguments as an array. Rejects with a
+   * {@link ChannelError}: what the server failed with, `timeout`, `disconnected`, why the channel let the client not in, or why it
+   * removed it. Waits for the connection if there is none, and for what {@link onJoin} does at once.
+   */
+  request<Event extends keyof Emit & string>(event: Event, ...data: Data<Emit[Event]>): Promise<Answer<Emit[Event]>> {
+    this.#host.notice();
+    return new Promise((resolve, reject) => {
+      const settle = (act: () => void): void => {
+        if (!this.#waiting.delete(waiting)) return;
+        clearTimeout(timer);
+        act();
+        if (!this.isBusy) this.#idle.splice(0).forEach((idle) => idle());
+      };
+      const waiting: Waiting = {
+        event,
+        isSent: false,
+        send: () => {
+          waiting.isSent = true;
+          this.#raw.emit(event, ...(data as unknown[]), (...answers: unknown[]) => {
+            settle(() => {
+              const failed = ChannelError.inAnswer(answers[0]);
+              if (failed) return reject(failed);
+              resolve((answers.length > 1 ? answers : answers[0]) as Answer<Emit[Event]>);
+            });
+          });
+        },
+        fail: (error) => settle(() => reject(error)),
+      };
+      const { timeout } = this.#host;
+      const timer = setTimeout(() => {
+        waiting.fail(new ChannelError("timeout", `\`${event}\` was not answered within ${timeout} ms`));
+      }, timeout);
+      this.#waiting.add(waiting);
+      if (!this.#raw.active && !this.#raw.connected) this.#raw.connect();
+      if (this.#isJoined && !this.#host.isRefreshing) waiting.send();
+    });
+  }
+
+  /**
+   * Runs a function at each connect, the first and every later one, and now if the channel is connected. What it sends before its first
+   * `await` reaches the server before requests that waited for the connection. A server forgets a client's rooms with the
+   * connection: here they are joined again, and what was missed is asked for. Returns a function that removes it.
+   */
+  onJoin(joined: (socket: Socket<Listen, Emit>) => unknown): () => void {
+    this.#joins.add(joined);
+    if (this.#isJoined) void this.#run(joined);
+    return () => void this.#joins.delete(joined);
+  }
+
+  /**
+   * Runs a function when the server has ended the channel, with its reason: the codes `unauthenticated`, `forbidden`, `removed` or
+   * `shutting_down`. `comesBack` is whether the socket reconnects by itself. Returns a function that removes it.
+   */
+  onClosed(closed: (error: ChannelError, comesBack: boolean) => void): () => void {
+    this.#closes.add(closed);
+    return () => void this.#closes.delete(closed);
+  }
+
+  /** Handles failures of events that were sent without an acknowledgement. Returns a function that removes the handler. */
+  onException(handler: (error: ChannelError, event: string) => void): () => void {
+    const heard = (body: unknown): void => {
+      const event = (body as { event?: unknown } | null)?.event;
+      handler(ChannelError.ofBody(body) ?? new ChannelError("internal", "an error that cannot be read"), String(event ?? ""));
+    };
+    this.#raw.on("exception", heard);
+    return () => void this.#raw.off("exception", heard);
+  }
+
+  /** Handles errors when the channel cannot be joined or the server cannot be reached. Returns a function that removes the handler. */
+  onRefused(handler: (error: ChannelError) => void): () => void {
+    this.#refusals.add(handler);
+    return () => void this.#refusals.delete(handler);
+  }
+
+  /** Joins the channel if the server let the client not in, or removed it, for want of a user or rights. */
+  rejoin(): void {
+    if (!this.#raw.active && AFTER_LOGIN.includes(this.#shutOut ?? "")) this.#raw.connect();
+  }
+
+  /** Presents the session's value again. */
+  identify(): void {
+    const id = this.#host.session();
+    if (id !== undefined && this.#raw.connected) this.#raw.emit("session_id", id);
+  }
+
+  /** Whether a request is waiting for an answer of the server. */
+  get isBusy(): boolean {
+    return [...this.#waiting].some((waiting) => waiting.isSent);
+  }
+
+  /** Resolves when none is. */
+  idle(): Promise<void> {
+    return this.isBusy ? new Promise((resolve) => this.#idle.push(resolve)) : Promise.resolve();
+  }
+
+  /** Whether the socket is connected or connects by itself, or was shut out for want of a user or rights. */
+  get wantsIn(): boolean {
+    return this.#raw.active || AFTER_LOGIN.includes(this.#shutOut ?? "");
+  }
+
+  /** Leaves the channel. With `moving`, it is joined again at once, and requests that were not sent wait for that. */
+  leave(moving: boolean): void {
+    this.#isMoving = moving;
+    this.#raw.disconnect();
+    this.#isMoving = false;
+  }
+
+  #connected(): void {
+    this.#isJoined = true;
+    this.#closed = this.#shutOut = undefined;
+    this.identify();
+    for (const joined of this.#joins) void this.#run(joined);
+    for (const waiting of this.#waiting) if (!waiting.isSent) waiting.send();
+  }
+
+  /** Runs up to the first `await` at once. An error is reported as an unhandled rejection, and does not keep the others from running. */
+  async #run(joined: (socket: Socket<Listen, Emit>) => unknown): Promise<void> {
+    await joined(this.socket);
+  }
+
+  #disconnected(reason: string): void {
+    this.#isJoined = false;
+    const byServer = this.#closed ?? (reason === "io server disconnect" ? REMOVED : undefined);
+    const comesBack = this.#raw.active || this.#isMoving;
+    if (byServer && !comesBack) this.#shutOut = byServer.code;
+    for (const waiting of this.#waiting) {
+      if (!waiting.isSent && comesBack) continue;
+      waiting.fail(byServer ?? new ChannelError("disconnected", `the connection ended before \`${waiting.event}\` was answered`));
+    }
+    if (byServer) this.#closes.forEach((closed) => closed(byServer, comesBack));
+  }
+
+  #refused(error: Error): void {
+    if (this.#raw.active) {
+      void this.#host.explain(error).then((explained) => {
+        if (this.#isJoined) return;
+        // It is refused again at every attempt, so that requests need not wait.
+        if (explained.code === "page_refused") this.#waiting.forEach((waiting) => waiting.fail(explained));
+        this.#refusals.forEach((handler) => handler(explained));
+      });
+      return;
+    }
+    const refusal = ChannelError.ofRefusal(error);
+    this.#shutOut = refusal.code;
+    this.#waiting.forEach((waiting) => waiting.fail(refusal));
+    this.#refusals.forEach((handler) => handler(refusal));
+  }
+}
+
+const REMOVED = new ChannelError("removed", "the server removed you from this channel");
