@@ -35,8 +35,8 @@ async fn a_generated_application_is_built_tested_and_driven() {
     let folder = std::env::temp_dir().join(format!("carolina-generated-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let library = workspace();
-    let made =
-        run(program::path("carolina"), &["new", "my-app", "--library", library.to_str().unwrap()], &folder).await;
+    // It depends on the library that the program was built from.
+    let made = run(program::path("carolina"), &["new", "my-app"], &folder).await;
     assert!(made.status.success(), "{}", text(&made));
     let app = folder.join("my-app");
     // The same versions as here, so that nothing is built or fetched twice.
@@ -133,5 +133,11 @@ async fn wrong_command_lines_are_told_what_is_wrong() {
     let second = run(program::path("carolina"), &["generate", "channel", "TwiceChannel"], &folder).await;
     assert!(!second.status.success() && text(&second).contains("already exists"), "{}", text(&second));
     assert!(!folder.join("x").exists());
+    let workspace = folder.join("workspace");
+    std::fs::create_dir_all(&workspace).unwrap();
+    std::fs::write(workspace.join("Cargo.toml"), "[workspace]\nmembers = [\"app\", \"model\"]\n").unwrap();
+    let stray = run(program::path("carolina"), &["generate", "channel", "StrayChannel"], &workspace).await;
+    assert!(text(&stray).contains("go to the application's folder, one of app, model"), "{}", text(&stray));
+    assert_eq!(std::fs::read_dir(&workspace).unwrap().count(), 1, "nothing is written");
     std::fs::remove_dir_all(&folder).unwrap();
 }

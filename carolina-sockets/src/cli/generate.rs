@@ -19,11 +19,7 @@ pub(super) fn channel(root: &Path, struct_name: &str, path: Option<&str>, privat
         }
     };
     path::check(&path).map_err(|problem| usage_error(format!("--path {path:?}: {problem}")))?;
-    if !root.join("Cargo.toml").exists() {
-        return Err(usage_error(
-            "this folder has no Cargo.toml; go to the application's folder, or make one with `carolina new`",
-        ));
-    }
+    check_package(root)?;
     let folder = root.join("src").join("channels");
     std::fs::create_dir_all(&folder)
         .map_err(|error| Error::io(format!("cannot make `{}`", folder.display()), error))?;
@@ -31,6 +27,27 @@ pub(super) fn channel(root: &Path, struct_name: &str, path: Option<&str>, privat
     write_new(&file, &source(struct_name, &path, private))?;
     touch(&root.join("src").join("main.rs"));
     Ok(file)
+}
+
+/// Checks that a folder is a package's, and not that of a workspace without one.
+fn check_package(root: &Path) -> Result {
+    let Ok(manifest) = std::fs::read_to_string(root.join("Cargo.toml")) else {
+        return Err(usage_error(
+            "this folder has no Cargo.toml; go to the application's folder, or make one with `carolina new`",
+        ));
+    };
+    // What Cargo.toml has else is Cargo's to judge.
+    let manifest: toml::Table = manifest.parse().unwrap_or_default();
+    if manifest.contains_key("package") {
+        return Ok(());
+    }
+    let Some(workspace) = manifest.get("workspace") else { return Ok(()) };
+    let members = workspace.get("members").and_then(toml::Value::as_array).into_iter().flatten();
+    let members: Vec<&str> = members.filter_map(toml::Value::as_str).collect();
+    let members = if members.is_empty() { String::new() } else { format!(", one of {}", members.join(", ")) };
+    Err(usage_error(format!(
+        "this folder is a workspace's, not an application's; go to the application's folder{members}"
+    )))
 }
 
 /// Whether the application compiles what is in `src/channels`.

@@ -53,7 +53,7 @@ enum ToolCommand {
     New {
         /// The folder to make, which names the package
         folder: PathBuf,
-        /// Depends on the library in this folder instead of the published one
+        /// Depends on the library in this folder instead of the one that this program was built from
         #[arg(long, value_name = "PATH")]
         library: Option<PathBuf>,
     },

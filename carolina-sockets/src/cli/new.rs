@@ -9,7 +9,7 @@ pub(super) fn application(folder: &Path, library: Option<&Path>) -> Result {
     name::check_package(package)?;
     let dependency = match library {
         Some(path) => format!("path = {:?}", library_folder(path)?),
-        None => format!("version = \"{}\"", env!("CARGO_PKG_VERSION")),
+        None => own_library(Path::new(env!("CARGO_MANIFEST_DIR")))?,
     };
     if folder.exists() {
         return Err(usage_error(format!(
@@ -37,6 +37,20 @@ pub(super) fn application(folder: &Path, library: Option<&Path>) -> Result {
     Ok(())
 }
 
+/// The library that this program was built from: a folder, or the published version if it was built from that.
+fn own_library(built_from: &Path) -> Result<String> {
+    if built_from.components().any(|folder| folder.as_os_str() == "registry") {
+        return Ok(format!("version = \"{}\"", env!("CARGO_PKG_VERSION")));
+    }
+    match library_folder(built_from) {
+        Ok(folder) => Ok(format!("path = {folder:?}")),
+        Err(_) => Err(usage_error(format!(
+            "this program was built from the library in `{}`, which is not there any more; name a copy of it with `--library PATH`",
+            built_from.display()
+        ))),
+    }
+}
+
 /// The absolute path of the library's folder inside the given one.
 fn library_folder(path: &Path) -> Result<String> {
     let full = path
@@ -52,4 +66,19 @@ fn library_folder(path: &Path) -> Result<String> {
         "`{}` is not the folder of carolina-sockets: it has no Cargo.toml of that name",
         path.display()
     )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_application_depends_on_the_library_that_the_program_was_built_from() {
+        let own = own_library(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap();
+        assert!(own.starts_with("path = ") && own.contains("carolina-sockets"), "{own}");
+        let published = Path::new("/home/ada/.cargo/registry/src/index.crates.io-0/carolina-sockets-0.1.0");
+        assert_eq!(own_library(published).unwrap(), format!("version = \"{}\"", env!("CARGO_PKG_VERSION")));
+        let gone = own_library(Path::new("/nowhere/carolina-sockets")).unwrap_err().to_string();
+        assert!(gone.contains("/nowhere/carolina-sockets") && gone.contains("--library PATH"), "{gone}");
+    }
 }

@@ -70,11 +70,22 @@ async fn sqlite(url: &str, stop: &CancellationToken) -> Result<SharedStore> {
     use tower_sessions_sqlx_store::SqliteStore;
 
     let options = SqliteConnectOptions::from_str(url).map_err(|error| failed(url, error))?;
+    make_folder(options.get_filename()).map_err(|error| failed(url, error))?;
     let options = options.create_if_missing(true).journal_mode(SqliteJournalMode::Wal);
     let pool = SqlitePoolOptions::new().acquire_timeout(CONNECT).connect_with(options).await;
     let store = SqliteStore::new(pool.map_err(|error| failed(url, error))?);
     store.migrate().await.map_err(|error| failed(url, error))?;
     Ok(with_sweep(store, stop))
+}
+
+/// Makes the folder of a database's file. A database in memory has a name without a folder.
+#[cfg(feature = "sqlite")]
+fn make_folder(file: &std::path::Path) -> std::result::Result<(), String> {
+    match file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        Some(folder) => std::fs::create_dir_all(folder)
+            .map_err(|error| format!("cannot make the folder `{}`: {error}", folder.display())),
+        None => Ok(()),
+    }
 }
 
 #[cfg(feature = "postgres")]
@@ -145,6 +156,22 @@ mod tests {
         let error = SharedStore::connect("mongodb://ada:secret@host", &stop).await.unwrap_err().to_string();
         assert!(error.contains("mongodb://ada:***@host") && error.contains("sqlite://"), "{error}");
         assert!(SharedStore::connect("memory", &stop).await.is_ok());
+    }
+
+    #[cfg(feature = "sqlite")]
+    #[tokio::test]
+    async fn r13_the_folder_of_a_sqlite_file_is_made() {
+        let root = std::env::temp_dir().join(format!("sqlite-folder-{:016x}", rand::random::<u64>()));
+        let stop = CancellationToken::new();
+        let url = format!("sqlite://{}/data/more/sessions.db", root.display());
+        SharedStore::connect(&url, &stop).await.unwrap();
+        assert!(root.join("data/more/sessions.db").is_file());
+        std::fs::write(root.join("file"), "").unwrap();
+        let url = format!("sqlite://{}/file/sessions.db", root.display());
+        let error = SharedStore::connect(&url, &stop).await.unwrap_err().to_string();
+        assert!(error.contains("cannot make the folder") && error.contains("/file`"), "{error}");
+        SharedStore::connect("sqlite://:memory:", &stop).await.unwrap();
+        std::fs::remove_dir_all(&root).unwrap();
     }
 
     #[cfg(not(feature = "sqlite"))]
