@@ -36,6 +36,14 @@ assert.equal((await next(stranger, "connect_error"))[0].message, "unauthenticate
 const page = await (await fetch(url, { headers: { cookie: ada } })).text();
 assert.match(page, /Hello, Ada/);
 
+// The page needs no other server: its client is served here.
+const script = /<script src="(.*?)">/.exec(page)[1];
+const bundle = await fetch(url + script);
+assert.match(bundle.headers.get("content-type"), /^text\/javascript/);
+assert.match(await bundle.text(), /Socket\.IO v4/);
+const kept = await fetch(url + script, { headers: { "if-none-match": bundle.headers.get("etag") } });
+assert.equal(kept.status, 304);
+
 // A notice reaches all tabs of its user, and nobody else.
 const heard = [];
 tabs[2].on("notice", (text) => heard.push(text));

@@ -82,7 +82,10 @@ async fn a_generated_application_is_built_tested_and_driven() {
     let page =
         carolina_sockets_tests::wire::exchange(&server.url, b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
             .await;
-    assert!(page.starts_with("HTTP/1.1 200"), "{page}");
+    assert!(page.starts_with("HTTP/1.1 200") && page.contains("<script src=\"/socket.io/client.js\">"), "{page}");
+    let request = b"GET /socket.io/client.js HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    let bundle = carolina_sockets_tests::wire::exchange(&server.url, request).await;
+    assert!(bundle.starts_with("HTTP/1.1 200") && bundle.contains("Socket.IO v4"), "{bundle:.200}");
     let script = r#"
         import { io } from "socket.io-client";
         const socket = io(process.env.URL + "/hello");

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 
@@ -45,6 +46,11 @@ function until<T>(register: (found: (value: T) => void) => void): Promise<T> {
     });
   });
 }
+
+test("the bundle that the server has is that of the official client", () => {
+  const of = (path: string): string => readFileSync(new URL(path, import.meta.url), "utf8");
+  expect(of("../../src/service/client/socket.io.min.js")).toBe(of("../node_modules/socket.io-client/dist/socket.io.min.js"));
+});
 
 afterEach(() => {
   for (const service of made.splice(0)) service.disconnect();

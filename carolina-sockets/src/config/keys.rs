@@ -6,7 +6,7 @@ use crate::suggest::{did_you_mean, nearest};
 type Set = fn(&mut Config, &Value<'_>) -> Result<(), String>;
 
 /// Every key but those below `channels`.
-pub(super) const KEYS: [(&str, Set); 39] = [
+pub(super) const KEYS: [(&str, Set); 40] = [
     ("use_sockets", |c, v| v.boolean().map(|value| c.use_sockets = Some(value))),
     ("bind", |c, v| v.text().map(|value| c.bind = value)),
     ("static_dir", |c, v| v.text().map(|value| c.static_dir = Some(value.into()))),
@@ -45,6 +45,7 @@ pub(super) const KEYS: [(&str, Set); 39] = [
     ("transport.path", |c, v| v.text().map(|value| c.transport.path = value)),
     ("transport.ping_interval", |c, v| v.duration().map(|value| c.transport.ping_interval = value)),
     ("transport.ping_timeout", |c, v| v.duration().map(|value| c.transport.ping_timeout = value)),
+    ("transport.serve_client", |c, v| v.boolean().map(|value| c.transport.serve_client = value)),
     ("transport.transports", |c, v| v.transports().map(|value| c.transport.transports = value)),
 ];
 

@@ -68,6 +68,7 @@
 //! | `limits.send_timeout` | `CAROLINA_LIMITS__SEND_TIMEOUT` | duration | `"5s"` |
 //! | `limits.shutdown_timeout` | `CAROLINA_LIMITS__SHUTDOWN_TIMEOUT` | duration | `"10s"` |
 //! | `transport.path` | `CAROLINA_TRANSPORT__PATH` | path of a URL | `"/socket.io"` |
+//! | `transport.serve_client` | `CAROLINA_TRANSPORT__SERVE_CLIENT` | `true` or `false` | `false` |
 //! | `transport.ping_interval` | `CAROLINA_TRANSPORT__PING_INTERVAL` | duration | `"25s"` |
 //! | `transport.ping_timeout` | `CAROLINA_TRANSPORT__PING_TIMEOUT` | duration | `"20s"` |
 //! | `transport.transports` | `CAROLINA_TRANSPORT__TRANSPORTS` | list of `polling` and `websocket` | `["polling", "websocket"]` |
@@ -349,6 +350,11 @@ pub struct TransportConfig {
     ///
     /// Key `transport.path`, variable `CAROLINA_TRANSPORT__PATH`.
     pub path: String,
+    /// Whether `{path}/client.js` is the official client's bundle, which defines `io`, for pages without a bundler:
+    /// `<script src="/socket.io/client.js"></script>`. Default `false`.
+    ///
+    /// Key `transport.serve_client`, variable `CAROLINA_TRANSPORT__SERVE_CLIENT`.
+    pub serve_client: bool,
     /// How often the server pings each client. Default 25 s.
     ///
     /// Key `transport.ping_interval`, variable `CAROLINA_TRANSPORT__PING_INTERVAL`.
@@ -526,6 +532,7 @@ impl Default for Config {
             },
             transport: TransportConfig {
                 path: "/socket.io".to_owned(),
+                serve_client: false,
                 ping_interval: seconds(25),
                 ping_timeout: seconds(20),
                 transports: vec![Transport::Polling, Transport::Websocket],

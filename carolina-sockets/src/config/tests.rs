@@ -60,6 +60,7 @@ send_timeout = "6s"
 shutdown_timeout = "7s"
 [transport]
 path = "/live"
+serve_client = true
 ping_interval = "8s"
 ping_timeout = "9s"
 transports = ["websocket"]
@@ -95,7 +96,7 @@ fn every_key_of_a_full_file_is_read() {
     assert_eq!((limits.connections, limits.connections_per_address), (66, 67));
     assert_eq!((limits.connect_timeout, limits.handler_timeout), (seconds(3), seconds(4)));
     assert_eq!((limits.send_timeout, limits.shutdown_timeout), (seconds(6), seconds(7)));
-    assert_eq!(config.transport.path, "/live");
+    assert_eq!((config.transport.path.as_str(), config.transport.serve_client), ("/live", true));
     assert_eq!((config.transport.ping_interval, config.transport.ping_timeout), (seconds(8), seconds(9)));
     assert_eq!(config.transport.transports, [Transport::Websocket]);
 }

@@ -11,7 +11,7 @@ use http::{Request, Response, StatusCode};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{Inner, Sockets};
+use super::{Inner, Sockets, client};
 use crate::error::code;
 
 /// The tower layer of a service; see [`Sockets::layer`](super::Sockets::layer).
@@ -69,9 +69,13 @@ where
     }
 
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
+        let transport = &self.sockets.config.transport;
         if let Some(engine) = &self.sockets.engine
-            && is_below(request.uri().path(), &self.sockets.config.transport.path)
+            && is_below(request.uri().path(), &transport.path)
         {
+            if let Some(bundle) = client::answer(&request, transport) {
+                return Box::pin(async { Ok(bundle) });
+            }
             let engine = engine.clone();
             return Box::pin(async move { Ok(engine.answer(request.map(Body::new)).await) });
         }

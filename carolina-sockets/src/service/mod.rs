@@ -3,6 +3,7 @@
 #[cfg(feature = "serve")]
 mod body;
 mod builder;
+mod client;
 mod control;
 #[cfg(feature = "serve")]
 mod exporter;

@@ -7,7 +7,7 @@ use axum::{
     response::{Html, Redirect},
     routing::{get, post},
 };
-use carolina_sockets::{http::Session, prelude::*};
+use carolina_sockets::{Config, http::Session, prelude::*};
 
 /// For logged-in users: `private` admits only sockets with a user.
 #[channel("/account", private)]
@@ -85,5 +85,7 @@ async fn main() -> carolina_sockets::Result {
         .route("/login", post(login))
         .route("/logout", post(logout))
         .route("/notify", post(notify));
-    carolina_sockets::serve().router(routes).await
+    let mut config = Config::load()?;
+    config.transport.serve_client = true; // /socket.io/client.js, for its page
+    carolina_sockets::serve().config(config).router(routes).await
 }
