@@ -1,6 +1,7 @@
 import type { Socket } from "socket.io-client";
 
 import { ChannelError } from "./channel-error.js";
+import { whyClosed } from "./explain.js";
 import type { Answer, Data, EventsMap } from "./types.js";
 
 /** What a channel needs of its service. */
@@ -57,7 +58,7 @@ export class Channel<Listen extends EventsMap = EventsMap, Emit extends EventsMa
     this.#raw = socket as unknown as Socket;
     this.#raw.on("connect", () => this.#connected());
     this.#raw.on("carolina:closed", (body: unknown) => (this.#closed = ChannelError.ofBody(body)));
-    this.#raw.on("disconnect", (reason) => this.#disconnected(reason));
+    this.#raw.on("disconnect", (reason, description) => this.#disconnected(reason, description));
     this.#raw.on("connect_error", (error) => this.#refused(error));
   }
 
@@ -112,8 +113,8 @@ export class Channel<Listen extends EventsMap = EventsMap, Emit extends EventsMa
   }
 
   /**
-   * Runs a function when the server has ended the channel, with its reason: the codes `unauthenticated`, `forbidden`, `removed` or
-   * `shutting_down`. `comesBack` is whether the socket reconnects by itself. Returns a function that removes it.
+   * Runs a function when the server has ended the channel, with its reason: the codes `unauthenticated`, `forbidden`, `removed`,
+   * `shutting_down`, or `payload_too_large` for a message that could not be answered. `comesBack` is whether the socket reconnects by itself. Returns a function that removes it.
    */
   onClosed(closed: (error: ChannelError, comesBack: boolean) => void): () => void {
     this.#closes.add(closed);
@@ -182,9 +183,9 @@ export class Channel<Listen extends EventsMap = EventsMap, Emit extends EventsMa
     await joined(this.socket);
   }
 
-  #disconnected(reason: string): void {
+  #disconnected(reason: string, description: unknown): void {
     this.#isJoined = false;
-    const byServer = this.#closed ?? (reason === "io server disconnect" ? REMOVED : undefined);
+    const byServer = this.#closed ?? (reason === "io server disconnect" ? REMOVED : whyClosed(description));
     const comesBack = this.#raw.active || this.#isMoving;
     if (byServer && !comesBack) this.#shutOut = byServer.code;
     for (const waiting of this.#waiting) {

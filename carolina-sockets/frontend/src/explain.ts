@@ -2,6 +2,9 @@ import type { Manager } from "socket.io-client";
 
 import { ChannelError } from "./channel-error.js";
 
+/** The status of a WebSocket that was closed because of a message that is too large. */
+const TOO_LARGE = 1009;
+
 /** What a server has answered to a request of the client. */
 interface Answered {
   status: number;
@@ -25,8 +28,16 @@ export function explain(error: Error, manager: Manager): Promise<ChannelError> {
   return seen ? Promise.resolve(told(error, seen, true)) : ask(error, manager);
 }
 
+/** Why the server has closed a connection, if its response or the WebSocket's closing says so. */
+export function whyClosed(description: unknown): ChannelError | undefined {
+  if (typeof description !== "object" || description === null) return undefined;
+  const { code, reason } = ((description as { context?: unknown }).context ?? {}) as { code?: unknown; reason?: unknown };
+  if (code === TOO_LARGE) return new ChannelError("payload_too_large", String(reason || "a message was larger than the server takes"));
+  return ChannelError.ofBody(inContext(description)?.body);
+}
+
 /** The response in an error of the polling transport, if the page may read it. */
-function inContext(error: Error): Answered | undefined {
+function inContext(error: object): Answered | undefined {
   const request = (error as { context?: { status?: unknown; responseText?: unknown } }).context;
   if (typeof request?.status !== "number" || request.status === 0) return undefined;
   return { status: request.status, body: parsed(request.responseText) };

@@ -160,6 +160,13 @@ describe("requests", () => {
     expect(await svc.request("/lab", "echo", "back")).toBe("back");
   });
 
+  test("reject what is too large with the server's reason", async () => {
+    const svc = service({ manager: { transports: ["polling"] } });
+    await svc.request("/lab", "echo");
+    await expect(svc.request("/lab", "echo", "x".repeat(3_000_000))).rejects.toMatchObject({ code: "payload_too_large" });
+    expect(await svc.request("/lab", "echo", "after")).toBe("after");
+  });
+
   test("a private channel that refuses is told, and tried again by the next request", async () => {
     const svc = service();
     const refused: ChannelError[] = [];
