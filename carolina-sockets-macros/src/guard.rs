@@ -20,7 +20,7 @@ pub(crate) fn parse(
         return Ok(());
     }
     match input.parse()? {
-        Expr::Path(path) => match guards.iter().any(|other| *other == path) {
+        Expr::Path(path) => match guards.contains(&path) {
             true => errors.at(&path, format!("the guard `{}` is named twice; once is enough", name(&path))),
             false => guards.push(path),
         },

@@ -38,7 +38,7 @@ struct Line {
 }
 
 fn is_even(number: u32) -> Result<(), carolina_sockets::validator::ValidationError> {
-    if number % 2 == 0 { Ok(()) } else { Err(carolina_sockets::validator::ValidationError::new("even")) }
+    if number.is_multiple_of(2) { Ok(()) } else { Err(carolina_sockets::validator::ValidationError::new("even")) }
 }
 
 #[channel]
