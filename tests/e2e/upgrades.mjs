@@ -15,16 +15,22 @@ const groups = urls.map((url) => {
       new Promise((resolve) => {
         let is_cut = false;
         const settle = () => is_cut && socket.connected && resolve();
+        // A client that has stopped polling, to switch, does not poll again after an error: it is lost, and comes back once it
+        // misses the server's pings.
+        let has_stopped = false;
         const cut = () => {
-          is_cut = true;
+          is_cut = !has_stopped;
           settle();
         };
-        socket.io.on("open", () => socket.io.engine.once("upgradeError", cut));
+        socket.io.on("open", () => {
+          socket.io.engine.once("upgrading", () => (has_stopped = true));
+          socket.io.engine.once("upgradeError", cut);
+        });
         socket.on("connect", settle);
         socket.on("disconnect", () => {
           group.lost += 1;
-          socket.io.opts.query = {};
           is_cut = true;
+          socket.io.opts.query = {};
         });
       }),
     );

@@ -30,6 +30,10 @@ const MOST_OUTGOING: usize = 64 * 1024;
 /// While a WebSocket is being tried, a poll that has nothing to fetch ends after this, so that the client can stop polling.
 const PROBE_POLL: Duration = Duration::from_millis(100);
 
+/// The same once the WebSocket has been answered: if the client has switched without waiting for the answer, the poll is
+/// refused in place of answered.
+const SWITCH_POLL: Duration = Duration::from_millis(20);
+
 /// How long a body that ends the session waits for a poll that the client sent at the same time.
 const CLOSING_POLL: Duration = Duration::from_millis(20);
 
@@ -135,7 +139,7 @@ impl PollingSession {
     /// Waits for packets to fetch, and returns a body of at most about `most` bytes.
     pub(super) async fn fetch(&self, most: usize) -> Result<Vec<u8>, PollError> {
         let (_polled, began_probed) = self.begin_poll()?;
-        let mut wait = PROBE_POLL;
+        let mut until = Instant::now() + PROBE_POLL;
         loop {
             let is_probed = {
                 let mut state = self.state.lock();
@@ -152,18 +156,19 @@ impl PollingSession {
                 if state.has_ended && !state.is_closing {
                     return Ok(self.encode(&Outgoing::Text(Bytes::from_static(b"1"))));
                 }
-                if is_upgraded || (state.is_probed && wait.is_zero()) {
+                if is_upgraded || (state.is_probed && until <= Instant::now()) {
                     return Ok(self.encode(&Outgoing::Text(Bytes::from_static(b"6"))));
                 }
                 state.is_probed
             };
             if is_probed {
-                let _ = tokio::time::timeout(wait, self.fetchable.notified()).await;
-                wait = Duration::ZERO;
+                if tokio::time::timeout_at(until, self.fetchable.notified()).await.is_ok() {
+                    until = until.min(Instant::now() + SWITCH_POLL);
+                }
             } else {
                 self.fetchable.notified().await;
                 // If the client waits for this poll, to switch, it need not wait longer.
-                wait = Duration::ZERO;
+                until = Instant::now();
             }
         }
     }
