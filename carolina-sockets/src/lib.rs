@@ -135,12 +135,24 @@
 //! | `shutting_down` | [`SHUTTING_DOWN`](error::code::SHUTTING_DOWN) | the event or the client comes while the server shuts down (HTTP 503 for connections) | |
 //! | `timeout` | [`TIMEOUT`](error::code::TIMEOUT) | the handler took longer than its `timeout` or `limits.handler_timeout`; a polling request longer than `limits.body_timeout` (HTTP 408) | |
 //! | `internal` | [`INTERNAL`](error::code::INTERNAL) | an error that was not meant for clients, or a panic | `reference`: finds the cause in the log |
-//! | `payload_too_large` | [`PAYLOAD_TOO_LARGE`](error::code::PAYLOAD_TOO_LARGE) | a polling request is larger than `limits.max_payload` (HTTP 413), or a handshake than `limits.header_bytes` (HTTP 431, `connect_error`) | |
+//! | `payload_too_large` | [`PAYLOAD_TOO_LARGE`](error::code::PAYLOAD_TOO_LARGE) | an event is larger than `limits.max_payload` or has more than `limits.max_attachments`, or a handshake is larger than `limits.header_bytes` (HTTP 431, `connect_error`); see [Large messages](#large-messages) | `setting`, `actual`, `allowed` |
 //! | `bad_request` | [`BAD_REQUEST`](error::code::BAD_REQUEST) | a trusted proxy forwards no readable client address (HTTP 400) | |
 //! | `removed` | [`REMOVED`](error::code::REMOVED) | [`Socket::disconnect`], [`Sockets::disconnect_user`] or [`Broadcast::disconnect`] (event `carolina:closed`) | |
 //! | `shutting_down` | [`SHUTTING_DOWN`](error::code::SHUTTING_DOWN) | the server closes the connection because it shuts down (event `carolina:closed`) | |
 //!
 //! All other codes are the application's own, by [`EventError::new`]. What operations of the library fail with, on the server, is [`Error`].
+//!
+//! ## Large messages
+//!
+//! An event has at most `limits.max_payload` bytes (1 MB), attachments included. One that is larger is not kept: it is answered with
+//! `payload_too_large`, the connection goes on, and the log says who sent it and which setting to raise. What is no event, and whatever is
+//! larger than 64 MiB, closes the connection: a WebSocket with status 1009 and a reason (in the official client `details.context` of
+//! `disconnect`), a polling request with HTTP status 413.
+//!
+//! Files do not belong into events: each waits for the ones before it, pings included, and is in memory as a whole. Take them over HTTP, by a
+//! route of the application's router, and emit where they are; or have the client cut them into pieces (`Blob.slice`), and send
+//! the next one when the one before has been acknowledged. A proxy in front of the server has a limit of its own for polling clients, as nginx
+//! has with `client_max_body_size` (1 MB).
 //!
 //! # Rules
 //!
@@ -201,6 +213,8 @@
 //!   Payloads, connections (in total and per address), events per second and queues have limits, with safe [defaults](config).
 //! - **R15** Malformed input of any kind (frames, packets, payloads, cookies, configuration) gives a clear error to whoever sent it. It never
 //!   causes a panic, and never affects another client.
+//! - **R31** What exceeds a limit is answered, or its connection closed with a reason that the client can read; it is logged with the key to raise, and
+//!   counted by its cause.
 //!
 //! **Scale**
 //!

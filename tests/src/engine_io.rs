@@ -9,7 +9,7 @@ use tokio::{
 };
 use tokio_tungstenite::{
     WebSocketStream,
-    tungstenite::{Error, Message},
+    tungstenite::{Error, Message, protocol::frame::coding::CloseCode},
 };
 
 /// An answer's status and body.
@@ -193,6 +193,20 @@ impl Websocket {
         match self.next().await {
             Some(Message::Binary(bytes)) => bytes.to_vec(),
             other => panic!("{other:?} in place of bytes"),
+        }
+    }
+
+    /// Reads up to the close frame, and returns its status and reason.
+    pub async fn expect_close(&mut self) -> (CloseCode, String) {
+        loop {
+            let next = tokio::time::timeout(crate::DEADLINE, self.0.next()).await.expect("a message in time");
+            match next.expect("a close frame before the end").expect("a connection in order") {
+                Message::Close(frame) => {
+                    let frame = frame.expect("a close frame with a status");
+                    return (frame.code, frame.reason.to_string());
+                }
+                _ => {}
+            }
         }
     }
 

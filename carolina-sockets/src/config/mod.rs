@@ -52,7 +52,7 @@
 //! | `session.marker` | `CAROLINA_SESSION__MARKER` | `true` or `false` | `true` |
 //! | `backplane.url` | `CAROLINA_BACKPLANE__URL` | URL | none |
 //! | `backplane.prefix` | `CAROLINA_BACKPLANE__PREFIX` | letters, digits, `_` and `-` | `"carolina"` |
-//! | `limits.max_payload` | `CAROLINA_LIMITS__MAX_PAYLOAD` | size | `"100kB"` |
+//! | `limits.max_payload` | `CAROLINA_LIMITS__MAX_PAYLOAD` | size | `"1MB"` |
 //! | `limits.max_attachments` | `CAROLINA_LIMITS__MAX_ATTACHMENTS` | binary values per packet | `10` |
 //! | `limits.mailbox` | `CAROLINA_LIMITS__MAILBOX` | events per socket and channel | `256` |
 //! | `limits.mailbox_bytes` | `CAROLINA_LIMITS__MAILBOX_BYTES` | size, per connection | `"1MB"` |
@@ -267,11 +267,13 @@ pub struct BackplaneConfig {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// The largest packet, attachments included, in bytes. At least 1. Default 100,000.
+    /// The largest packet, attachments included, in bytes; of a polling client also the largest body of a request. An event that is larger
+    /// is answered with `payload_too_large`, and not kept. Each connection may make the server keep as much, so files and the like are
+    /// better sent over HTTP, or in pieces. At least 1. Default 1,000,000.
     ///
     /// Key `limits.max_payload`, variable `CAROLINA_LIMITS__MAX_PAYLOAD`.
     pub max_payload: u64,
-    /// How many binary attachments one packet may have. Default 10.
+    /// How many binary attachments one packet may have. An event that has more is answered with `payload_too_large`. Default 10.
     ///
     /// Key `limits.max_attachments`, variable `CAROLINA_LIMITS__MAX_ATTACHMENTS`.
     pub max_attachments: usize,
@@ -514,7 +516,7 @@ impl Default for Config {
             },
             backplane: BackplaneConfig { url: None, prefix: "carolina".to_owned() },
             limits: Limits {
-                max_payload: 100_000,
+                max_payload: 1_000_000,
                 max_attachments: 10,
                 mailbox: 256,
                 mailbox_bytes: 1_000_000,

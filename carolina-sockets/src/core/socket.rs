@@ -97,9 +97,9 @@ impl SocketState {
 
     /// Counts an event against the handler's own rate; the error is the number of milliseconds until the next one is
     /// allowed.
-    pub(crate) fn admit(&self, limiter: usize) -> std::result::Result<(), u64> {
+    pub(crate) fn count_event(&self, limiter: usize) -> std::result::Result<(), u64> {
         let rates = self.rates.get_or_init(|| self.channel.rates.iter().map(|rate| rate::limiter(*rate)).collect());
-        self.client.admit(&rates[limiter])
+        self.client.count_against(&rates[limiter])
     }
 
     /// Repeats a send until the client's buffer has room for it, for up to `limits.send_timeout`; then ends the socket

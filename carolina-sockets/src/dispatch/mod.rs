@@ -35,7 +35,7 @@ pub(crate) fn handle_event(
     identify: impl FnOnce() -> Identify,
 ) {
     metric::event();
-    if let Err(error) = rate::admit(socket) {
+    if let Err(error) = rate::count(socket) {
         return refuse(socket, raw, &payload, ack, error);
     }
     let Some(name) = payload.event_name() else {
@@ -46,7 +46,7 @@ pub(crate) fn handle_event(
         // No handler can have this name, so it would otherwise go to `#[on(any)]`.
         _ if name == SESSION_EVENT => Job::Identify { payload, ack, resolve: identify() },
         Some(handler) => {
-            if let Err(error) = rate::admit_to(socket, handler) {
+            if let Err(error) = rate::count_for(socket, handler) {
                 return refuse(socket, raw, &payload, ack, error);
             }
             Job::Event { handler: handler.index, payload, ack }
@@ -57,6 +57,22 @@ pub(crate) fn handle_event(
         }
     };
     run::submit(table, socket, raw, job);
+}
+
+/// Answers an event with an error, in its turn. It counts as any other.
+pub(crate) fn refuse_event(
+    table: &Arc<HandlerTable>,
+    socket: &Arc<SocketState>,
+    raw: &EngineSocket,
+    payload: EventPayload,
+    ack: Option<i64>,
+    error: EventError,
+) {
+    metric::event();
+    if let Err(error) = rate::count(socket) {
+        return refuse(socket, raw, &payload, ack, error);
+    }
+    run::submit(table, socket, raw, Job::Refused { error: Box::new(error), payload, ack });
 }
 
 fn unknown_event(name: &str, channel: &str) -> EventError {

@@ -14,8 +14,8 @@ use crate::{
 /// # Errors
 ///
 /// `rate_limited`, with the time to wait.
-pub(super) fn admit(socket: &Arc<SocketState>) -> Result<(), EventError> {
-    socket.client.admit_event().map_err(rate_limited)
+pub(super) fn count(socket: &Arc<SocketState>) -> Result<(), EventError> {
+    socket.client.count_event().map_err(rate_limited)
 }
 
 /// Counts an event against its handler's rate, `#[on(…, rate = "…")]`.
@@ -23,8 +23,8 @@ pub(super) fn admit(socket: &Arc<SocketState>) -> Result<(), EventError> {
 /// # Errors
 ///
 /// `rate_limited`, with the time to wait.
-pub(super) fn admit_to(socket: &Arc<SocketState>, handler: &Handler) -> Result<(), EventError> {
-    handler.limiter.map_or(Ok(()), |limiter| socket.admit(limiter).map_err(rate_limited))
+pub(super) fn count_for(socket: &Arc<SocketState>, handler: &Handler) -> Result<(), EventError> {
+    handler.limiter.map_or(Ok(()), |limiter| socket.count_event(limiter).map_err(rate_limited))
 }
 
 fn rate_limited(retry_after: u64) -> EventError {

@@ -13,7 +13,7 @@ use std::{
 use futures_util::task::AtomicWaker;
 use http::request::Parts;
 
-use super::{id::SocketId, joins::Joins, reason::DisconnectReason};
+use super::{id::SocketId, incoming::MessageLimits, joins::Joins, reason::DisconnectReason};
 use crate::{
     config::{Limits, Transport},
     guard::{ByteBudget, Rate, rate},
@@ -55,6 +55,7 @@ pub(crate) struct ClientConnection {
     is_websocket: AtomicBool,
     /// Why it was closed, if the engine does not know the reason.
     reason: OnceLock<DisconnectReason>,
+    message_limits: MessageLimits,
     events: rate::Limiter,
     /// Refused events since the last backoff.
     refused: AtomicU32,
@@ -95,6 +96,7 @@ impl ClientConnection {
             id: OnceLock::new(),
             is_websocket: AtomicBool::new(transport == Transport::Websocket),
             reason: OnceLock::new(),
+            message_limits: MessageLimits { bytes: limits.max_payload, attachments: limits.max_attachments },
             events: rate::limiter(Rate { count: limits.events_per_second, per }),
             packets: rate::limiter(Rate { count: packets, per }),
             memberships: rate::limiter(Rate { count: limits.events_per_second, per }),
@@ -119,6 +121,11 @@ impl ClientConnection {
     /// The request that opened the connection, without the headers that open a WebSocket.
     pub(crate) fn request(&self) -> &Parts {
         &self.request
+    }
+
+    /// What its messages may have.
+    pub(super) fn message_limits(&self) -> MessageLimits {
+        self.message_limits
     }
 
     /// A value kept with the connection, created when first asked for. There is room for one type.
@@ -147,12 +154,12 @@ impl ClientConnection {
     }
 
     /// Counts an event; the error is the number of milliseconds until the next one is allowed.
-    pub(crate) fn admit_event(&self) -> Result<(), u64> {
-        self.admit(&self.events)
+    pub(crate) fn count_event(&self) -> Result<(), u64> {
+        self.count_against(&self.events)
     }
 
-    /// As [`admit_event`](Self::admit_event), with the given limiter.
-    pub(crate) fn admit(&self, limiter: &rate::Limiter) -> Result<(), u64> {
+    /// As [`count_event`](Self::count_event), with the given limiter.
+    pub(crate) fn count_against(&self, limiter: &rate::Limiter) -> Result<(), u64> {
         rate::check(limiter).inspect_err(|_| {
             self.refused.fetch_add(1, Ordering::Relaxed);
         })
@@ -160,11 +167,11 @@ impl ClientConnection {
 
     /// Counts a packet that is not an event. Joins and leaves have a limit of their own, as high as that of events, since each
     /// costs as much; of the others there may be more. Returns how long to pause reading.
-    pub(super) fn admit_packet(&self, kind: PacketKind) -> Option<Duration> {
+    pub(super) fn count_packet(&self, kind: PacketKind) -> Option<Duration> {
         match kind {
             PacketKind::Membership => rate::check(&self.memberships).err().map(Duration::from_millis),
             PacketKind::Other => {
-                let _ = self.admit(&self.packets);
+                let _ = self.count_against(&self.packets);
                 None
             }
         }
@@ -227,8 +234,14 @@ impl ClientConnection {
 
     /// Closes the connection for a reason that the engine does not know.
     pub(super) fn close_with(&self, reason: DisconnectReason) -> bool {
-        let _ = self.reason.set(reason);
+        self.set_close_reason(reason);
         self.close_transport()
+    }
+
+    /// The connection is about to be closed for a reason that the engine does not know.
+    pub(super) fn set_close_reason(&self, reason: DisconnectReason) {
+        // The first reason counts.
+        let _ = self.reason.set(reason);
     }
 
     /// Wakes the reader, to check for incoming data.
@@ -293,16 +306,16 @@ mod tests {
     #[test]
     fn r14_a_client_with_many_refused_events_is_not_read_for_a_while() {
         let client = ClientConnection::slow();
-        assert_eq!(client.admit_event(), Ok(()));
+        assert_eq!(client.count_event(), Ok(()));
         for _ in 1..REFUSED {
-            assert!(client.admit_event().is_err());
+            assert!(client.count_event().is_err());
         }
         assert_eq!(client.backoff(), None);
-        assert!(client.admit_event().is_err());
+        assert!(client.count_event().is_err());
         assert_eq!(client.backoff(), Some(BACKOFF));
         assert_eq!(client.backoff(), None, "it backs off once");
         for _ in 0..5 * REFUSED {
-            assert!(client.admit_event().is_err());
+            assert!(client.count_event().is_err());
         }
         assert_eq!(client.backoff(), Some(5 * BACKOFF), "in proportion to what was refused");
     }

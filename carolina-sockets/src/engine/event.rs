@@ -8,7 +8,7 @@ use socketioxide_core::{
 };
 use socketioxide_parser_common::CommonParser;
 
-use super::{namespace::value_bytes, payload};
+use super::{excess, namespace::value_bytes, payload};
 use crate::{
     error::{Error, EventError, Result},
     event_name,
@@ -61,6 +61,24 @@ impl EventPayload {
             (Some(rest), Some(end)) => Some(&rest[..end]),
             _ => CommonParser.read_event(&self.0).ok(),
         }
+    }
+
+    /// An event without arguments.
+    pub(super) fn of(name: &str) -> Self {
+        Self(Value::Str(serde_json::json!([name]).to_string().into(), None))
+    }
+
+    /// The name of the event and the answer to it, if it has exceeded a limit.
+    pub(super) fn excess(&self) -> Option<(String, EventError)> {
+        let (event, excess) = match self.attachments() {
+            None => excess::replaced(self.text())?,
+            Some(attachments) => {
+                // The last one has the sum.
+                let excess = attachments.iter().rev().find_map(|attachment| excess::marked(attachment))?;
+                (self.event_name().unwrap_or_default().to_owned(), excess)
+            }
+        };
+        Some((event, excess.into_error()))
     }
 
     /// Reads the first argument, or several where `T` is a tuple.

@@ -9,8 +9,14 @@ use futures_core::future::BoxFuture;
 use socketioxide::handler::{ConnectHandler, DisconnectHandler, MessageHandler};
 use socketioxide_core::{Str, Value};
 
-use super::{event::EventPayload, id::SocketId, reason::DisconnectReason, rejoin::Rejoin, socket::EngineSocket};
-use crate::backplane::{Backplane, RawSocket};
+use super::{
+    event::EventPayload, excess::replaced_auth, id::SocketId, reason::DisconnectReason, rejoin::Rejoin,
+    socket::EngineSocket,
+};
+use crate::{
+    backplane::{Backplane, RawSocket},
+    error::EventError,
+};
 
 /// The payload of a CONNECT packet: JSON text.
 pub(crate) type Auth = Str;
@@ -20,7 +26,11 @@ pub(crate) trait NamespaceHooks: Clone + Send + Sync + 'static {
     type Socket: SocketHooks;
 
     /// Decides whether a client may join. An error is the text of its `connect_error`.
-    fn admit(&self, socket: EngineSocket, auth: Option<Auth>) -> BoxFuture<'_, Result<Arc<Self::Socket>, String>>;
+    fn let_in(
+        &self,
+        socket: EngineSocket,
+        auth: Result<Option<Auth>, EventError>,
+    ) -> BoxFuture<'_, Result<Arc<Self::Socket>, String>>;
 
     /// CONNECT has been sent to the client.
     fn connected(&self, socket: &EngineSocket);
@@ -30,6 +40,9 @@ pub(crate) trait NamespaceHooks: Clone + Send + Sync + 'static {
 pub(crate) trait SocketHooks: Send + Sync + 'static {
     /// An event has arrived. Called under a lock of the engine: it must not wait, and must not set handlers.
     fn event(&self, socket: &EngineSocket, payload: EventPayload, ack: Option<i64>);
+
+    /// The same for an event that has exceeded a limit. Of the payload only the event's name is left.
+    fn excessive_event(&self, socket: &EngineSocket, payload: EventPayload, ack: Option<i64>, error: EventError);
 
     /// The socket has left the namespace.
     fn disconnected(&self, socket: &EngineSocket, reason: DisconnectReason);
@@ -58,19 +71,22 @@ impl<H: NamespaceHooks> ConnectHandler<Backplane, ()> for ConnectHook<H> {
     ) -> Pin<Box<dyn Future<Output = Result<(), Box<dyn fmt::Display + Send>>> + Send + 'a>> {
         Box::pin(async move {
             let auth = match auth {
-                Some(Value::Str(text, _)) => Some(text.clone()),
-                _ => None,
+                Some(Value::Str(text, _)) => match replaced_auth(text) {
+                    Some(excess) => Err(excess.into_error()),
+                    None => Ok(Some(text.clone())),
+                },
+                _ => Ok(None),
             };
             let client = EngineSocket(raw.clone()).client();
             if let Some(client) = &client {
                 client.set_id(SocketId::new(raw.id));
                 client.joins.remove(raw.ns().as_bytes());
             }
-            let admitted = self.hooks.admit(EngineSocket(raw.clone()), auth).await;
+            let let_in = self.hooks.let_in(EngineSocket(raw.clone()), auth).await;
             if let Some(client) = &client {
-                client.joins.answering(admitted.is_ok());
+                client.joins.answering(let_in.is_ok());
             }
-            match admitted {
+            match let_in {
                 Ok(hooks) => {
                     raw.on_fallback(MessageHook(hooks.clone()));
                     raw.on_disconnect(DisconnectHook { hooks, rejoin: self.rejoin.clone() });
@@ -90,7 +106,11 @@ struct MessageHook<H>(Arc<H>);
 
 impl<H: SocketHooks> MessageHandler<Backplane, ()> for MessageHook<H> {
     fn call(&self, raw: Arc<RawSocket>, payload: Value, ack: Option<i64>) {
-        self.0.event(&EngineSocket(raw), EventPayload(payload), ack);
+        let (socket, payload) = (EngineSocket(raw), EventPayload(payload));
+        match payload.excess() {
+            None => self.0.event(&socket, payload, ack),
+            Some((event, error)) => self.0.excessive_event(&socket, EventPayload::of(&event), ack, error),
+        }
     }
 }
 

@@ -3,18 +3,18 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use bytes::{Bytes, BytesMut};
-use futures_util::StreamExt;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
 use serde_json::json;
 
 use super::{
-    Engine,
+    DisconnectReason, Engine,
+    body::PostedBody,
+    carrier::Carrier,
     client::{ClientConnection, head_bytes},
+    excess::Excess,
     head::compact,
     polling::{PollError, PollingSession, PostError},
     sessions::Listed,
-    stream::Carrier,
     upgrade::{Admitted, Opening},
 };
 use crate::{
@@ -186,10 +186,14 @@ impl Engine {
         };
         let timeout = self.config.limits.body_timeout;
         let refusal = |status, code, message| Refusal { status, code, message }.into_response();
-        let posted = match tokio::time::timeout(timeout, read_body(posted, most)).await {
-            Ok(Ok(Some(posted))) => posted,
-            Ok(Ok(None)) => {
-                let message = format!("a request has at most {most} bytes (limits.max_payload)");
+        let reading = PostedBody::new(most, session.is_legacy()).read(posted);
+        let posted = match tokio::time::timeout(timeout, reading).await {
+            Ok(Ok(Ok(posted))) => posted,
+            Ok(Ok(Err(bytes))) => {
+                let excess = Excess::bytes(bytes, self.config.limits.max_payload);
+                let message = format!("a body with {}", excess.message());
+                refused(excess.limit.cause(), &format!("{message}, from {}", session.address()));
+                session.close_with(DisconnectReason::PayloadTooLarge);
                 return refusal(StatusCode::PAYLOAD_TOO_LARGE, code::PAYLOAD_TOO_LARGE, message);
             }
             Ok(Err(error)) => return refusal(StatusCode::REQUEST_TIMEOUT, "timeout", error.to_string()),
@@ -205,20 +209,6 @@ impl Engine {
             Err(PostError::Ended) => BadRequest::UnknownSession.into_response(),
         }
     }
-}
-
-/// Reads a whole body; `None` when it has more than `most` bytes.
-async fn read_body(body: Body, most: usize) -> Result<Option<Bytes>, axum::Error> {
-    let mut chunks = body.into_data_stream();
-    let mut read = BytesMut::new();
-    while let Some(chunk) = chunks.next().await {
-        let chunk = chunk?;
-        if read.len() + chunk.len() > most {
-            return Ok(None);
-        }
-        read.extend_from_slice(&chunk);
-    }
-    Ok(Some(read.freeze()))
 }
 
 /// A body of packets.

@@ -7,13 +7,17 @@
 //! fails when a new release changes it.
 
 mod blocked;
+mod body;
+mod carrier;
 mod client;
 mod event;
+mod excess;
 mod frames;
 mod head;
 mod hooks;
 mod http;
 mod id;
+mod incoming;
 mod joins;
 mod namespace;
 mod payload;
@@ -82,10 +86,13 @@ impl Engine {
         draining: Arc<AtomicBool>,
     ) -> Self {
         let limits = &config.limits;
+        // What exceeds the limits never reaches the engine. What replaces it does, and may be larger than a low limit.
         let payload = usize::try_from(limits.max_payload).unwrap_or(usize::MAX);
+        let message = payload.saturating_add(excess::REPLACED);
+        let attachments = payload.saturating_add(limits.max_attachments.saturating_mul(excess::MARK));
         let parser = ParserConfig::common()
             .max_incoming_binaries(limits.max_attachments)
-            .max_incoming_binary_buf_size(payload)
+            .max_incoming_binary_buf_size(attachments)
             .packet_completion_timeout(limits.connect_timeout);
         let builder = SocketIoBuilder::new()
             .with_parser(parser)
@@ -95,8 +102,8 @@ impl Engine {
             .ack_timeout(ACK_TIMEOUT)
             .max_buffer_size(limits.send_queue)
             .max_payload(limits.max_payload)
-            .ws_max_message_size(payload)
-            .ws_max_frame_size(payload)
+            .ws_max_message_size(message)
+            .ws_max_frame_size(message)
             // The buffer is allocated per connection; larger ones made no measurable difference.
             .ws_read_buffer_size(128);
         let directory = backplane.directory();
@@ -154,20 +161,26 @@ pub(crate) mod fuzz {
 
     use super::{
         EventPayload,
-        frames::{Frames, Seen},
+        incoming::{Incoming, MessageLimits, Seen},
         payload, polling,
     };
     use crate::error::EventError;
 
-    /// How many frames begin in these bytes, and what those without events begin with, when they come in such pieces.
-    pub(crate) fn follow(bytes: &[u8], size: usize) -> (usize, Vec<Vec<u8>>) {
-        let (mut frames, mut seen) = (Frames::default(), Vec::new());
-        let mut follow = |part: Seen<'_>| match part {
-            Seen::Beginning(packet) => seen.push(packet.to_vec()),
-            Seen::Connect(packet) => assert!(seen.last().is_some_and(|beginning| packet.starts_with(beginning))),
-        };
-        let begun = bytes.chunks(size).map(|chunk| frames.read(chunk, &mut follow)).sum();
-        (begun, seen)
+    /// What is found in these bytes when they come in such pieces.
+    #[derive(Debug, Default, PartialEq, Eq)]
+    pub(crate) struct Followed {
+        begun: usize,
+        seen: Vec<String>,
+    }
+
+    pub(crate) fn follow(bytes: &[u8], size: usize) -> Followed {
+        let mut incoming = Incoming::new(MessageLimits { bytes: 300, attachments: 2 });
+        let mut followed = Followed::default();
+        for piece in bytes.chunks(size) {
+            let chunk = incoming.read(piece, |seen: Seen<'_>| followed.seen.push(format!("{seen:?}")));
+            followed.begun += chunk.begun;
+        }
+        followed
     }
 
     pub(crate) fn polling_frames(body: &[u8]) -> Option<Vec<u8>> {

@@ -19,9 +19,11 @@ use tokio::{io::ReadBuf, sync::Notify, time::Instant};
 
 use super::{
     DisconnectReason,
+    carrier::Carrier,
     client::ClientConnection,
+    excess::{SKIPPED, Skipped},
     frames::{BINARY, CLOSE, Frame, TEXT, push_frame},
-    stream::Carrier,
+    incoming::NOTICE,
 };
 
 /// How many bytes may wait to be fetched before the engine has to wait. The engine's own queue has a separate limit.
@@ -38,7 +40,7 @@ const SWITCH_POLL: Duration = Duration::from_millis(20);
 const CLOSING_POLL: Duration = Duration::from_millis(20);
 
 /// Separates the packets of one body.
-const SEPARATOR: u8 = 0x1e;
+pub(super) const SEPARATOR: u8 = 0x1e;
 
 /// A polling client, between its requests and the stream that the engine reads.
 pub(super) struct PollingSession {
@@ -132,6 +134,21 @@ impl PollingSession {
             polled: Notify::new(),
             posting: tokio::sync::Mutex::default(),
         }
+    }
+
+    /// Engine.IO 3 in place of 4.
+    pub(super) fn is_legacy(&self) -> bool {
+        self.legacy
+    }
+
+    /// The client's address.
+    pub(super) fn address(&self) -> std::net::IpAddr {
+        self.client.address()
+    }
+
+    /// Closes the session.
+    pub(super) fn close_with(&self, reason: DisconnectReason) {
+        self.client.close_with(reason);
     }
 
     // What the client's requests do.
@@ -445,6 +462,8 @@ pub(super) fn frames(body: &[u8]) -> Option<BytesMut> {
     for packet in body.split(|byte| *byte == SEPARATOR) {
         match packet.first()? {
             b'b' => push_frame(&mut frames, BINARY, Some([0; 4]), &STANDARD.decode(&packet[1..]).ok()?),
+            // What stands for a packet that was too large. Anything else like it is refused.
+            &SKIPPED => push_frame(&mut frames, NOTICE, Some([0; 4]), Skipped::decode(packet).map(|_| packet)?),
             b'1'..=b'4' if std::str::from_utf8(packet).is_ok() => {
                 push_frame(&mut frames, TEXT, Some([0; 4]), packet);
             }

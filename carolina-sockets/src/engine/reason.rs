@@ -16,6 +16,9 @@ pub enum DisconnectReason {
     HeartbeatTimeout,
     /// The client left the channel and may still be on others.
     ClientLeft,
+    /// The client sent a message beyond `limits.max_payload` or `limits.max_attachments` which could not be answered: not an event, or far
+    /// too large.
+    PayloadTooLarge,
     /// The server took the socket off the channel: by [`Socket::disconnect`](crate::Socket::disconnect) or
     /// [`Sockets::disconnect_user`](crate::Sockets::disconnect_user), or because it may no longer be there (rule R11).
     ServerDisconnect,
@@ -56,6 +59,7 @@ impl DisconnectReason {
             | Self::MultipleHttpPolling
             | Self::InvalidPacket
             | Self::HeartbeatTimeout
+            | Self::PayloadTooLarge
             | Self::SlowReader
             | Self::Flooding
             | Self::SessionRenewed => true,
@@ -77,6 +81,7 @@ impl fmt::Display for DisconnectReason {
             Self::MultipleHttpPolling => "the client sent two polling requests at once",
             Self::InvalidPacket => "the client sent an invalid packet",
             Self::HeartbeatTimeout => "the client did not answer a ping in time",
+            Self::PayloadTooLarge => "the client sent a message that is too large",
             Self::ClientLeft => "the client left the channel",
             Self::ServerDisconnect => "the server disconnected the socket",
             Self::ServerShutdown => "the server is shutting down",

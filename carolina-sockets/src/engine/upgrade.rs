@@ -15,7 +15,7 @@ use http::{HeaderValue, Request, Response, StatusCode, header, request::Parts};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
+    io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
 use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
@@ -23,12 +23,13 @@ use tower_service::Service;
 
 use super::{
     Engine,
+    carrier::Carrier,
     client::ClientConnection,
     frames::{TEXT, push_frame},
     http::status,
     polling::Probe,
     sessions::Sessions,
-    stream::{Carrier, ClientStream, Connected},
+    stream::{ClientStream, Connected},
 };
 #[cfg(feature = "testing")]
 use crate::config::Transport;
@@ -162,7 +163,8 @@ async fn try_websocket(mut carrier: Carrier, mut read: Bytes, probe: Probe) -> i
     expect_packet(&mut carrier, &mut read, b"2probe").await?;
     let mut answer = BytesMut::new();
     push_frame(&mut answer, TEXT, None, b"3probe");
-    write_all(&mut carrier, &answer).await?;
+    carrier.write_all(&answer).await?;
+    carrier.flush().await?;
     probe.answered();
     expect_packet(&mut carrier, &mut read, b"5").await?;
     if !probe.upgrade(carrier, read) {
@@ -192,26 +194,5 @@ async fn expect_packet(carrier: &mut Carrier, read: &mut Bytes, packet: &[u8]) -
 async fn read_exact(carrier: &mut Carrier, read: &mut Bytes, into: &mut [u8]) -> io::Result<()> {
     let ahead = read.split_to(read.len().min(into.len()));
     into[..ahead.len()].copy_from_slice(&ahead);
-    let rest = &mut into[ahead.len()..];
-    match carrier {
-        Carrier::Polling(_) => Err(io::ErrorKind::Unsupported.into()),
-        Carrier::Tcp(stream) => fill(stream, rest).await,
-        Carrier::Upgraded(stream) => fill(stream, rest).await,
-        #[cfg(any(test, feature = "testing"))]
-        Carrier::Memory(stream) => fill(stream, rest).await,
-    }
-}
-
-async fn fill(stream: &mut (impl AsyncRead + Unpin), into: &mut [u8]) -> io::Result<()> {
-    stream.read_exact(into).await.map(|_| ())
-}
-
-async fn write_all(carrier: &mut Carrier, data: &[u8]) -> io::Result<()> {
-    match carrier {
-        Carrier::Polling(_) => Err(io::ErrorKind::Unsupported.into()),
-        Carrier::Tcp(stream) => stream.write_all(data).await,
-        Carrier::Upgraded(stream) => stream.write_all(data).await,
-        #[cfg(any(test, feature = "testing"))]
-        Carrier::Memory(stream) => stream.write_all(data).await,
-    }
+    carrier.read_exact(&mut into[ahead.len()..]).await.map(|_| ())
 }

@@ -40,8 +40,11 @@ pub const TIMEOUT: &str = "timeout";
 /// The server failed: an error that was not meant for clients, or a panic. Details: `reference`, by which the log line with the
 /// cause can be found.
 pub const INTERNAL: &str = "internal";
-/// A polling request is larger than `limits.max_payload`, or a handshake than `limits.header_bytes`. In an HTTP response (status 413
-/// or 431), or in `connect_error`.
+/// An event has more bytes than `limits.max_payload` or more attachments than `limits.max_attachments`, or a handshake has more than
+/// `limits.header_bytes`. Details, for events: `setting`, the limit's key, `actual` and `allowed`, in bytes or attachments.
+///
+/// Also in `connect_error`, in an HTTP response (status 413 or 431), and in the reason of a WebSocket that is closed with status 1009, as
+/// `payload_too_large: …`: for a message that is no event, or exceeds the limit by more than 64 MiB.
 pub const PAYLOAD_TOO_LARGE: &str = "payload_too_large";
 /// A request that cannot be read, as one for which a trusted proxy forwards no readable address. In an HTTP response with status 400.
 pub const BAD_REQUEST: &str = "bad_request";

@@ -9,7 +9,7 @@ use futures_core::future::BoxFuture;
 
 use crate::{
     core::{ChannelCore, Identify, SocketState, end, to_client_error},
-    dispatch::{HandlerTable, handle_event, start_connect},
+    dispatch::{HandlerTable, handle_event, refuse_event, start_connect},
     engine::{Auth, ClientConnection, DisconnectReason, EngineSocket, EventPayload, NamespaceHooks, SocketHooks},
     error::{EventError, code},
     identity::Handshake,
@@ -43,8 +43,18 @@ pub(crate) struct SocketHook {
 impl NamespaceHooks for ConnectHook {
     type Socket = SocketHook;
 
-    fn admit(&self, socket: EngineSocket, auth: Option<Auth>) -> BoxFuture<'_, Result<Arc<SocketHook>, String>> {
-        Box::pin(async move { self.admit_client(socket, auth).await.map_err(|error| connect_error(&error)) })
+    fn let_in(
+        &self,
+        socket: EngineSocket,
+        auth: Result<Option<Auth>, EventError>,
+    ) -> BoxFuture<'_, Result<Arc<SocketHook>, String>> {
+        Box::pin(async move {
+            let let_in = match auth {
+                Ok(auth) => self.identify_and_authorize(socket, auth).await,
+                Err(error) => Err(error),
+            };
+            let_in.map_err(|error| connect_error(&error))
+        })
     }
 
     fn connected(&self, raw: &EngineSocket) {
@@ -56,7 +66,11 @@ impl NamespaceHooks for ConnectHook {
 
 impl ConnectHook {
     /// Identifies a client and decides whether it may join.
-    async fn admit_client(&self, raw: EngineSocket, auth: Option<Auth>) -> Result<Arc<SocketHook>, EventError> {
+    async fn identify_and_authorize(
+        &self,
+        raw: EngineSocket,
+        auth: Option<Auth>,
+    ) -> Result<Arc<SocketHook>, EventError> {
         if self.core.is_draining() {
             return Err(EventError::new(code::SHUTTING_DOWN, "the server is shutting down"));
         }
@@ -109,6 +123,10 @@ impl Drop for Brought {
 impl SocketHooks for SocketHook {
     fn event(&self, raw: &EngineSocket, payload: EventPayload, ack: Option<i64>) {
         handle_event(&self.table, &self.socket, raw, payload, ack, || self.identify());
+    }
+
+    fn excessive_event(&self, raw: &EngineSocket, payload: EventPayload, ack: Option<i64>, error: EventError) {
+        refuse_event(&self.table, &self.socket, raw, payload, ack, error);
     }
 
     fn disconnected(&self, raw: &EngineSocket, reason: DisconnectReason) {

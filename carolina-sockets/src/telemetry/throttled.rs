@@ -33,6 +33,10 @@ pub(crate) enum Cause {
     HeaderBytes,
     /// Events whose bytes found no room.
     MailboxBytes,
+    /// A message with more bytes than a client's may have.
+    PayloadTooLarge,
+    /// A message with more attachments than a client's may have.
+    Attachments,
     /// A packet that is not one that a client may send.
     InvalidPacket,
     /// A broadcast that did not reach all its clients.
@@ -50,7 +54,7 @@ pub(crate) enum Cause {
     BackplanePacket,
 }
 
-const CAUSES: usize = 19;
+const CAUSES: usize = 21;
 
 impl Cause {
     fn name(self) -> &'static str {
@@ -68,6 +72,8 @@ impl Cause {
             Self::SlowBody => "slow_body",
             Self::HeaderBytes => "header_bytes",
             Self::MailboxBytes => "mailbox_bytes",
+            Self::PayloadTooLarge => "payload_too_large",
+            Self::Attachments => "attachments",
             Self::InvalidPacket => "invalid_packet",
             Self::Missed => "missed",
             Self::Lost => "lost",

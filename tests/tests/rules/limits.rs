@@ -96,13 +96,10 @@ async fn r14_payloads_and_attachments_are_limited() {
     let mut client = service.connect("/open").await.unwrap();
     client.request::<serde_json::Value>("echo", "x".repeat(1_500)).await.unwrap();
     assert_eq!(client.request::<usize>("binary", vec![bytes(10), bytes(10)]).await.unwrap(), 2);
-    client.emit("binary", vec![bytes(10), bytes(10), bytes(10)]).await.unwrap();
-    client.expect_disconnect().await.unwrap();
-    let mut client = service.connect("/open").await.unwrap();
-    client.emit("binary", vec![bytes(1_500), bytes(1_500)]).await.unwrap();
-    client.expect_disconnect().await.unwrap();
-    let mut client = service.connect("/open").await.unwrap();
-    client.emit("echo", "x".repeat(3_000)).await.unwrap();
-    client.expect_disconnect().await.unwrap();
-    service.connect("/open").await.unwrap().request::<u8>("echo", 1).await.unwrap();
+    for parts in [vec![bytes(10), bytes(10), bytes(10)], vec![bytes(1_500), bytes(1_500)], vec![bytes(3_000)]] {
+        assert_eq!(client.request::<usize>("binary", parts).await.unwrap_err().code(), "payload_too_large");
+    }
+    let error = client.request::<serde_json::Value>("echo", "x".repeat(3_000)).await.unwrap_err();
+    assert_eq!(error.code(), "payload_too_large");
+    client.request::<u8>("echo", 1).await.unwrap();
 }

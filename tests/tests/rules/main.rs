@@ -10,6 +10,7 @@ mod extractors;
 mod failures;
 mod feed;
 mod identifying;
+mod large_messages;
 mod limits;
 mod lobby;
 mod order;
