@@ -160,9 +160,7 @@ impl EngineNamespace {
         let mut left_out = 0;
         for id in local.sockets(everybody) {
             self.blocked.with(SocketId::new(id), |client| {
-                if !client.is_full() && client.sending().has_room(bytes) {
-                    client.sending().add(bytes);
-                } else {
+                if client.is_full() || !client.sending().reserve(bytes) {
                     // Also in this namespace, should it be another one's broadcast that found no room.
                     client.set_full();
                     local.add_all(id, [FULL]);
@@ -185,7 +183,9 @@ impl EngineNamespace {
         recipients: &Recipients,
     ) -> Result<Vec<Result<T>>> {
         let packet = self.packet(event, data)?;
-        let answers = self.backplane()?.broadcast_with_ack(packet, recipients.0.clone(), Some(ACK_TIMEOUT)).await;
+        let backplane = self.backplane()?;
+        let left_out = self.leave_out_full(&backplane, &packet, &recipients.0);
+        let answers = backplane.broadcast_with_ack(packet, recipients.0.clone(), Some(ACK_TIMEOUT)).await;
         let answers = answers.map_err(Error::backplane)?.map(|(_, answer)| match answer {
             Ok(mut value) => {
                 CommonParser.decode_value(&mut value, false).map(|answer: Answer<T>| answer.0).map_err(|error| {
@@ -194,7 +194,10 @@ impl EngineNamespace {
             }
             Err(error) => Err(ack_error(error)),
         });
-        Ok(answers.collect().await)
+        let mut answers: Vec<_> = answers.collect().await;
+        let no_room = || Err(Error::Acknowledgement("the client does not read, and has no room for more".into()));
+        answers.extend(std::iter::repeat_with(no_room).take(left_out));
+        Ok(answers)
     }
 
     /// Sends an event encoded by another process to this node's clients. Returns how many of them missed it.

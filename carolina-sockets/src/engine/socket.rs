@@ -75,12 +75,10 @@ impl EngineSocket {
         let client = self.0.req_parts().extensions.get::<Arc<ClientConnection>>();
         let Some(client) = client.filter(|client| client.is_blocked()) else { return send() };
         let bytes = bytes();
-        if !client.sending().has_room(bytes) {
+        if !client.sending().reserve(bytes) {
             return Err(SendError::Full);
         }
-        let sent = send()?;
-        client.sending().add(bytes);
-        Ok(sent)
+        send().inspect_err(|_| client.sending().subtract(bytes))
     }
 
     /// Writes an event into the client's buffer.

@@ -18,6 +18,15 @@ impl ByteBudget {
         used == 0 || used.saturating_add(bytes) <= self.most
     }
 
+    /// Adds so many bytes if [there is room](Self::has_room).
+    pub(crate) fn reserve(&self, bytes: usize) -> bool {
+        let add = |used: usize| {
+            let sum = used.saturating_add(bytes);
+            (used == 0 || sum <= self.most).then_some(sum)
+        };
+        self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).is_ok()
+    }
+
     /// Adds so many bytes, unless they exceed the budget.
     pub(crate) fn try_add(&self, bytes: usize) -> bool {
         let add = |used: usize| used.checked_add(bytes).filter(|sum| *sum <= self.most);
@@ -28,8 +37,11 @@ impl ByteBudget {
         self.used.fetch_add(bytes, Ordering::Relaxed);
     }
 
+    /// Gives so many bytes back. They may have been [cleared](Self::clear) meanwhile.
     pub(crate) fn subtract(&self, bytes: usize) {
-        self.used.fetch_sub(bytes, Ordering::Relaxed);
+        let rest = |used: usize| Some(used.saturating_sub(bytes));
+        // Never refused.
+        let _ = self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, rest);
     }
 
     pub(crate) fn clear(&self) {
@@ -53,6 +65,10 @@ mod tests {
         budget.add(101);
         assert!(!budget.has_room(0));
         budget.clear();
+        budget.subtract(60);
+        assert!(budget.reserve(1000), "one that is larger passes alone");
+        assert!(!budget.reserve(1));
+        budget.subtract(1000);
         assert!(budget.try_add(100));
     }
 }

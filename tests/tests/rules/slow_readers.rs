@@ -57,6 +57,24 @@ async fn r9_those_who_leave_have_missed_nothing() {
 }
 
 #[tokio::test]
+async fn r9_who_has_no_room_is_not_asked() {
+    // As many packets as there may be: the bytes are the limit.
+    let (service, _) = feed(100_000).await;
+    let _slow = RawSocket::join(&service.url(), "/feed").await;
+    let channel = service.sockets().channel("/feed").unwrap();
+    let text = "z".repeat(20_000);
+    let filled = async {
+        while channel.emit("news", &text).await.unwrap().missed() == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, filled).await.expect("the buffers were to be full");
+    let answers = channel.emit_with_ack::<bool>("news", &text).await.unwrap();
+    let [Err(error)] = &answers[..] else { panic!("{answers:?}") };
+    assert!(error.to_string().contains("has no room"), "{error}");
+}
+
+#[tokio::test]
 async fn r9_a_broadcast_counts_whom_it_missed() {
     let (service, _) = feed(8).await;
     let mut slow = RawSocket::join(&service.url(), "/feed").await;
