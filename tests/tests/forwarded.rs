@@ -7,6 +7,8 @@ use carolina_sockets::{
 };
 use carolina_sockets_tests::{by_hand, start};
 use http::{Request, StatusCode};
+use tower_layer::Layer;
+use tower_service::Service;
 
 #[channel]
 #[derive(Default)]
@@ -42,6 +44,24 @@ async fn r14_an_unreadable_forwarded_address_is_refused() {
     }
     // What others than proxies write does not matter.
     from("198.51.100.1", "unknown").connect("/open").await.unwrap();
+}
+
+#[tokio::test]
+async fn r14_without_addresses_there_is_no_limit_for_one() {
+    let mut config = Config::default();
+    config.limits.connections_per_address = 1;
+    config.limits.connections = 3;
+    let service = start(by_hand().config(config).mount::<Open>("/open")).await;
+    // As a server does that is not served with `ConnectInfo`.
+    let mut app = service.sockets().layer().layer(axum::Router::new());
+    let mut open = async || {
+        let request = Request::get("/socket.io/?EIO=4&transport=polling").body(Body::empty()).unwrap();
+        app.call(request).await.unwrap().status()
+    };
+    for number in 0..3 {
+        assert_eq!(open().await, StatusCode::OK, "client {number}");
+    }
+    assert_eq!(open().await, StatusCode::SERVICE_UNAVAILABLE, "the limit for all holds");
 }
 
 #[tokio::test]

@@ -313,7 +313,7 @@ pub struct Limits {
     pub connections: usize,
     /// How many connections one process accepts from one address; an IPv6 network of 64 bits counts as one address, and one of 48 bits as
     /// four at most. `serve()` accepts twice as many TCP connections and 16 more of one address, unless it is a trusted proxy's.
-    /// At least 1. Default 1000.
+    /// An application in another server has no such limit unless it is served with axum's `ConnectInfo`. At least 1. Default 1000.
     ///
     /// Key `limits.connections_per_address`, variable `CAROLINA_LIMITS__CONNECTIONS_PER_ADDRESS`.
     pub connections_per_address: usize,

@@ -52,7 +52,7 @@ impl BadRequest {
 }
 
 impl Engine {
-    /// Answers a request of a Socket.IO client, within the limits.
+    /// Answers a request of a Socket.IO client, if its origin is allowed.
     pub(crate) async fn answer(self: Arc<Self>, request: Request<Body>) -> Response<Body> {
         let (parts, body) = request.into_parts();
         let origin = match self.guard.check_origin(&parts) {
@@ -67,7 +67,7 @@ impl Engine {
         let mut response = if parts.method == Method::OPTIONS {
             preflight()
         } else {
-            self.dispatch(Request::from_parts(parts, body)).await
+            self.answer_client(Request::from_parts(parts, body)).await
         };
         if let Some(origin) = origin {
             let headers = response.headers_mut();
@@ -78,7 +78,8 @@ impl Engine {
         response
     }
 
-    async fn dispatch(self: Arc<Self>, request: Request<Body>) -> Response<Body> {
+    /// Opens a session, or does what a request of one asks for.
+    async fn answer_client(self: Arc<Self>, request: Request<Body>) -> Response<Body> {
         let uri = request.uri();
         let legacy = match query(uri, "EIO") {
             Some("4") => false,
@@ -104,7 +105,7 @@ impl Engine {
             (Transport::Websocket, None, &Method::GET) => {
                 let engine = self.clone();
                 self.accept_websocket(request, |parts| {
-                    engine.admit(parts, Transport::Websocket, legacy).map(Opening::Session)
+                    engine.count_client(parts, Transport::Websocket, legacy).map(Opening::Session)
                 })
             }
             (Transport::Websocket, Some(Listed::Polling(session)), &Method::GET) => {
@@ -121,8 +122,13 @@ impl Engine {
         }
     }
 
-    /// Counts a new connection.
-    pub(super) fn admit(&self, mut parts: Parts, transport: Transport, legacy: bool) -> Result<Admitted, Refusal> {
+    /// Counts a new client, within the limits.
+    pub(super) fn count_client(
+        &self,
+        mut parts: Parts,
+        transport: Transport,
+        legacy: bool,
+    ) -> Result<Admitted, Refusal> {
         if self.is_draining() {
             let message = "the server is shutting down".to_owned();
             refused(Cause::Shutdown, &message);
@@ -137,7 +143,7 @@ impl Engine {
             return Err(Refusal { status, code: code::PAYLOAD_TOO_LARGE, message });
         }
         let address = self.guard.address(&parts)?;
-        let permit = self.guard.admit(address)?;
+        let permit = self.guard.count_connection(address)?;
         // Nobody asks for them later.
         // Not cleared: that would keep the map.
         parts.extensions = http::Extensions::new();
@@ -146,7 +152,7 @@ impl Engine {
     }
 
     fn open_polling(&self, parts: Parts, legacy: bool) -> Response<Body> {
-        let admitted = match self.admit(parts, Transport::Polling, legacy) {
+        let admitted = match self.count_client(parts, Transport::Polling, legacy) {
             Ok(admitted) => admitted,
             Err(refusal) => return refusal.into_response(),
         };

@@ -35,8 +35,8 @@ use super::{
 use crate::config::Transport;
 use crate::guard::{AcceptedStream, Permit, Refusal};
 
-/// How long a client may take to try a WebSocket.
-const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a client may take to read the response that opens a WebSocket, and then to switch to it if it has been polling.
+const OPENING_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// An admitted client, to be handed to the engine.
 pub(super) struct Admitted {
@@ -81,7 +81,7 @@ impl Engine {
     }
 
     async fn hand_over(self: Arc<Self>, upgrade: OnUpgrade, opening: Opening) {
-        let upgraded = match tokio::time::timeout(PROBE_TIMEOUT, upgrade).await {
+        let upgraded = match tokio::time::timeout(OPENING_TIMEOUT, upgrade).await {
             Ok(Ok(upgraded)) => upgraded,
             Ok(Err(error)) => return tracing::debug!(%error, "a WebSocket was not upgraded"),
             Err(_) => return tracing::debug!("a client did not read the answer that opens its WebSocket"),
@@ -91,7 +91,7 @@ impl Engine {
             Opening::Session(admitted) => self.serve(carrier, &read, admitted, None),
             Opening::Refused => tracing::debug!("a second WebSocket for a session is closed"),
             Opening::Upgrade(probe) => {
-                let upgraded = tokio::time::timeout(PROBE_TIMEOUT, try_websocket(carrier, read.into(), probe)).await;
+                let upgraded = tokio::time::timeout(OPENING_TIMEOUT, try_websocket(carrier, read.into(), probe)).await;
                 match upgraded {
                     Ok(Ok(())) => {}
                     Ok(Err(error)) => tracing::debug!(%error, "a client goes on polling: its WebSocket failed"),
@@ -139,7 +139,7 @@ impl Engine {
     #[cfg(feature = "testing")]
     pub(crate) fn connect_in_memory(&self, stream: tokio::io::DuplexStream, parts: Parts) -> Result<(), Refusal> {
         self.guard.check_origin(&parts)?;
-        let admitted = self.admit(parts, Transport::Websocket, false)?;
+        let admitted = self.count_client(parts, Transport::Websocket, false)?;
         self.serve(Carrier::Memory(stream), &[], admitted, None);
         Ok(())
     }

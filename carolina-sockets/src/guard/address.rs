@@ -7,13 +7,15 @@ use axum::extract::ConnectInfo;
 use http::{HeaderMap, request::Parts};
 use ipnet::IpNet;
 
+/// The address of clients of which none is known.
+pub(crate) const UNKNOWN: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+
 /// The address of the next hop, as seen by the listener. An embedding server provides it through axum's `ConnectInfo`.
 fn next_hop(parts: &Parts) -> IpAddr {
-    let ConnectInfo(address) = match parts.extensions.get::<ConnectInfo<SocketAddr>>() {
-        Some(info) => *info,
-        None => return Ipv4Addr::UNSPECIFIED.into(),
-    };
-    address.ip().to_canonical()
+    parts
+        .extensions
+        .get::<ConnectInfo<SocketAddr>>()
+        .map_or(UNKNOWN, |ConnectInfo(address)| address.ip().to_canonical())
 }
 
 fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
@@ -29,7 +31,7 @@ pub(super) fn is_from_proxy(parts: &Parts, trusted: &[IpNet]) -> bool {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Unreadable(pub(super) String);
 
-/// The client's address: from the right, the first that is not a trusted proxy.
+/// The client's address: from the right, the first that is not a trusted proxy. [`UNKNOWN`] if the server does not tell.
 ///
 /// # Errors
 ///

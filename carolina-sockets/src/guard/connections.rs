@@ -51,7 +51,7 @@ impl Connections {
     }
 
     /// Counts a connection from this address; without one, in the total only.
-    pub(crate) fn admit(self: &Arc<Self>, address: impl Into<Option<IpAddr>>) -> Result<Permit, (Cause, String)> {
+    pub(crate) fn acquire(self: &Arc<Self>, address: impl Into<Option<IpAddr>>) -> Result<Permit, (Cause, String)> {
         let address = address.into();
         let mut counts = self.counts.lock();
         if counts.all >= self.most {
@@ -139,39 +139,39 @@ mod tests {
     fn r14_places_are_counted_and_given_back() {
         let connections = Connections::new(Counted::Clients, 3, 2);
         let [a, b]: [IpAddr; 2] = ["10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap()];
-        let first = connections.admit(a).ok().unwrap();
-        let _second = connections.admit(a).ok().unwrap();
-        assert_eq!(connections.admit(a).err().unwrap().0, Cause::ConnectionsPerAddress);
-        let _third = connections.admit(b).ok().unwrap();
-        assert_eq!(connections.admit(b).err().unwrap().0, Cause::Connections);
+        let first = connections.acquire(a).ok().unwrap();
+        let _second = connections.acquire(a).ok().unwrap();
+        assert_eq!(connections.acquire(a).err().unwrap().0, Cause::ConnectionsPerAddress);
+        let _third = connections.acquire(b).ok().unwrap();
+        assert_eq!(connections.acquire(b).err().unwrap().0, Cause::Connections);
         drop(first);
-        assert!(connections.admit(a).is_ok());
+        assert!(connections.acquire(a).is_ok());
     }
 
     #[test]
     fn r14_a_64_of_ipv6_counts_as_one_address() {
         let connections = Connections::new(Counted::Clients, 9, 1);
         let of = |address: &str| address.parse::<IpAddr>().unwrap();
-        let _held = connections.admit(of("2001:db8::1")).ok().unwrap();
-        assert!(connections.admit(of("2001:db8::2")).is_err());
-        assert!(connections.admit(of("2001:db8:0:1::1")).is_ok());
+        let _held = connections.acquire(of("2001:db8::1")).ok().unwrap();
+        assert!(connections.acquire(of("2001:db8::2")).is_err());
+        assert!(connections.acquire(of("2001:db8:0:1::1")).is_ok());
     }
     #[test]
     fn r14_a_48_of_ipv6_counts_as_four_addresses() {
         let connections = Connections::new(Counted::Clients, 99, 2);
         let of = |subnet: u16, host: u16| format!("2001:db8:7:{subnet:x}::{host:x}").parse::<IpAddr>().unwrap();
-        let held: Vec<Permit> = (0..8).map(|number| connections.admit(of(number, 1)).ok().unwrap()).collect();
-        assert_eq!(connections.admit(of(9, 1)).err().unwrap().0, Cause::ConnectionsPerAddress);
-        assert!(connections.admit("2001:db8:8::1".parse::<IpAddr>().unwrap()).is_ok(), "another /48");
+        let held: Vec<Permit> = (0..8).map(|number| connections.acquire(of(number, 1)).ok().unwrap()).collect();
+        assert_eq!(connections.acquire(of(9, 1)).err().unwrap().0, Cause::ConnectionsPerAddress);
+        assert!(connections.acquire("2001:db8:8::1".parse::<IpAddr>().unwrap()).is_ok(), "another /48");
         drop(held);
         assert!(connections.counts.lock().by_network.is_empty());
-        assert!(connections.admit(of(9, 1)).is_ok());
+        assert!(connections.acquire(of(9, 1)).is_ok());
     }
 
     #[test]
     fn r14_without_an_address_only_the_total_counts() {
         let connections = Connections::new(Counted::Streams, 3, 1);
-        let _held: Vec<Permit> = (0..3).map(|_| connections.admit(None).ok().unwrap()).collect();
-        assert_eq!(connections.admit(None).err().unwrap().0, Cause::Connections);
+        let _held: Vec<Permit> = (0..3).map(|_| connections.acquire(None).ok().unwrap()).collect();
+        assert_eq!(connections.acquire(None).err().unwrap().0, Cause::Connections);
     }
 }

@@ -9,7 +9,13 @@ pub(crate) mod rate;
 mod refusal;
 mod streams;
 
-use std::{net::IpAddr, sync::Arc};
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use http::{StatusCode, request::Parts};
 
@@ -28,7 +34,7 @@ use crate::{
     error::code,
     telemetry::{Cause, refused},
 };
-use address::Unreadable;
+use address::{UNKNOWN, Unreadable};
 use host::Hosts;
 use origin::Origins;
 
@@ -38,6 +44,8 @@ pub(crate) struct Guard {
     hosts: Hosts,
     connections: Arc<Connections>,
     trusted_proxies: Vec<ipnet::IpNet>,
+    /// Has warned that addresses are not known.
+    has_warned: AtomicBool,
 }
 
 impl Guard {
@@ -51,6 +59,7 @@ impl Guard {
                 config.limits.connections_per_address,
             ),
             trusted_proxies: config.trusted_proxies.clone(),
+            has_warned: AtomicBool::new(false),
         }
     }
 
@@ -79,9 +88,17 @@ impl Guard {
         Ok(origin)
     }
 
-    /// Counts a new connection from this address, within the limits.
-    pub(crate) fn admit(&self, address: IpAddr) -> Result<Permit, Refusal> {
-        self.connections.admit(address).map_err(|(cause, message)| {
+    /// Counts a new connection from this address, within the limits. Without an address it counts in the total only: all
+    /// clients would otherwise share what one address may have.
+    pub(crate) fn count_connection(&self, address: IpAddr) -> Result<Permit, Refusal> {
+        let known = Some(address).filter(|address| *address != UNKNOWN);
+        if known.is_none() && !self.has_warned.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                "the server does not tell the addresses of clients, so limits.connections_per_address does not hold; serve the \
+                 router by `into_make_service_with_connect_info::<SocketAddr>()`"
+            );
+        }
+        self.connections.acquire(known).map_err(|(cause, message)| {
             refused(cause, &message);
             Refusal { status: StatusCode::SERVICE_UNAVAILABLE, code: code::OVERLOADED, message }
         })

@@ -146,10 +146,10 @@ impl StreamGuard {
     }
 
     /// Counts a connection. One that is beyond the limits is told so and closed.
-    pub(crate) fn admit(&self, stream: TcpStream, from: SocketAddr) -> Option<AcceptedStream> {
+    pub(crate) fn accept(&self, stream: TcpStream, from: SocketAddr) -> Option<AcceptedStream> {
         let address = from.ip().to_canonical();
         // The clients of a trusted proxy are counted one by one, by the addresses that it forwards.
-        match self.streams.admit(Some(address).filter(|address| !self.is_proxy(*address))) {
+        match self.streams.acquire(Some(address).filter(|address| !self.is_proxy(*address))) {
             Ok(permit) => {
                 let stall = Some(Box::new(Stall { timeout: self.stall_timeout, since: None }));
                 Some(AcceptedStream { stream, stall, _permit: Some(permit) })

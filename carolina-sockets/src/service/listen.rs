@@ -71,7 +71,7 @@ where
                 accepted = listener.accept() => accepted,
             };
             match accepted {
-                Ok((stream, from)) => self.admit(stream, from),
+                Ok((stream, from)) => self.serve_stream(stream, from),
                 Err(error) if is_of_connection(&error) => {}
                 Err(error) => {
                     // Most likely out of file descriptors. New connections wait in the backlog until some are free.
@@ -85,10 +85,11 @@ where
         }
     }
 
-    fn admit(self: &Arc<Self>, stream: TcpStream, from: SocketAddr) {
+    /// Serves a connection, if the limits allow one more.
+    fn serve_stream(self: &Arc<Self>, stream: TcpStream, from: SocketAddr) {
         // Events are small and should be sent without delay.
         let _ = stream.set_nodelay(true);
-        if let Some(stream) = self.guard.admit(stream, from) {
+        if let Some(stream) = self.guard.accept(stream, from) {
             let closed = self.closed.clone();
             self.tasks.spawn(closed.run_until_cancelled_owned(self.clone().connection(stream, from)));
         }

@@ -382,7 +382,7 @@ mod tests {
     }
 
     fn connected(client: &Arc<ClientConnection>) -> Connected {
-        let Ok(permit) = Connections::new(Counted::Clients, 1, 1).admit(client.address()) else {
+        let Ok(permit) = Connections::new(Counted::Clients, 1, 1).acquire(client.address()) else {
             unreachable!("the first of one")
         };
         Connected {
