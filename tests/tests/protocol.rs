@@ -453,3 +453,14 @@ async fn invalid_packets_close_the_connection() {
         socket.expect_end().await;
     }
 }
+
+/// The client learns that the session has been closed, in place of that it is unknown.
+#[tokio::test]
+async fn r9_what_waits_when_the_server_closes_a_session_is_fetched() {
+    let service = service().await;
+    let mut client = joined_by_polling(&service.url()).await;
+    service.sockets().channel("/").unwrap().emit("last", 1).await.unwrap();
+    service.sockets().shutdown().await;
+    assert_eq!(client.fetch().await, (200, "42[\"last\",1]\u{1e}1".to_owned()));
+    assert_eq!(client.fetch().await.0, 400, "and no more than once");
+}

@@ -8,12 +8,11 @@ use serde_json::json;
 
 use super::{
     DisconnectReason, Engine,
-    body::PostedBody,
     carrier::Carrier,
     client::{ClientConnection, head_bytes},
     excess::Excess,
     head::compact,
-    polling::{PollError, PollingSession, PostError},
+    polling::{PollError, PollingSession, PostError, PostedBody},
     sessions::Listed,
     upgrade::{Admitted, Opening},
 };

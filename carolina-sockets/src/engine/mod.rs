@@ -7,7 +7,6 @@
 //! fails when a new release changes it.
 
 mod blocked;
-mod body;
 mod carrier;
 mod client;
 mod event;
@@ -116,7 +115,7 @@ impl Engine {
             config: config.clone(),
             guard,
             rejoin: Arc::new(Rejoin::new(background.clone())),
-            sessions: Arc::default(),
+            sessions: Arc::new(Sessions::new(background.clone())),
             background,
             draining,
         }

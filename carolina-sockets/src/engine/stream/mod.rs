@@ -307,11 +307,9 @@ fn connection_closed() -> io::Error {
 
 impl Drop for ClientStream {
     fn drop(&mut self) {
-        if let Carrier::Polling(session) = &self.carrier {
-            session.end();
-        }
+        let lingers = if let Carrier::Polling(session) = &self.carrier { session.end() } else { false };
         if let Some((sessions, token)) = self.listed.take() {
-            sessions.remove(&token);
+            sessions.end(token, lingers);
         }
         self.blocked.remove(&self.client);
     }

@@ -4,6 +4,9 @@
 //! that the engine writes wait here until the client fetches them. So packets take the same path with both transports;
 //! when the client upgrades, its WebSocket replaces this session below the same stream.
 
+mod body;
+mod packets;
+
 use std::{
     collections::VecDeque,
     io,
@@ -12,7 +15,6 @@ use std::{
     time::Duration,
 };
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::{Buf, Bytes, BytesMut};
 use parking_lot::Mutex;
 use tokio::{io::ReadBuf, sync::Notify, time::Instant};
@@ -21,10 +23,12 @@ use super::{
     DisconnectReason,
     carrier::Carrier,
     client::ClientConnection,
-    excess::{SKIPPED, Skipped},
-    frames::{BINARY, CLOSE, Frame, TEXT, push_frame},
-    incoming::NOTICE,
+    frames::{BINARY, Frame, TEXT, push_frame},
 };
+pub(super) use body::PostedBody;
+#[cfg(test)]
+pub(super) use packets::frames;
+use packets::{CLOSE_FRAME, Outgoing, SEPARATOR, legacy};
 
 /// How many bytes may wait to be fetched before the engine has to wait. The engine's own queue has a separate limit.
 const MOST_OUTGOING: usize = 64 * 1024;
@@ -39,9 +43,6 @@ const SWITCH_POLL: Duration = Duration::from_millis(20);
 /// How long a body that ends the session waits for a poll that the client sent at the same time.
 const CLOSING_POLL: Duration = Duration::from_millis(20);
 
-/// Separates the packets of one body.
-pub(super) const SEPARATOR: u8 = 0x1e;
-
 /// A polling client, between its requests and the stream that the engine reads.
 pub(super) struct PollingSession {
     client: Arc<ClientConnection>,
@@ -55,8 +56,8 @@ pub(super) struct PollingSession {
     fetchable: Notify,
     /// Notified when the engine has read what was posted, or the session has ended.
     consumed: Notify,
-    /// Notified when a request begins to wait.
-    polled: Notify,
+    /// Notified when a poll begins to wait.
+    poll_began: Notify,
     /// One body is read at a time.
     pub(super) posting: tokio::sync::Mutex<()>,
 }
@@ -68,8 +69,8 @@ struct State {
     /// Messages that the client has not fetched yet.
     outgoing: VecDeque<Outgoing>,
     outgoing_bytes: usize,
-    /// A request waits for something to fetch.
-    is_polled: bool,
+    /// A poll waits for something to fetch.
+    has_poll: bool,
     /// A WebSocket is being tried.
     is_probed: bool,
     upgrade: Upgrade,
@@ -87,11 +88,6 @@ enum Upgrade {
     /// The upgraded WebSocket, with the bytes already read from it, until the stream takes it.
     Ready(Carrier, Bytes),
     Done,
-}
-
-enum Outgoing {
-    Text(Bytes),
-    Binary(Bytes),
 }
 
 /// What a stream takes over when its client has upgraded.
@@ -131,7 +127,7 @@ impl PollingSession {
             state: Mutex::new(State { heard: Some(Instant::now()), ..State::default() }),
             fetchable: Notify::new(),
             consumed: Notify::new(),
-            polled: Notify::new(),
+            poll_began: Notify::new(),
             posting: tokio::sync::Mutex::default(),
         }
     }
@@ -155,7 +151,7 @@ impl PollingSession {
 
     /// Waits for packets to fetch, and returns a body of at most about `most` bytes.
     pub(super) async fn fetch(&self, most: usize) -> Result<Vec<u8>, PollError> {
-        let (_polled, began_probed) = self.begin_poll()?;
+        let (_waiting, began_probed) = self.begin_poll()?;
         let mut until = Instant::now() + PROBE_POLL;
         loop {
             let is_probed = {
@@ -171,10 +167,10 @@ impl PollingSession {
                     return Err(PollError::Upgraded);
                 }
                 if state.has_ended && !state.is_closing {
-                    return Ok(self.encode(&Outgoing::Text(Bytes::from_static(b"1"))));
+                    return Ok(Outgoing::CLOSE.encode(self.legacy));
                 }
                 if is_upgraded || (state.is_probed && until <= Instant::now()) {
-                    return Ok(self.encode(&Outgoing::Text(Bytes::from_static(b"6"))));
+                    return Ok(Outgoing::NOOP.encode(self.legacy));
                 }
                 state.is_probed
             };
@@ -191,12 +187,12 @@ impl PollingSession {
     }
 
     /// Also tells whether a WebSocket is being tried.
-    fn begin_poll(&self) -> Result<(Polled<'_>, bool), PollError> {
+    fn begin_poll(&self) -> Result<(WaitingPoll<'_>, bool), PollError> {
         let mut state = self.state.lock();
-        if state.has_ended {
+        if state.has_ended && (state.outgoing.is_empty() || state.has_poll) {
             return Err(PollError::Ended);
         }
-        if !matches!(state.upgrade, Upgrade::None) {
+        if !state.has_ended && !matches!(state.upgrade, Upgrade::None) {
             return Err(PollError::Upgraded);
         }
         if self.is_silent(&state) {
@@ -205,17 +201,17 @@ impl PollingSession {
             self.client.close_with(DisconnectReason::HeartbeatTimeout);
             return Err(PollError::Ended);
         }
-        if state.is_polled {
+        if state.has_poll {
             // The other request answers with a close packet.
-            push_outgoing(&mut state, Outgoing::Text(Bytes::from_static(b"1")));
+            push_outgoing(&mut state, Outgoing::CLOSE);
             drop(state);
             self.client.close_with(DisconnectReason::MultipleHttpPolling);
             self.fetchable.notify_one();
             return Err(PollError::Overlap);
         }
-        state.is_polled = true;
-        self.polled.notify_waiters();
-        Ok((Polled(self), state.is_probed))
+        state.has_poll = true;
+        self.poll_began.notify_waiters();
+        Ok((WaitingPoll(self), state.is_probed))
     }
 
     fn is_silent(&self, state: &State) -> bool {
@@ -231,33 +227,17 @@ impl PollingSession {
             if !body.is_empty() && !self.legacy {
                 body.push(SEPARATOR);
             }
-            body.extend(self.encode(next));
+            body.extend(next.encode(self.legacy));
             state.outgoing_bytes -= next.len();
             state.outgoing.pop_front();
         }
         body
     }
 
-    fn encode(&self, message: &Outgoing) -> Vec<u8> {
-        match (message, self.legacy) {
-            (Outgoing::Text(text), false) => text.to_vec(),
-            (Outgoing::Binary(data), false) => format!("b{}", STANDARD.encode(data)).into_bytes(),
-            (Outgoing::Text(text), true) => {
-                let text = String::from_utf8_lossy(text);
-                format!("{}:{text}", text.encode_utf16().count()).into_bytes()
-            }
-            // The packet's type, its first byte, goes before the encoded rest.
-            (Outgoing::Binary(data), true) => {
-                let text = format!("b4{}", STANDARD.encode(data.get(1..).unwrap_or_default()));
-                format!("{}:{text}", text.len()).into_bytes()
-            }
-        }
-    }
-
     /// Passes a body's packets on to the engine, and returns when it has read them.
     pub(super) async fn post(&self, body: Bytes, content_type: Option<&http::HeaderValue>) -> Result<(), PostError> {
         let is_last = !self.legacy && body.split(|byte| *byte == SEPARATOR).next_back() == Some(b"1");
-        let frames = if self.legacy { legacy::frames(body, content_type).await } else { frames(&body) };
+        let frames = if self.legacy { legacy::frames(body, content_type).await } else { packets::frames(&body) };
         let Some(frames) = frames else {
             self.client.close_with(DisconnectReason::InvalidPacket);
             return Err(PostError::Invalid);
@@ -267,9 +247,9 @@ impl PollingSession {
         self.wait_until_read().await;
         if is_closing {
             // So that the poll, which may have been overtaken, is answered in place of refused.
-            let polled = self.polled.notified();
-            if !self.state.lock().is_polled {
-                let _ = tokio::time::timeout(CLOSING_POLL, polled).await;
+            let poll_began = self.poll_began.notified();
+            if !self.state.lock().has_poll {
+                let _ = tokio::time::timeout(CLOSING_POLL, poll_began).await;
             }
         }
         {
@@ -380,15 +360,33 @@ impl PollingSession {
         Some(Upgraded { carrier, incoming, outgoing: outgoing.freeze() })
     }
 
-    /// The stream above has been dropped.
-    pub(super) fn end(&self) {
+    /// The stream above has been dropped. `true` when the client may still fetch what was written before, and then a packet
+    /// that closes the session.
+    pub(super) fn end(&self) -> bool {
+        use DisconnectReason::{HeartbeatTimeout, InvalidPacket, MultipleHttpPolling};
         let mut state = self.state.lock();
         state.has_ended = true;
         state.incoming = BytesMut::new();
+        let is_client_s =
+            matches!(self.client.close_reason(), Some(HeartbeatTimeout | InvalidPacket | MultipleHttpPolling));
+        let lingers = !state.is_closing
+            && !is_client_s
+            && !self.is_silent(&state)
+            && matches!(state.upgrade, Upgrade::None)
+            && state.outgoing.iter().any(Outgoing::is_message);
         state.upgrade = Upgrade::Done;
+        if lingers {
+            // The engine has written it if it closed the session in order.
+            if !state.outgoing.back().is_some_and(Outgoing::is_close) {
+                push_outgoing(&mut state, Outgoing::CLOSE);
+            }
+        } else if !state.has_poll {
+            state.outgoing.clear();
+        }
         drop(state);
         self.fetchable.notify_one();
         self.consumed.notify_waiters();
+        lingers
     }
 }
 
@@ -397,27 +395,12 @@ fn push_outgoing(state: &mut State, message: Outgoing) {
     state.outgoing.push_back(message);
 }
 
-impl Outgoing {
-    fn len(&self) -> usize {
-        match self {
-            Self::Text(bytes) | Self::Binary(bytes) => bytes.len(),
-        }
-    }
+/// A poll that waits for packets.
+struct WaitingPoll<'a>(&'a PollingSession);
 
-    fn encoded_len(&self) -> usize {
-        match self {
-            Self::Text(text) => text.len(),
-            Self::Binary(data) => data.len().div_ceil(3) * 4 + 1,
-        }
-    }
-}
-
-/// A request that waits for packets.
-struct Polled<'a>(&'a PollingSession);
-
-impl Drop for Polled<'_> {
+impl Drop for WaitingPoll<'_> {
     fn drop(&mut self) {
-        self.0.state.lock().is_polled = false;
+        self.0.state.lock().has_poll = false;
     }
 }
 
@@ -450,73 +433,5 @@ impl Probe {
 impl Drop for Probe {
     fn drop(&mut self) {
         self.0.state.lock().is_probed = false;
-    }
-}
-
-/// The frame that ends a stream, masked by zeros.
-const CLOSE_FRAME: &[u8] = &[0x80 | CLOSE, 0x80, 0, 0, 0, 0];
-
-/// The frames that a body's packets would have been on a WebSocket; `None` when it has others than a client sends.
-pub(super) fn frames(body: &[u8]) -> Option<BytesMut> {
-    let mut frames = BytesMut::with_capacity(body.len() + 16);
-    for packet in body.split(|byte| *byte == SEPARATOR) {
-        match packet.first()? {
-            b'b' => push_frame(&mut frames, BINARY, Some([0; 4]), &STANDARD.decode(&packet[1..]).ok()?),
-            // What stands for a packet that was too large. Anything else like it is refused.
-            &SKIPPED => push_frame(&mut frames, NOTICE, Some([0; 4]), Skipped::decode(packet).map(|_| packet)?),
-            b'1'..=b'4' if std::str::from_utf8(packet).is_ok() => {
-                push_frame(&mut frames, TEXT, Some([0; 4]), packet);
-            }
-            _ => return None,
-        }
-        if packet == b"1" {
-            frames.extend_from_slice(CLOSE_FRAME);
-        }
-    }
-    Some(frames)
-}
-
-#[cfg(not(feature = "legacy-clients"))]
-mod legacy {
-    /// There are no clients with Engine.IO 3.
-    pub(super) async fn frames(_: bytes::Bytes, _: Option<&http::HeaderValue>) -> Option<bytes::BytesMut> {
-        None
-    }
-}
-
-/// Bodies of Engine.IO 3.
-#[cfg(feature = "legacy-clients")]
-mod legacy {
-    use std::pin::pin;
-
-    use axum::body::Body;
-    use bytes::{Bytes, BytesMut};
-    use engineioxide_core::{Packet, ProtocolVersion, payload};
-    use futures_util::StreamExt;
-    use http::HeaderValue;
-
-    use super::{BINARY, CLOSE_FRAME, TEXT, push_frame};
-
-    pub(super) async fn frames(body: Bytes, content_type: Option<&HeaderValue>) -> Option<BytesMut> {
-        let mut frames = BytesMut::with_capacity(body.len() + 16);
-        let most = body.len() as u64;
-        let mut packets = pin!(payload::decoder(Body::from(body), content_type, ProtocolVersion::V3, most));
-        while let Some(packet) = packets.next().await {
-            match packet.ok()? {
-                Packet::Binary(data) | Packet::BinaryV3(data) => {
-                    let typed = [&[4], &data[..]].concat();
-                    push_frame(&mut frames, BINARY, Some([0; 4]), &typed);
-                }
-                packet @ (Packet::Ping | Packet::Pong | Packet::Message(_)) => {
-                    push_frame(&mut frames, TEXT, Some([0; 4]), String::from(packet).as_bytes());
-                }
-                Packet::Close => {
-                    push_frame(&mut frames, TEXT, Some([0; 4]), b"1");
-                    frames.extend_from_slice(CLOSE_FRAME);
-                }
-                _ => return None,
-            }
-        }
-        Some(frames)
     }
 }

@@ -5,13 +5,13 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 
 use super::{
-    excess::{BEGINNING, MOST_SKIPPED, Skipped},
-    polling::SEPARATOR,
+    super::excess::{BEGINNING, MOST_SKIPPED, Skipped},
+    packets::SEPARATOR,
 };
 
 /// A body that comes in. It keeps no more than its limit, and of a packet that does not fit only the beginning, so that
 /// the packet can be answered.
-pub(super) struct PostedBody {
+pub(in crate::engine) struct PostedBody {
     most: usize,
     /// Engine.IO 3, whose packets cannot be told apart before all have come in.
     is_legacy: bool,
@@ -35,7 +35,7 @@ pub(super) struct PostedBody {
 const MOST_BEGINNINGS: usize = 64 * 1024;
 
 impl PostedBody {
-    pub(super) fn new(most: usize, is_legacy: bool) -> Self {
+    pub(in crate::engine) fn new(most: usize, is_legacy: bool) -> Self {
         Self {
             most,
             is_legacy,
@@ -51,7 +51,7 @@ impl PostedBody {
 
     /// Reads all of it. The inner error is the number of bytes of a body whose packets cannot be answered one by one; of one
     /// that is far too large, the number of those that had come in.
-    pub(super) async fn read(mut self, body: Body) -> Result<Result<Bytes, u64>, axum::Error> {
+    pub(in crate::engine) async fn read(mut self, body: Body) -> Result<Result<Bytes, u64>, axum::Error> {
         let mut chunks = body.into_data_stream();
         while let Some(chunk) = chunks.next().await {
             let chunk = chunk?;
