@@ -4,7 +4,7 @@ use std::{
     net::IpAddr,
     sync::{
         OnceLock,
-        atomic::{AtomicBool, AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
     },
     task::Context,
     time::Duration,
@@ -27,6 +27,9 @@ const BACKOFF: Duration = Duration::from_millis(10);
 
 /// How many packets that are no events a client may send for each event that it may.
 const PACKETS_PER_EVENT: u32 = 10;
+
+/// How many clients have stopped reading.
+static BLOCKED: AtomicUsize = AtomicUsize::new(0);
 
 /// A packet that is no event.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -204,13 +207,18 @@ impl ClientConnection {
 
     /// A write finds no room. `true` when that is new.
     pub(super) fn block(&self) -> bool {
-        !self.is_blocked.swap(true, Ordering::AcqRel)
+        let is_new = !self.is_blocked.swap(true, Ordering::AcqRel);
+        if is_new {
+            BLOCKED.fetch_add(1, Ordering::AcqRel);
+        }
+        is_new
     }
 
     /// All has been written. `true` when the client had stopped reading.
     pub(super) fn unblock(&self) -> bool {
         let was = self.is_blocked.swap(false, Ordering::AcqRel);
         if was {
+            BLOCKED.fetch_sub(1, Ordering::AcqRel);
             self.sending.clear();
             self.reader.wake();
         }
@@ -276,6 +284,17 @@ impl ClientConnection {
     pub(super) fn poll_alive(&self, context: &mut Context<'_>) -> bool {
         self.reader.register(context.waker());
         self.is_alive()
+    }
+}
+
+/// Whether any client of this process has stopped reading. Usually none has, so that nothing has to be looked up to send.
+pub(super) fn is_any_blocked() -> bool {
+    BLOCKED.load(Ordering::Acquire) > 0
+}
+
+impl Drop for ClientConnection {
+    fn drop(&mut self) {
+        self.unblock();
     }
 }
 

@@ -286,7 +286,6 @@ impl Incoming {
 
     /// Whether the engine reads a message of text as it comes: an event, or what is there as a whole and within the limits.
     fn text_passes(&mut self, payload: &[u8], mask: [u8; 4], length: u64, on_seen: &mut impl FnMut(Seen<'_>)) -> bool {
-        let mut prefix = [0; PREFIX_LENGTH];
         let there = payload.len().min(usize::try_from(length).unwrap_or(usize::MAX));
         let is_whole = there as u64 == length;
         if let [first, second, ..] = payload[..there]
@@ -298,6 +297,7 @@ impl Incoming {
         if !is_whole {
             return false;
         }
+        let mut prefix = [0; PREFIX_LENGTH];
         let known = there.min(PREFIX_LENGTH);
         for (position, byte) in payload[..known].iter().enumerate() {
             prefix[position] = byte ^ mask[position % 4];

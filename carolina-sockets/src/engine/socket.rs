@@ -11,7 +11,7 @@ use socketioxide::{AckError, extract::AckSender, handler::FromMessageParts};
 use socketioxide_core::Value;
 
 use super::{
-    client::ClientConnection,
+    client::{ClientConnection, is_any_blocked},
     id::SocketId,
     payload::{self, Answer, Payload},
 };
@@ -72,6 +72,9 @@ impl EngineSocket {
         bytes: impl FnOnce() -> usize,
         send: impl FnOnce() -> Result<T, SendError>,
     ) -> Result<T, SendError> {
+        if !is_any_blocked() {
+            return send();
+        }
         let client = self.0.req_parts().extensions.get::<Arc<ClientConnection>>();
         let Some(client) = client.filter(|client| client.is_blocked()) else { return send() };
         let bytes = bytes();
