@@ -132,13 +132,12 @@
 //! | `forbidden` | [`FORBIDDEN`](error::code::FORBIDDEN) | `#[on(authorize)]` returned `false`; the socket may no longer be on the channel; the page's origin or the host is not allowed (HTTP 403) | |
 //! | `rate_limited` | [`RATE_LIMITED`](error::code::RATE_LIMITED) | more events than `limits.events_per_second` or the handler's `rate` | `retry_after_ms` |
 //! | `overloaded` | [`OVERLOADED`](error::code::OVERLOADED) | `limits.mailbox`, `limits.mailbox_bytes` or `limits.connections` is reached (HTTP 503 for connections) | |
-//! | `shutting_down` | [`SHUTTING_DOWN`](error::code::SHUTTING_DOWN) | the event or the client comes while the server shuts down (HTTP 503 for connections) | |
+//! | `shutting_down` | [`SHUTTING_DOWN`](error::code::SHUTTING_DOWN) | the event or the client comes while the server shuts down (HTTP 503 for connections); the server closes the connection (event `carolina:closed`) | |
 //! | `timeout` | [`TIMEOUT`](error::code::TIMEOUT) | the handler took longer than its `timeout` or `limits.handler_timeout`; a polling request longer than `limits.body_timeout` (HTTP 408) | |
 //! | `internal` | [`INTERNAL`](error::code::INTERNAL) | an error that was not meant for clients, or a panic | `reference`: finds the cause in the log |
 //! | `payload_too_large` | [`PAYLOAD_TOO_LARGE`](error::code::PAYLOAD_TOO_LARGE) | an event is larger than `limits.max_payload` or has more than `limits.max_attachments`, or a handshake is larger than `limits.header_bytes` (HTTP 431, `connect_error`); see [Large messages](#large-messages) | `setting`, `actual`, `allowed` |
 //! | `bad_request` | [`BAD_REQUEST`](error::code::BAD_REQUEST) | a trusted proxy forwards no readable client address (HTTP 400) | |
 //! | `removed` | [`REMOVED`](error::code::REMOVED) | [`Socket::disconnect`], [`Sockets::disconnect_user`] or [`Broadcast::disconnect`] (event `carolina:closed`) | |
-//! | `shutting_down` | [`SHUTTING_DOWN`](error::code::SHUTTING_DOWN) | the server closes the connection because it shuts down (event `carolina:closed`) | |
 //!
 //! All other codes are the application's own, by [`EventError::new`]. What operations of the library fail with, on the server, is [`Error`].
 //!
