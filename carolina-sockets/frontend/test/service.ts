@@ -13,10 +13,10 @@ declare module "vitest" {
   }
 }
 
-/** Starts the service on a free port. */
-export async function start(program: string): Promise<{ server: ChildProcess; url: string }> {
+/** Starts the service on a free port, with these settings. */
+export async function start(program: string, settings: Record<string, string> = {}): Promise<{ server: ChildProcess; url: string }> {
   const server = spawn(program, [], {
-    env: { ...process.env, CAROLINA_BIND: "127.0.0.1:0", RUST_LOG: "error" },
+    env: { ...process.env, CAROLINA_BIND: "127.0.0.1:0", RUST_LOG: "error", ...settings },
     stdio: ["ignore", "pipe", "inherit"],
   });
   for await (const line of createInterface(server.stdout)) {

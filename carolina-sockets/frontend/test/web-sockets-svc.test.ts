@@ -161,10 +161,12 @@ describe("requests", () => {
   });
 
   test("reject what is too large with the server's reason", async () => {
-    const svc = service({ manager: { transports: ["polling"] } });
+    const { server, url } = await start(inject("program"), { CAROLINA_LIMITS__MAX_PAYLOAD: "10kB" });
+    const svc = service({ url, manager: { transports: ["polling"] } });
     await svc.request("/lab", "echo");
-    await expect(svc.request("/lab", "echo", "x".repeat(3_000_000))).rejects.toMatchObject({ code: "payload_too_large" });
+    await expect(svc.request("/lab", "echo", "x".repeat(12_000))).rejects.toMatchObject({ code: "payload_too_large" });
     expect(await svc.request("/lab", "echo", "after")).toBe("after");
+    server.kill("SIGTERM");
   });
 
   test("a private channel that refuses is told, and tried again by the next request", async () => {
