@@ -12,7 +12,7 @@ const KEYWORDS: [&str; 52] = [
 ];
 
 /// Names that a channel's file already uses: from the prelude, the standard library and the test.
-const TAKEN: [&str; 41] = [
+const TAKEN: [&str; 44] = [
     "Ack",
     "Args",
     "AtomicBool",
@@ -45,6 +45,7 @@ const TAKEN: [&str; 41] = [
     "Serialize",
     "Session",
     "Socket",
+    "SocketData",
     "Sockets",
     "Some",
     "State",
@@ -53,6 +54,8 @@ const TAKEN: [&str; 41] = [
     "TryData",
     "User",
     "UserKey",
+    "Valid",
+    "Validate",
     "Vec",
 ];
 
