@@ -136,8 +136,9 @@
 //! | `timeout` | [`TIMEOUT`](error::code::TIMEOUT) | the handler took longer than its `timeout` or `limits.handler_timeout`; a polling request longer than `limits.body_timeout` (HTTP 408) | |
 //! | `internal` | [`INTERNAL`](error::code::INTERNAL) | an error that was not meant for clients, or a panic | `reference`: finds the cause in the log |
 //! | `payload_too_large` | [`PAYLOAD_TOO_LARGE`](error::code::PAYLOAD_TOO_LARGE) | an event is larger than `limits.max_payload` or has more than `limits.max_attachments`, or a handshake is larger than `limits.header_bytes` (HTTP 431, `connect_error`); see [Large messages](#large-messages) | `setting`, `actual`, `allowed` |
-//! | `bad_request` | [`BAD_REQUEST`](error::code::BAD_REQUEST) | a trusted proxy forwards no readable client address (HTTP 400) | |
+//! | `bad_request` | [`BAD_REQUEST`](error::code::BAD_REQUEST) | a trusted proxy forwards no readable client address (HTTP 400); a request to [publish](config::PublishConfig) that is not `POST` (HTTP 405) | |
 //! | `removed` | [`REMOVED`](error::code::REMOVED) | [`Socket::disconnect`], [`Sockets::disconnect_user`] or [`Broadcast::disconnect`] (event `carolina:closed`) | |
+//! | `unavailable` | [`UNAVAILABLE`](error::code::UNAVAILABLE) | what was published did not reach the other nodes, or web sockets are off (HTTP 503) | |
 //!
 //! All other codes are the application's own, by [`EventError::new`]. What operations of the library fail with, on the server, is [`Error`].
 //!

@@ -1,5 +1,5 @@
-//! The control messages between nodes: sessions that changed, users to be disconnected, questions and their answers, and
-//! emits of processes that serve no sockets.
+//! The control messages between nodes: sessions that changed, users to be disconnected, questions and their answers, emits of
+//! processes that serve no sockets, and which messages other programs have published.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -27,6 +27,8 @@ pub(crate) enum Message {
     Ask { id: u64, question: Question },
     /// A part of a node's answer, and whether it is the last one.
     Answer { id: u64, part: String, last: bool },
+    /// Messages with these idempotency keys were published by another node.
+    Published { keys: Vec<String> },
     /// Send an event to this node's clients.
     Emit { path: String, to: Vec<String>, except: Vec<String>, payload: String, attachments: Vec<String> },
 }

@@ -64,8 +64,23 @@ pub(super) fn faults(config: &Config) -> Vec<Fault> {
     let named = !prefix.is_empty() && prefix.bytes().all(plain);
     check("backplane.prefix", ensure(named, || not(prefix, "made of letters, digits, `_` and `-`")));
 
+    let publish = &config.publish;
+    for (index, text) in publish.secret.iter().enumerate() {
+        check("publish.secret", secret(index + 1, text));
+    }
+    let shared = publish.secret.iter().any(|secret| session.secret.contains(secret));
+    let forge = "is also session.secret, with which its holders could make session cookies; make another one with \
+                 `openssl rand -base64 48`";
+    check("publish.secret", ensure(!shared, || forge.to_owned()));
+    check("publish.path", path::check(&publish.path));
+    let (transport, path) = (config.transport.path.trim_end_matches('/'), publish.path.as_str());
+    let below = path.strip_prefix(transport).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let taken = || format!("`{path}` is taken by Socket.IO (transport.path): write a path that is not below it");
+    check("publish.path", ensure(publish.secret.is_empty() || !below, taken));
+
     let limits = &config.limits;
     for (key, value) in [
+        ("publish.max_body", config.publish.max_body),
         ("limits.max_payload", limits.max_payload),
         ("limits.mailbox_bytes", limits.mailbox_bytes),
         ("limits.send_buffer", limits.send_buffer),

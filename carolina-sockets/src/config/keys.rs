@@ -6,7 +6,7 @@ use crate::suggest::{did_you_mean, nearest};
 type Set = fn(&mut Config, &Value<'_>) -> Result<(), String>;
 
 /// Every key but those below `channels`.
-pub(super) const KEYS: [(&str, Set); 40] = [
+pub(super) const KEYS: [(&str, Set); 43] = [
     ("use_sockets", |c, v| v.boolean().map(|value| c.use_sockets = Some(value))),
     ("bind", |c, v| v.text().map(|value| c.bind = value)),
     ("static_dir", |c, v| v.text().map(|value| c.static_dir = Some(value.into()))),
@@ -27,6 +27,9 @@ pub(super) const KEYS: [(&str, Set); 40] = [
     ("session.marker", |c, v| v.boolean().map(|value| c.session.marker = value)),
     ("backplane.url", |c, v| v.text().map(|value| c.backplane.url = Some(value))),
     ("backplane.prefix", |c, v| v.text().map(|value| c.backplane.prefix = value)),
+    ("publish.secret", |c, v| v.secrets().map(|value| c.publish.secret = value)),
+    ("publish.path", |c, v| v.text().map(|value| c.publish.path = value)),
+    ("publish.max_body", |c, v| v.size().map(|value| c.publish.max_body = value)),
     ("limits.max_payload", |c, v| v.size().map(|value| c.limits.max_payload = value)),
     ("limits.max_attachments", |c, v| v.number().map(|value| c.limits.max_attachments = value)),
     ("limits.mailbox", |c, v| v.number().map(|value| c.limits.mailbox = value)),
@@ -50,7 +53,7 @@ pub(super) const KEYS: [(&str, Set); 40] = [
 ];
 
 /// The sections, except `channels`, whose keys are the application's paths.
-pub(super) const SECTIONS: [&str; 4] = ["session", "backplane", "limits", "transport"];
+pub(super) const SECTIONS: [&str; 5] = ["session", "backplane", "publish", "limits", "transport"];
 
 /// The section that maps paths to drivers.
 pub(super) const CHANNELS: &str = "channels";

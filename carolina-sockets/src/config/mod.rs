@@ -52,6 +52,9 @@
 //! | `session.marker` | `CAROLINA_SESSION__MARKER` | `true` or `false` | `true` |
 //! | `backplane.url` | `CAROLINA_BACKPLANE__URL` | URL | none |
 //! | `backplane.prefix` | `CAROLINA_BACKPLANE__PREFIX` | letters, digits, `_` and `-` | `"carolina"` |
+//! | `publish.secret` | `CAROLINA_PUBLISH__SECRET` | text of at least 32 bytes, or a list of them | none: nothing is published |
+//! | `publish.path` | `CAROLINA_PUBLISH__PATH` | path of a URL | `"/_carolina/emit"` |
+//! | `publish.max_body` | `CAROLINA_PUBLISH__MAX_BODY` | size | `"1MB"` |
 //! | `limits.max_payload` | `CAROLINA_LIMITS__MAX_PAYLOAD` | size | `"1MB"` |
 //! | `limits.max_attachments` | `CAROLINA_LIMITS__MAX_ATTACHMENTS` | binary values per packet | `10` |
 //! | `limits.mailbox` | `CAROLINA_LIMITS__MAILBOX` | events per socket and channel | `256` |
@@ -73,7 +76,8 @@
 //! | `transport.ping_timeout` | `CAROLINA_TRANSPORT__PING_TIMEOUT` | duration | `"20s"` |
 //! | `transport.transports` | `CAROLINA_TRANSPORT__TRANSPORTS` | list of `polling` and `websocket` | `["polling", "websocket"]` |
 //!
-//! What each of them does is said at the fields of [`Config`], [`SessionConfig`], [`BackplaneConfig`], [`Limits`] and [`TransportConfig`].
+//! What each of them does is said at the fields of [`Config`], [`SessionConfig`], [`BackplaneConfig`], [`PublishConfig`], [`Limits`] and
+//! [`TransportConfig`].
 //!
 //! # Values
 //!
@@ -161,6 +165,8 @@ pub struct Config {
     pub session: SessionConfig,
     /// What connects the nodes: `[backplane]`.
     pub backplane: BackplaneConfig,
+    /// Emitting from programs in other languages: `[publish]`.
+    pub publish: PublishConfig,
     /// What a client may use: `[limits]`.
     pub limits: Limits,
     /// How clients connect: `[transport]`.
@@ -261,6 +267,35 @@ pub struct BackplaneConfig {
     ///
     /// Key `backplane.prefix`, variable `CAROLINA_BACKPLANE__PREFIX`.
     pub prefix: String,
+}
+
+/// `[publish]`: an endpoint by which programs in other languages emit; `docs/publishing.md` has its requests.
+///
+/// Under `serve()` and [`Sockets::layer`](crate::Sockets::layer) alike, `POST` to its path takes a message, or a list of them, as JSON:
+///
+/// ```json
+/// { "channel": "/news", "rooms": ["sports"], "users": [7], "except": { "sessions": [] },
+///   "event": "headline", "arguments": ["it rains"], "idempotency_key": "4711" }
+/// ```
+///
+/// A request is signed with the secret in two headers, `Carolina-Timestamp` (seconds since 1970, at most 5 minutes from the
+/// server's clock) and `Carolina-Signature` (`sha256=` and the HMAC-SHA256, in hexadecimal, of the timestamp, a dot and the body).
+#[derive(Clone, PartialEq)]
+#[non_exhaustive]
+pub struct PublishConfig {
+    /// Secrets that requests may be signed with, so that they can be rotated. At least 32 bytes each, and none of those of the
+    /// session. Default none: the endpoint does not exist.
+    ///
+    /// Key `publish.secret`, variable `CAROLINA_PUBLISH__SECRET`.
+    pub secret: Vec<String>,
+    /// Where it is. Default `/_carolina/emit`.
+    ///
+    /// Key `publish.path`, variable `CAROLINA_PUBLISH__PATH`.
+    pub path: String,
+    /// The largest body of a request, in bytes. At least 1. Default 1,000,000.
+    ///
+    /// Key `publish.max_body`, variable `CAROLINA_PUBLISH__MAX_BODY`.
+    pub max_body: u64,
 }
 
 /// `[limits]`: what a client may use (rule R14). All have safe defaults.
@@ -515,6 +550,7 @@ impl Default for Config {
                 marker: true,
             },
             backplane: BackplaneConfig { url: None, prefix: "carolina".to_owned() },
+            publish: PublishConfig { secret: Vec::new(), path: "/_carolina/emit".to_owned(), max_body: 1_000_000 },
             limits: Limits {
                 max_payload: 1_000_000,
                 max_attachments: 10,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{BackplaneConfig, SessionConfig};
+use super::{BackplaneConfig, PublishConfig, SessionConfig};
 
 impl fmt::Debug for SessionConfig {
     /// Without the secrets.
@@ -29,6 +29,17 @@ impl fmt::Debug for BackplaneConfig {
         f.debug_struct("BackplaneConfig")
             .field("url", &self.url.as_deref().map(without_password))
             .field("prefix", &self.prefix)
+            .finish()
+    }
+}
+
+impl fmt::Debug for PublishConfig {
+    /// Without the secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PublishConfig")
+            .field("secret", &format_args!("{} secrets", self.secret.len()))
+            .field("path", &self.path)
+            .field("max_body", &self.max_body)
             .finish()
     }
 }
@@ -104,7 +115,9 @@ mod tests {
 
     #[test]
     fn debug_shows_neither_secrets_nor_passwords() {
-        let config = Config::default()
+        let mut config = Config::default();
+        config.publish.secret.push("nor should anybody see this secret".to_owned());
+        let config = config
             .secret("do not show this secret to anybody!")
             .store("postgres://me:hidden@host/db")
             .backplane_url("redis://:hidden@host");

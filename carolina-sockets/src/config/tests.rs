@@ -42,6 +42,10 @@ marker = false
 [backplane]
 url = "redis://127.0.0.1:6379"
 prefix = "mine"
+[publish]
+secret = ["fedcba9876543210fedcba9876543211"]
+path = "/publish"
+max_body = "3kB"
 [limits]
 max_payload = "1MB"
 max_attachments = 3
@@ -90,6 +94,8 @@ fn every_key_of_a_full_file_is_read() {
     assert!(!config.session.marker);
     assert_eq!(config.backplane.url.as_deref(), Some("redis://127.0.0.1:6379"));
     assert_eq!(config.backplane.prefix, "mine");
+    assert_eq!(config.publish.secret, ["fedcba9876543210fedcba9876543211"]);
+    assert_eq!((config.publish.path.as_str(), config.publish.max_body), ("/publish", 3000));
     let limits = &config.limits;
     assert_eq!((limits.max_payload, limits.max_attachments, limits.events_per_second), (1_000_000, 3, 10));
     assert_eq!((limits.mailbox, limits.send_queue), (64, 65));
@@ -185,6 +191,17 @@ fn mistakes_name_place_key_and_what_would_be_right() {
         ("[session]\nstore = \"Memory\"", "`Memory` is not \"memory\""),
         ("[session]\ncookie = \"a b\"", "`a b` is not a cookie's name"),
         ("[session]\nuser_key = \"\"", "names no key"),
+        ("[publish]\nsecret = \"short\"", "web.toml:2: publish.secret: secret number 1 has 5 bytes"),
+        ("[publish]\nmax_body = 0", "publish.max_body: 0 would let nothing through"),
+        ("[publish]\npath = \"emit\"", "publish.path: a path begins with `/`"),
+        (
+            "[publish]\npath = \"/socket.io/emit\"\nsecret = \"0123456789abcdef0123456789abcdef\"",
+            "publish.path: `/socket.io/emit` is taken by Socket.IO (transport.path)",
+        ),
+        (
+            "[session]\nsecret = \"0123456789abcdef0123456789abcdef\"\n[publish]\nsecret = \"0123456789abcdef0123456789abcdef\"",
+            "publish.secret: is also session.secret",
+        ),
         ("[backplane]\nurl = \"amqp://u:secret@x\"", "`amqp://u:***@x` is not"),
         ("[backplane]\nprefix = \"a b\"", "letters, digits"),
         ("[transport]\npath = \"live\"", "transport.path: a path begins with `/`: write \"/live\""),

@@ -51,8 +51,11 @@ pub const BAD_REQUEST: &str = "bad_request";
 /// The application has removed the client from the channel: the event `carolina:closed` before a disconnect.
 pub const REMOVED: &str = "removed";
 
+/// The server cannot do it at present: another node or a server that it needs is out of reach. In an HTTP response with status 503.
+pub const UNAVAILABLE: &str = "unavailable";
+
 /// All of them.
-const ALL: [&str; 12] = [
+const ALL: [&str; 13] = [
     INVALID_PAYLOAD,
     UNKNOWN_EVENT,
     UNAUTHENTICATED,
@@ -65,6 +68,7 @@ const ALL: [&str; 12] = [
     PAYLOAD_TOO_LARGE,
     BAD_REQUEST,
     REMOVED,
+    UNAVAILABLE,
 ];
 
 /// The code as a metrics label: all of the application's own codes share one, to bound the number of labels.

@@ -9,6 +9,7 @@ use super::{
     Inner, Sockets, control,
     extract::ServiceRef,
     nodes,
+    publish::Publisher,
     settings::{Settings, setters},
 };
 use crate::{
@@ -118,6 +119,7 @@ impl Builder {
             }
             let channels = namespaces.values().map(|namespace| namespace.core.clone()).collect();
             let session_sync = SessionSync::new(channels, services.clone(), bus.clone());
+            let publisher = Publisher::new(&config);
             Inner {
                 config,
                 namespaces,
@@ -131,6 +133,7 @@ impl Builder {
                 stop,
                 background,
                 draining,
+                publisher,
             }
         });
         let sockets = Sockets::from(inner);

@@ -48,6 +48,11 @@ async fn handle_message(inner: &Inner, message: Message) {
         }
         // They go to whoever has asked.
         Message::Answer { .. } => {}
+        Message::Published { keys } => {
+            if let Some(publisher) = &inner.publisher {
+                publisher.remember(keys);
+            }
+        }
         Message::Emit { path, to, except, payload, attachments } => {
             let Some(namespace) = inner.namespaces.get(&path).and_then(|namespace| namespace.core.namespace().ok())
             else {

@@ -18,7 +18,8 @@ use crate::error::code;
 #[derive(Clone)]
 pub struct SocketsLayer(Arc<Inner>);
 
-/// What [`SocketsLayer`] makes of another service: requests below `transport.path` are answered as Socket.IO, all others passed on.
+/// What [`SocketsLayer`] makes of another service: requests below `transport.path` are answered as Socket.IO, those
+/// to `publish.path` emit if `publish.secret` is set, all others are passed on.
 #[derive(Clone)]
 pub struct SocketsService<S> {
     sockets: Arc<Inner>,
@@ -79,7 +80,11 @@ where
             let engine = engine.clone();
             return Box::pin(async move { Ok(engine.answer(request.map(Body::new)).await) });
         }
-        request.extensions_mut().insert(Sockets::from(self.sockets.clone()));
+        let sockets = Sockets::from(self.sockets.clone());
+        if self.sockets.publisher.as_ref().is_some_and(|publisher| publisher.is_at(request.uri().path())) {
+            return Box::pin(async move { Ok(sockets.publish(request.map(Body::new)).await) });
+        }
+        request.extensions_mut().insert(sockets);
         let response = self.inner.call(request);
         Box::pin(async move { Ok(response.await?.map(Body::new)) })
     }

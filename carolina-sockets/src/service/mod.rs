@@ -12,6 +12,7 @@ mod layer;
 #[cfg(feature = "serve")]
 mod listen;
 mod nodes;
+mod publish;
 #[cfg(feature = "serve")]
 mod serve;
 mod settings;
@@ -81,6 +82,8 @@ pub(crate) struct Inner {
     stop: CancellationToken,
     background: Background,
     draining: Arc<AtomicBool>,
+    /// `None` while `publish.secret` is not set.
+    publisher: Option<publish::Publisher>,
 }
 
 impl Drop for Inner {
@@ -114,6 +117,11 @@ impl Sockets {
     /// Whether web sockets are on (rule R4).
     pub fn is_on(&self) -> bool {
         self.0.engine.is_some()
+    }
+
+    /// Whether it is shutting down.
+    fn is_draining(&self) -> bool {
+        self.0.draining.load(Ordering::Acquire)
     }
 
     /// How many client connections this node has: one for each client, on however many channels it is.

@@ -39,6 +39,8 @@ pub(crate) enum Cause {
     Attachments,
     /// A packet that is not one that a client may send.
     InvalidPacket,
+    /// A request to the endpoint for other programs.
+    Publish,
     /// A broadcast that did not reach all its clients.
     Missed,
     /// A message that did not reach the other nodes.
@@ -54,7 +56,7 @@ pub(crate) enum Cause {
     BackplanePacket,
 }
 
-const CAUSES: usize = 21;
+const CAUSES: usize = 22;
 
 impl Cause {
     fn name(self) -> &'static str {
@@ -75,6 +77,7 @@ impl Cause {
             Self::PayloadTooLarge => "payload_too_large",
             Self::Attachments => "attachments",
             Self::InvalidPacket => "invalid_packet",
+            Self::Publish => "publish",
             Self::Missed => "missed",
             Self::Lost => "lost",
             Self::Backplane => "backplane",

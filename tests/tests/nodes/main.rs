@@ -8,6 +8,7 @@ mod listing;
 mod membership;
 mod nginx;
 mod outage;
+mod publishing;
 mod sessions;
 mod tls;
 mod unreachable;
