@@ -5,7 +5,7 @@ use futures_core::stream::BoxStream;
 use super::BackplaneError;
 use crate::{
     config::without_password,
-    error::{Caused, Error, Result, Source},
+    error::{Caused, Error, Result, Source, help_if_away},
 };
 
 /// The connection to other nodes, shared by all namespaces.
@@ -34,6 +34,17 @@ pub(crate) async fn connect(url: &str, prefix: &str, secrets: &[String]) -> Resu
         )),
         _ => Err(failed(url, "there are redis://…, rediss://… and postgres://…")),
     }
+}
+
+/// The same for the server that `backplane.url` names.
+pub(super) async fn connect_configured(url: &str, prefix: &str, secrets: &[String]) -> Result<Link> {
+    connect(url, prefix, secrets).await.map_err(|error| match error {
+        Error::Backplane(reason) => {
+            let help = help_if_away(reason.as_ref(), "backplane.url");
+            Error::backplane(Caused::new(format!("{reason}{help}"), reason))
+        }
+        other => other,
+    })
 }
 
 #[cfg(feature = "redis")]

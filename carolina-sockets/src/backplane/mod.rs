@@ -92,7 +92,7 @@ impl BackplaneState {
     pub(crate) async fn connect(config: &Config) -> Result<Self> {
         let link = match &config.backplane.url {
             None => Link::None,
-            Some(url) => link::connect(url, &config.backplane.prefix, &config.session.secret).await?,
+            Some(url) => link::connect_configured(url, &config.backplane.prefix, &config.session.secret).await?,
         };
         Ok(Self { directory: Arc::default(), link })
     }

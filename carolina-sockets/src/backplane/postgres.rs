@@ -19,7 +19,7 @@ use socketioxide_core::{
     adapter::{CoreAdapter, CoreLocalAdapter},
 };
 use socketioxide_postgres::{CustomPostgresAdapter, PostgresAdapterConfig, PostgresAdapterCtr, drivers::Driver};
-use sqlx::{PgPool, postgres::PgPoolOptions};
+use sqlx::{Connection, PgConnection, PgPool, postgres::PgPoolOptions};
 use tokio::sync::mpsc;
 
 use super::{
@@ -98,6 +98,10 @@ impl Postgres {
         {
             return Err(PostgresError::Prefix(prefix.to_owned()));
         }
+        // A pool would retry until its timeout and then hide the cause.
+        let first =
+            tokio::time::timeout(CONNECT, PgConnection::connect(url)).await.map_err(PostgresError::Unreachable)?;
+        first?.close().await?;
         let options = PgPoolOptions::new().max_connections(POOL_SIZE).acquire_timeout(CONNECT);
         let pool = Arc::new(options.connect(url).await?);
         let (queue, queued) = mpsc::channel(QUEUE_CAPACITY);
@@ -230,6 +234,8 @@ pub(crate) enum PostgresError {
     Away,
     #[error("no answer within {COMMAND_TIMEOUT:?}")]
     Timeout,
+    #[error("no answer within {CONNECT:?}")]
+    Unreachable(#[source] tokio::time::error::Elapsed),
     #[error("too many messages wait to be sent")]
     QueueFull,
     #[error("the connection that listens has ended")]

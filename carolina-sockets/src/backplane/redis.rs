@@ -175,7 +175,7 @@ impl Server {
                 *self.connection.lock() = Some(connection);
                 Ok(messages)
             }
-            Err(_) => Err(RedisError::Timeout(CONNECT)),
+            Err(elapsed) => Err(RedisError::Timeout(CONNECT, elapsed)),
         }
     }
 
@@ -286,7 +286,7 @@ pub(crate) enum RedisError {
     #[error("Redis is away")]
     Away,
     #[error("no answer within {0:?}")]
-    Timeout(Duration),
+    Timeout(Duration, #[source] tokio::time::error::Elapsed),
     #[error("too many messages wait to be published")]
     QueueFull,
     #[error("{0}")]
@@ -321,7 +321,7 @@ impl Driver for Redis {
         let error = match tokio::time::timeout(COMMAND, subscriber.subscribe(&chan)).await {
             Ok(Ok(())) => return Ok(MessageStream::new(from)),
             Ok(Err(error)) => error.into(),
-            Err(_) => RedisError::Timeout(COMMAND),
+            Err(elapsed) => RedisError::Timeout(COMMAND, elapsed),
         };
         self.server.handlers.lock().remove(&chan);
         Err(self.server.failed(error))
@@ -332,7 +332,7 @@ impl Driver for Redis {
         let Connection { mut subscriber, .. } = self.server.connection()?;
         match tokio::time::timeout(COMMAND, subscriber.unsubscribe(chan)).await {
             Ok(done) => done.map_err(|error| self.server.failed(error)),
-            Err(_) => Err(self.server.failed(RedisError::Timeout(COMMAND))),
+            Err(elapsed) => Err(self.server.failed(RedisError::Timeout(COMMAND, elapsed))),
         }
     }
 

@@ -3,22 +3,18 @@ use std::io::IsTerminal;
 use serde_json::json;
 
 use crate::{
-    config::Config,
+    config::Reading,
     error::Result,
     plan::{MountPlan, Plan},
-    registry::{Registry, row::Options},
+    registry::row::Options,
     service::Settings,
 };
 
 /// Lists what would be mounted with these settings.
 pub(super) fn list(mut settings: Settings, json: bool) -> Result<String> {
-    let config = match settings.config.take() {
-        Some(config) => config,
-        None => Config::load()?,
-    };
-    config.check()?;
+    let reading = settings.config.take().map_or_else(Reading::system, Reading::of);
     // State is provided when the application serves; it is not checked here.
-    let plan = Plan::make(&Registry::linked(), &config, &settings.plan_options(&|_| true))?;
+    let (_, plan) = settings.plan(reading, &|_| true)?;
     if json { Ok(as_json(&plan)) } else { Ok(as_table(&plan, std::io::stdout().is_terminal())) }
 }
 

@@ -6,7 +6,7 @@ mod generate;
 mod name;
 mod new;
 
-use std::{fmt, future::IntoFuture, path::PathBuf, process::ExitCode};
+use std::{fmt, future::IntoFuture, io::Write, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 
@@ -18,8 +18,11 @@ use crate::{
 
 /// An application's command line; without a command, it serves.
 #[derive(Parser)]
-#[command(about = "Serves the application; or one of these:", version, disable_help_subcommand = true)]
+#[command(about = "Serves the application; or one of these:", disable_help_subcommand = true)]
 struct AppCli {
+    /// Print the application's version
+    #[arg(short = 'V', long)]
+    version: bool,
     #[command(subcommand)]
     command: Option<AppCommand>,
 }
@@ -84,15 +87,13 @@ impl Generate {
     fn run(self) -> Result {
         let Self::Channel(GenerateChannel { name, path, private }) = self;
         let written = generate::channel(std::path::Path::new("."), &name, path.as_deref(), private)?;
-        println!("wrote {}", written.display());
+        print(&format!("wrote {}", written.display()))?;
         if !generate::is_linked(std::path::Path::new(".")) {
-            println!(
-                "\nnothing in src/main.rs or src/lib.rs compiles it yet; this line does, and every later channel:\n"
-            );
-            println!("    mod channels {{ automod::dir!(\"src/channels\"); }}\n");
-            println!(
-                "with `cargo add automod`, and `carolina-sockets` with the feature `testing` among the dev-dependencies"
-            );
+            print(
+                "\nnothing in src/main.rs or src/lib.rs compiles it yet; this line does, and every later channel:\n\n    \
+                 mod channels { automod::dir!(\"src/channels\"); }\n\n\
+                 with `cargo add automod`, and `carolina-sockets` with the feature `testing` among the dev-dependencies",
+            )?;
         }
         Ok(())
     }
@@ -105,13 +106,14 @@ impl Generate {
 /// | (none), `serve` | serves, as [`serve`](crate::serve) does |
 /// | `generate channel MyCustomChannel [--path /custom] [--private]` | writes `src/channels/my_custom_channel.rs` |
 /// | `channels [--json]` | lists what is mounted, and where it is declared |
+/// | `--version` | prints the version that [`Cli::version`] gives |
 ///
 /// # Errors
 ///
 /// When awaited: those of [`serve`](crate::serve), or of the command. An invalid command line exits the process with
 /// code 2 and prints the usage.
 pub fn cli() -> Cli {
-    Cli { serve: serve() }
+    Cli { serve: serve(), version: None }
 }
 
 /// Returned by [`cli`]; configure it like [`Serve`] and await it.
@@ -119,6 +121,15 @@ pub fn cli() -> Cli {
 #[derive(Debug)]
 pub struct Cli {
     serve: Serve,
+    version: Option<String>,
+}
+
+impl Cli {
+    /// The application's version, which `--version` prints: `.version(env!("CARGO_PKG_VERSION"))`.
+    pub fn version(mut self, version: impl Into<String>) -> Self {
+        self.version = Some(version.into());
+        self
+    }
 }
 
 setters!(Cli, serve.settings);
@@ -130,24 +141,45 @@ impl IntoFuture for Cli {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            match AppCli::parse().command {
+            let asked = AppCli::parse();
+            if asked.version {
+                return print(&version(self.version.as_deref()));
+            }
+            match asked.command {
                 None | Some(AppCommand::Serve) => self.serve.await,
                 Some(AppCommand::Generate(generate)) => generate.run(),
-                Some(AppCommand::Channels { json }) => {
-                    println!("{}", channels::list(self.serve.settings, json)?);
-                    Ok(())
-                }
+                Some(AppCommand::Channels { json }) => print(&channels::list(self.serve.settings, json)?),
             }
         })
+    }
+}
+
+/// Prints to standard output. A reader that has seen enough, such as `head`, may have closed it.
+fn print(text: &str) -> Result {
+    match writeln!(std::io::stdout(), "{text}") {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Error::io("cannot write", error)),
+        _ => Ok(()),
+    }
+}
+
+/// The application's name and version.
+fn version(version: Option<&str>) -> String {
+    let program = std::env::args_os().next().map(PathBuf::from);
+    let name = program.as_deref().and_then(|path| path.file_stem()).unwrap_or_default().to_string_lossy();
+    match version {
+        Some(version) => format!("{name} {version}"),
+        None => format!(
+            "{name}, with carolina-sockets {}; `cli().version(env!(\"CARGO_PKG_VERSION\"))` has it print its own version",
+            env!("CARGO_PKG_VERSION")
+        ),
     }
 }
 
 /// The program `carolina`.
 pub(crate) fn carolina() -> ExitCode {
     let done = match ToolCli::parse().command {
-        ToolCommand::New { folder, library } => new::application(&folder, library.as_deref()).map(|()| {
-            println!("made {0}; start it with\n\n    cd {0}\n    cargo run\n", folder.display());
-        }),
+        ToolCommand::New { folder, library } => new::application(&folder, library.as_deref())
+            .and_then(|()| print(&format!("made {0}; start it with\n\n    cd {0}\n    cargo run\n", folder.display()))),
         ToolCommand::Generate(generate) => generate.run(),
     };
     match done {

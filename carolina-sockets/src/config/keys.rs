@@ -82,8 +82,12 @@ pub(super) fn suggest_for_variable(variable: &str, key: &str) -> String {
     if !siblings.is_empty() && (!section.is_empty() || SECTIONS.contains(&name)) {
         return siblings;
     }
+    // Without the prefix, which would make every name look near.
     let known: Vec<String> = KEYS.iter().map(|(key, _)| variable_of(key)).chain([variable_of(CHANNELS)]).collect();
-    did_you_mean(variable, known.iter().map(String::as_str))
+    let bare = |name: &str| name.strip_prefix(PREFIX).map(str::to_owned).unwrap_or_default();
+    let bare_known: Vec<String> = known.iter().map(|name| bare(name)).collect();
+    let near = nearest(&bare(variable), bare_known.iter().map(String::as_str));
+    near.map(|near| format!("; did you mean `{PREFIX}{near}`?")).unwrap_or_default()
 }
 
 /// The variable that sets a key: `CAROLINA_LIMITS__MAILBOX` for `limits.mailbox`.

@@ -103,9 +103,10 @@ use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 use ipnet::IpNet;
 
 use crate::error::{Error, Result};
-use source::{DEFAULT_FILE, Place, Source};
+use source::{Place, Source};
 
 pub(crate) use check::SHORTEST_SECRET;
+pub(crate) use read::Reading;
 pub(crate) use redact::without_password;
 
 /// All settings. Every one has a default, so that an application without a configuration runs.
@@ -424,13 +425,7 @@ impl Config {
     /// [`Error::Config`] with every mistake at once: each with file and line or the variable's name, the key, what is
     /// wrong with it and what would be right.
     pub fn load() -> Result<Self> {
-        let source = Source::system();
-        let config = read::read(&source)?;
-        match &source.file {
-            Some((name, _)) => tracing::info!("configured by `{name}`"),
-            None => tracing::info!("no `{DEFAULT_FILE}` in this folder: the defaults hold"),
-        }
-        Ok(config)
+        Reading::system().into_result()
     }
 
     /// Reads a configuration from TOML text alone; the environment is not read. `name` stands for the file's name in errors.
@@ -439,7 +434,7 @@ impl Config {
     ///
     /// As [`load`](Self::load).
     pub fn from_toml(text: &str, name: &str) -> Result<Self> {
-        read::read(&Source { file: Some((name.to_owned(), text.to_owned())), ..Source::default() })
+        read::read(&Source { file: Some((name.to_owned(), text.to_owned())), ..Source::default() }).into_result()
     }
 
     /// Switches web sockets on or off, whatever is declared (rule R4); see [`use_sockets`](Self#structfield.use_sockets).
@@ -493,12 +488,11 @@ impl Config {
         self
     }
 
-    /// Checks values that were set in code as those of a file are.
-    pub(crate) fn check(&self) -> Result {
+    /// What is wrong with values that were set in code, by the rules for those of a file.
+    pub(crate) fn problems(&self) -> Vec<String> {
         let told =
             |fault: check::Fault| format!("{}: {}: {}", fault.place.unwrap_or(Place::Code), fault.key, fault.problem);
-        let problems: Vec<String> = check::faults(self).into_iter().map(told).collect();
-        if problems.is_empty() { Ok(()) } else { Err(Error::Config(problems)) }
+        check::faults(self).into_iter().map(told).collect()
     }
 }
 

@@ -9,7 +9,7 @@ use toml::{
 use super::{
     ChannelConfig, Config, check,
     keys::{CHANNEL_KEYS, CHANNELS, KEYS, SECTIONS, suggest, suggest_for_variable, variable_of},
-    source::{Place, Source},
+    source::{DEFAULT_FILE, PREFIX, Place, Source},
     value::{Value, table},
 };
 use crate::{
@@ -17,9 +17,40 @@ use crate::{
     suggest::did_you_mean,
 };
 
-/// Reads a configuration. The error lists every mistake in it.
-pub(super) fn read(source: &Source) -> Result<Config> {
-    let mut reading = Reader { config: Config::default(), places: Vec::new(), problems: Vec::new() };
+/// What could be read of a configuration, and every mistake in it: further mistakes, in the channels, are found in spite of
+/// them.
+#[derive(Debug)]
+pub(crate) struct Reading {
+    pub(crate) config: Config,
+    pub(crate) problems: Vec<String>,
+}
+
+impl Reading {
+    /// Reads the configuration's file and the environment.
+    pub(crate) fn system() -> Self {
+        let source = Source::system();
+        match &source.file {
+            Some((name, _)) => tracing::info!("configured by `{name}`"),
+            None => tracing::info!("no `{DEFAULT_FILE}` in this folder: the defaults hold"),
+        }
+        read(&source)
+    }
+
+    /// A configuration made in code. It has not been checked.
+    pub(crate) fn of(config: Config) -> Self {
+        Self { config, problems: Vec::new() }
+    }
+
+    /// The configuration, if nothing is wrong with it.
+    pub(super) fn into_result(self) -> Result<Config> {
+        if self.problems.is_empty() { Ok(self.config) } else { Err(Error::Config(self.problems)) }
+    }
+}
+
+/// Reads a configuration.
+pub(super) fn read(source: &Source) -> Reading {
+    let mut reading =
+        Reader { config: Config::default(), places: Vec::new(), problems: Vec::new(), unread: Vec::new() };
     if let Some((name, text)) = &source.file {
         File { name, text }.read(&mut reading);
     }
@@ -35,10 +66,12 @@ struct Reader {
     /// Where each key was set, for messages about its value.
     places: Vec<(&'static str, Place)>,
     problems: Vec<(Place, String)>,
+    /// Entries of `[channels]` with a mistake in them.
+    unread: Vec<String>,
 }
 
 impl Reader {
-    fn finish(mut self, unread: &[String]) -> Result<Config> {
+    fn finish(mut self, unread: &[String]) -> Reading {
         for fault in check::faults(&self.config) {
             let place = fault.place.or_else(|| {
                 let set = self.places.iter().rev().find(|(key, _)| *key == fault.key);
@@ -50,7 +83,11 @@ impl Reader {
         self.problems.sort_by(|(one, _), (other, _)| one.cmp(other));
         let told = self.problems.into_iter().map(|(place, problem)| format!("{place}: {problem}"));
         let problems: Vec<String> = unread.iter().cloned().chain(told).collect();
-        if problems.is_empty() { Ok(self.config) } else { Err(Error::Config(problems)) }
+        // What such an entry means is not known.
+        for path in &self.unread {
+            self.config.channels.remove(path);
+        }
+        Reading { config: self.config, problems }
     }
 
     fn problem(&mut self, place: Place, key: &str, problem: &str) {
@@ -75,7 +112,7 @@ impl Reader {
     }
 
     fn unknown_variable(&mut self, name: &str, place: Place) {
-        let bare = name.trim_start_matches(super::source::PREFIX).to_lowercase();
+        let bare = name.strip_prefix(PREFIX).unwrap_or(name).to_lowercase();
         let key = bare.replace("__", ".");
         if let Some(section) = SECTIONS.iter().find(|section| **section == bare) {
             let known = KEYS.iter().find(|(key, _)| key.starts_with(section));
@@ -88,7 +125,13 @@ impl Reader {
                 format!("is given as a whole: {channels}='{{ \"/other\" = {{ driver = \"MyCustomChannel\" }} }}'");
             return self.problem(place, CHANNELS, &problem);
         }
-        let problem = format!("unknown key{}", suggest_for_variable(name, &key));
+        let near = suggest_for_variable(name, &key);
+        let problem = if near.is_empty() {
+            let own = format!("variables that begin with `{PREFIX}` are settings; give one of your own another name");
+            format!("unknown key; {own}")
+        } else {
+            format!("unknown key{near}")
+        };
         self.problem(place, &key, &problem);
     }
 
@@ -122,6 +165,7 @@ impl Reader {
             };
             if let Err(problem) = set {
                 self.problem(place.clone(), &format!("{key}.{}", name.get_ref()), &problem);
+                self.unread.push(path.to_owned());
             }
         }
         self.config.channels.insert(path.to_owned(), channel);

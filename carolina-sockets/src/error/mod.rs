@@ -130,6 +130,25 @@ impl Error {
     }
 }
 
+/// What to do about a server that a setting names and that could not be reached, to be appended to a message; nothing for other
+/// errors.
+pub(crate) fn help_if_away(error: &(dyn StdError + 'static), key: &str) -> String {
+    let is_away = |cause: &(dyn StdError + 'static)| {
+        cause.is::<std::io::Error>()
+            // As the client library of Redis keeps it.
+            || cause
+                .downcast_ref::<std::sync::Arc<dyn StdError + Send + Sync>>()
+                .is_some_and(|inner| inner.is::<std::io::Error>())
+            || cause.is::<tokio::time::error::Elapsed>()
+    };
+    if std::iter::successors(Some(error), |&error| error.source()).any(is_away) {
+        let variable = key.replace('.', "__").to_uppercase();
+        format!("; start that server, or correct {key} (CAROLINA_{variable})")
+    } else {
+        String::new()
+    }
+}
+
 /// An error with a text of its own, which keeps what caused it.
 #[derive(Debug, thiserror::Error)]
 #[error("{text}")]

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     background::Background,
     backplane::BackplaneState,
-    config::Config,
+    config::{Config, Reading},
     core::{ChannelCore, Services, States},
     dispatch::HandlerTable,
     engine::Engine,
@@ -25,11 +25,8 @@ use crate::{
     http::SessionLayer,
     identity::Identities,
     namespace::{ConnectHook, Namespace},
-    plan::{MountPlan, Plan},
-    registry::{
-        Registry,
-        row::{Call, ErasedChannel, On},
-    },
+    plan::MountPlan,
+    registry::row::{Call, ErasedChannel, On},
     session_sync::SessionSync,
 };
 
@@ -62,23 +59,22 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] for the configuration, [`Error::Startup`] with every conflict and mistake in channels and
-    /// configuration at once (rules R1 and R2), [`Error::Init`] when a channel's `#[on(init)]` fails, [`Error::Store`]
+    /// [`Error::Config`] or [`Error::Startup`] with every conflict and mistake in configuration and channels at once (rules R1 and
+    /// R2), [`Error::Init`] when a channel's `#[on(init)]` fails, [`Error::Store`]
     /// when the session store, [`Error::Backplane`] when the backplane cannot be reached.
-    pub async fn build(self) -> Result<Sockets> {
-        let mut settings = self.settings;
-        let mut config = match (settings.config.take(), settings.discover) {
-            (Some(config), _) => config,
-            (None, true) => Config::load()?,
-            (None, false) => Config::default(),
-        };
-        if let Some((url, prefix)) = self.backplane.filter(|_| config.backplane.url.is_none()) {
-            config.backplane.url = Some(url);
-            config.backplane.prefix = prefix;
+    pub async fn build(mut self) -> Result<Sockets> {
+        let reading = self.settings.reading();
+        self.build_with(reading).await
+    }
+
+    /// The same with a configuration that was read before. What is wrong with it is reported with the rest.
+    pub(super) async fn build_with(self, mut reading: Reading) -> Result<Sockets> {
+        let settings = self.settings;
+        if let Some((url, prefix)) = self.backplane.filter(|_| reading.config.backplane.url.is_none()) {
+            reading.config.backplane.url = Some(url);
+            reading.config.backplane.prefix = prefix;
         }
-        config.check()?;
-        let has_state = |of| settings.states.contains(of);
-        let plan = Plan::make(&Registry::linked(), &config, &settings.plan_options(&has_state))?;
+        let (config, plan) = settings.plan(reading, &|of| settings.states.contains(of))?;
         let stop = CancellationToken::new();
         let background = Background::new(stop.clone());
         let identities = Identities::connect(&config, settings.identify, settings.store, &stop).await?;

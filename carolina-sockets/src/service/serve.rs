@@ -1,6 +1,7 @@
 use std::{
     fmt,
     future::IntoFuture,
+    io::Write,
     time::{Duration, Instant},
 };
 
@@ -24,7 +25,7 @@ use super::{
     static_files::static_files,
 };
 use crate::{
-    config::Config,
+    config::Reading,
     error::{Error, Result},
     guard::StreamGuard,
 };
@@ -33,7 +34,7 @@ use crate::{
 ///
 /// It loads the configuration, finds the linked channels and listens. On SIGTERM or ctrl-c it shuts down: it stops
 /// accepting connections, lets running handlers finish within `limits.shutdown_timeout`, closes the connections and
-/// returns. It sets the global [`sockets`](crate::sockets), and, unless the application has set one, a `tracing`
+/// returns. Ctrl-c during that time ends the process at once, with code 130. It sets the global [`sockets`](crate::sockets), and, unless the application has set one, a `tracing`
 /// subscriber that writes to standard error by the variable `RUST_LOG` (default `info`).
 ///
 /// # Errors
@@ -59,13 +60,20 @@ serve_setters!(Serve);
 impl Serve {
     async fn run(mut self) -> Result {
         start_log();
-        let config = match self.settings.config.take() {
-            Some(config) => config,
-            None => Config::load()?,
+        let mut reading = match self.settings.config.take() {
+            Some(config) => Reading::of(config),
+            None => Reading::system(),
         };
+        if let Some(Err(error)) = reading.config.static_dir.as_deref().map(check_directory) {
+            reading.problems.push(error.to_string());
+        }
+        if !reading.problems.is_empty() {
+            // It fails, before it touches anything, and reports them with those of the channels.
+            return Builder::from(self.settings).build_with(reading).await.map(|_| ());
+        }
+        let config = reading.config;
         let mut router = self.router;
         if let Some(directory) = &config.static_dir {
-            check_directory(directory)?;
             router = router.fallback_service(static_files(directory));
         }
         // Bind first: a second instance must fail before it touches stores and backplanes.
@@ -80,7 +88,8 @@ impl Serve {
         let sockets = Builder::from(self.settings).config(config).build().await?;
         set_global(&sockets)?;
         let address = listener.local_addr().map_err(|error| Error::io("cannot listen", error))?;
-        println!("listening on http://{address}\n{}", sockets.table());
+        // Whoever reads it may have gone, which is no reason to end.
+        let _ = writeln!(std::io::stdout(), "listening on http://{address}\n{}", sockets.table());
         if let Some(exporter) = &exporter {
             exporter.announce();
         }
@@ -131,29 +140,50 @@ fn check_directory(directory: &std::path::Path) -> Result {
     }
 }
 
+/// Waits for the signal to stop. From then on, ctrl-c ends the process at once.
+#[cfg(unix)]
 async fn stop_signal() {
-    let interrupt = async {
-        if let Err(error) = tokio::signal::ctrl_c().await {
-            tracing::error!(%error, "cannot listen for ctrl-c");
-            std::future::pending::<()>().await;
+    use tokio::signal::unix::{SignalKind, signal};
+    let listen = |kind, name| match signal(kind) {
+        Ok(signal) => Some(signal),
+        Err(error) => {
+            tracing::error!(%error, "cannot listen for {name}");
+            None
         }
     };
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        match signal(SignalKind::terminate()) {
-            Ok(mut terminate) => tokio::select! {
-                () = interrupt => {}
-                _ = terminate.recv() => {}
-            },
-            Err(error) => {
-                tracing::error!(%error, "cannot listen for SIGTERM");
-                interrupt.await;
-            }
-        }
+    let mut interrupt = listen(SignalKind::interrupt(), "ctrl-c");
+    let mut terminate = listen(SignalKind::terminate(), "SIGTERM");
+    tokio::select! {
+        Some(()) = async { interrupt.as_mut()?.recv().await } => {}
+        Some(()) = async { terminate.as_mut()?.recv().await } => {}
+        else => std::future::pending().await,
     }
-    #[cfg(not(unix))]
-    interrupt.await;
+    // The same listener, so that no signal is missed in between.
+    tokio::spawn(async move {
+        if let Some(()) = async { interrupt.as_mut()?.recv().await }.await {
+            end_at_once();
+        }
+    });
+}
+
+/// Waits for ctrl-c. From then on, another one ends the process at once.
+#[cfg(not(unix))]
+async fn stop_signal() {
+    if let Err(error) = tokio::signal::ctrl_c().await {
+        tracing::error!(%error, "cannot listen for ctrl-c");
+        std::future::pending::<()>().await;
+    }
+    tokio::spawn(async {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            end_at_once();
+        }
+    });
+}
+
+fn end_at_once() -> ! {
+    tracing::warn!("ctrl-c during the shutdown: ended at once");
+    // As shells report a process that ctrl-c has ended.
+    std::process::exit(130);
 }
 
 /// How long connections have, at the least, to send their last responses.

@@ -4,10 +4,12 @@
 use std::{any::TypeId, fmt, sync::Arc};
 
 use crate::{
-    config::Config,
+    config::{Config, Reading},
     core::States,
+    error::{Error, Result},
     identity::{Identify, SharedStore},
-    plan::PlanOptions,
+    plan::{Plan, PlanOptions},
+    registry::Registry,
 };
 
 /// What an application sets before its service is built.
@@ -35,9 +37,35 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// The configuration that was given, or else is read.
+    pub(crate) fn reading(&mut self) -> Reading {
+        match (self.config.take(), self.discover) {
+            (Some(config), _) => Reading::of(config),
+            (None, true) => Reading::system(),
+            (None, false) => Reading::of(Config::default()),
+        }
+    }
+
     /// What is to be mounted, where `has_state` tells which states there are.
-    pub(crate) fn plan_options<'a>(&'a self, has_state: &'a dyn Fn(TypeId) -> bool) -> PlanOptions<'a> {
-        PlanOptions { discover: self.discover, mounts: &self.mounts, has_state }
+    ///
+    /// # Errors
+    ///
+    /// Every mistake in the configuration and in the channels together.
+    pub(crate) fn plan(&self, reading: Reading, has_state: &dyn Fn(TypeId) -> bool) -> Result<(Config, Plan)> {
+        let Reading { config, mut problems } = reading;
+        if problems.is_empty() {
+            problems = config.problems();
+        }
+        let options = PlanOptions { discover: self.discover, mounts: &self.mounts, has_state };
+        match Plan::make(&Registry::linked(), &config, &options) {
+            Ok(plan) if problems.is_empty() => Ok((config, plan)),
+            Ok(_) => Err(Error::Config(problems)),
+            Err(Error::Startup(more)) if !problems.is_empty() => {
+                problems.extend(more);
+                Err(Error::Config(problems))
+            }
+            Err(error) => Err(error),
+        }
     }
 }
 

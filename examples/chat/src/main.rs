@@ -62,5 +62,5 @@ async fn main() -> carolina_sockets::Result {
         .route("/logout", post(logout))
         .route("/me", get(me))
         .with_state(house.clone());
-    carolina_sockets::cli().state(house).router(routes).await
+    carolina_sockets::cli().version(env!("CARGO_PKG_VERSION")).state(house).router(routes).await
 }

@@ -1,5 +1,6 @@
 //! Official clients, and the examples as their users run them.
 
+mod commands;
 mod front_end;
 mod login;
 mod metrics;

@@ -8,7 +8,7 @@ use tower_sessions::session_store::ExpiredDeletion;
 use super::{SharedStore, memory::MemoryStore};
 use crate::{
     config::without_password,
-    error::{Caused, Error, Result, Source},
+    error::{Caused, Error, Result, Source, help_if_away},
 };
 
 /// How long a server may take to be reached at start-up.
@@ -39,7 +39,8 @@ impl SharedStore {
 
 fn failed(url: &str, reason: impl Into<Source>) -> Error {
     let reason = reason.into();
-    Error::store(Caused::new(format!("`{}`: {reason}", without_password(url)), reason))
+    let help = help_if_away(reason.as_ref(), "session.store");
+    Error::store(Caused::new(format!("`{}`: {reason}{help}", without_password(url)), reason))
 }
 
 #[cfg(not(all(feature = "sqlite", feature = "postgres", feature = "redis")))]
@@ -103,7 +104,7 @@ async fn postgres(url: &str, stop: &CancellationToken) -> Result<SharedStore> {
     match tokio::time::timeout(CONNECT, options.connect()).await {
         Ok(Ok(connection)) => connection.close().await.map_err(|error| failed(url, error))?,
         Ok(Err(error)) => return Err(failed(url, error)),
-        Err(_) => return Err(failed(url, format!("no answer within {CONNECT:?}"))),
+        Err(elapsed) => return Err(failed(url, Caused::new(format!("no answer within {CONNECT:?}"), elapsed))),
     }
     let store = PostgresStore::new(PgPoolOptions::new().acquire_timeout(CONNECT).connect_lazy_with(options));
     // Several nodes may start at the same time, and PostgreSQL's `IF NOT EXISTS` takes no lock. A migration that meets the
@@ -142,7 +143,7 @@ async fn redis(url: &str) -> Result<SharedStore> {
     match connected {
         Ok(Ok(store)) => Ok(SharedStore::new(store)),
         Ok(Err(error)) => Err(failed(url, error)),
-        Err(_) => Err(failed(url, format!("no answer within {CONNECT:?}"))),
+        Err(elapsed) => Err(failed(url, Caused::new(format!("no answer within {CONNECT:?}"), elapsed))),
     }
 }
 
