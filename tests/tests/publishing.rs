@@ -29,6 +29,11 @@ impl News {
     fn join(&self, socket: Socket, room: carolina_sockets::Data<String>) {
         socket.join(room.0);
     }
+
+    #[on("session")]
+    fn session(&self, socket: Socket) -> Option<String> {
+        socket.session_id()
+    }
 }
 
 /// An argument with a binary value inside.
@@ -116,6 +121,26 @@ async fn published_messages_reach_whom_they_name() -> Result<(), ClientError> {
     publish_well(&service, json!({ "channel": "/news", "event": "binary", "arguments": binary })).await;
     let (first, second): (Bytes, Within) = outside.expect("binary").await?;
     assert_eq!((&first[..], &second.within[0][..]), (&[1, 2, 255][..], &[7][..]));
+    Ok(())
+}
+
+#[tokio::test]
+async fn published_messages_reach_sessions_and_users() -> Result<(), ClientError> {
+    let service = news().await;
+    let (ada, same_user) = (service.login_as(7).await?, service.login_as(7).await?);
+    let (mut ada, mut same_user) = (ada.connect("/news").await?, same_user.connect("/news").await?);
+    let session: String = ada.request("session", ()).await?;
+    let to_both = json!({ "channel": "/news", "event": "e", "users": [7], "except": { "sessions": session } });
+    publish_well(
+        &service,
+        json!([to_both, { "channel": "/news", "event": "e", "sessions": [session], "arguments": ["own"] }]),
+    )
+    .await;
+    assert_eq!(ada.expect::<String>("e").await?, "own");
+    same_user.expect::<()>("e").await?;
+    same_user.expect_none("e").await?;
+    // As tests of an application see it.
+    assert_eq!(service.expect_broadcast::<()>("/news", "e").await?.to, ["user.7"]);
     Ok(())
 }
 

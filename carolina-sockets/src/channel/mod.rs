@@ -306,6 +306,8 @@ impl Broadcast {
     /// [`Error::Closed`](crate::Error::Closed) when the service has ended.
     pub async fn emit(&self, event: &str, data: impl Serialize) -> Result<Delivery> {
         let missed = self.namespace()?.emit(event, &data, &self.recipients).await?;
+        #[cfg(feature = "testing")]
+        self.record(event, &data);
         Ok(count_missed(self.channel.path(), event, missed))
     }
 
@@ -320,7 +322,30 @@ impl Broadcast {
         event: &str,
         data: impl Serialize,
     ) -> Result<Vec<Result<T>>> {
-        self.namespace()?.emit_with_ack(event, &data, &self.recipients).await
+        let namespace = self.namespace()?;
+        #[cfg(feature = "testing")]
+        self.record(event, &data);
+        namespace.emit_with_ack(event, &data, &self.recipients).await
+    }
+
+    /// Keeps an emit for tests that ask what was emitted. One to an empty list of rooms has not been.
+    #[cfg(feature = "testing")]
+    fn record(&self, event: &str, data: &impl Serialize) {
+        let tap = &self.channel.core.services.tap;
+        if !tap.is_on() || self.recipients.is_nobody() {
+            return;
+        }
+        let Ok(payload) = crate::engine::encode_event(event, data) else { return };
+        let (to, except) = self.recipients.rooms();
+        // Without the engine's own.
+        let named = |room: &&str| !room.starts_with('\0');
+        tap.add(crate::core::Recorded {
+            path: self.channel.path().to_owned(),
+            event: event.to_owned(),
+            to: to.filter(named).map(str::to_owned).collect(),
+            except: except.filter(named).map(str::to_owned).collect(),
+            payload,
+        });
     }
 
     /// The rooms of the selected clients, on every node.

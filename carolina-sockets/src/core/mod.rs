@@ -7,6 +7,8 @@ mod end;
 mod mailbox;
 mod services;
 mod socket;
+#[cfg(feature = "testing")]
+mod tap;
 mod values;
 
 use std::any::Any;
@@ -22,6 +24,8 @@ pub(crate) use end::{CLOSED_EVENT, Closed, Leaving, disconnect_unauthorized, end
 pub(crate) use mailbox::{Held, Identify, Job, Left, Mailbox, Submitted};
 pub(crate) use services::{Services, States};
 pub(crate) use socket::SocketState;
+#[cfg(feature = "testing")]
+pub(crate) use tap::{Recorded, Tap};
 
 /// A channel whose concrete type only its handlers know.
 pub type AnyChannel = dyn Any + Send + Sync;

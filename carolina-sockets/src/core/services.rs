@@ -15,11 +15,20 @@ pub(crate) struct Services {
     pub(crate) bus: Bus,
     /// Weak, since the engine owns the namespaces, and they own the services.
     engine: OnceLock<Weak<Engine>>,
+    #[cfg(feature = "testing")]
+    pub(crate) tap: super::Tap,
 }
 
 impl Services {
     pub(crate) fn new(states: States, identities: Identities, bus: Bus) -> Self {
-        Self { states, identities, bus, engine: OnceLock::new() }
+        Self {
+            states,
+            identities,
+            bus,
+            engine: OnceLock::new(),
+            #[cfg(feature = "testing")]
+            tap: super::Tap::default(),
+        }
     }
 
     /// Set once: the engine is created after the services that it needs.

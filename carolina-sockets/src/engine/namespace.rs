@@ -79,6 +79,12 @@ impl Recipients {
         self.0.has_flag(BroadcastFlags::Local)
     }
 
+    /// Whether it selects no client.
+    #[cfg(feature = "testing")]
+    pub(crate) fn is_nobody(&self) -> bool {
+        self.0.rooms.iter().any(|room| room.as_ref() == EMPTY_ROOM) && self.0.rooms.len() == 1
+    }
+
     /// The rooms, and the excluded rooms.
     pub(crate) fn rooms(&self) -> (impl Iterator<Item = &str>, impl Iterator<Item = &str>) {
         (self.0.rooms.iter().map(AsRef::as_ref), self.0.except.iter().map(AsRef::as_ref))

@@ -1,10 +1,10 @@
 //! Events per time, counted with `governor`.
 
-use std::{num::NonZeroU32, sync::LazyLock, time::Duration};
+use std::{num::NonZeroU32, time::Duration};
 
 use governor::{
     Quota, RateLimiter,
-    clock::{Clock, QuantaClock, QuantaInstant},
+    clock::Clock,
     middleware::NoOpMiddleware,
     state::{InMemoryState, NotKeyed},
 };
@@ -18,23 +18,53 @@ pub struct Rate {
     pub per: Duration,
 }
 
-/// Created once: creating a clock executes `cpuid`, which takes 20 µs on a virtual machine.
-static CLOCK: LazyLock<QuantaClock> = LazyLock::new(QuantaClock::default);
+/// The clock that takes the least time to read.
+#[cfg(not(feature = "testing"))]
+mod clock {
+    use std::sync::LazyLock;
+
+    pub(super) use governor::clock::QuantaInstant as Moment;
+    use governor::clock::{Clock, QuantaClock};
+
+    /// Created once: creating a clock executes `cpuid`, which takes 20 µs on a virtual machine.
+    static CLOCK: LazyLock<QuantaClock> = LazyLock::new(QuantaClock::default);
+
+    pub(super) fn now() -> Moment {
+        CLOCK.now()
+    }
+}
+
+/// tokio's clock, which tests can pause and advance.
+#[cfg(feature = "testing")]
+mod clock {
+    use std::sync::LazyLock;
+
+    pub(super) use governor::nanos::Nanos as Moment;
+    use tokio::time::Instant;
+
+    /// From the system's clock, so that no runtime's clock is behind it: one that was advanced is ahead for itself alone.
+    static START: LazyLock<Instant> = LazyLock::new(|| Instant::from_std(std::time::Instant::now()));
+
+    pub(super) fn now() -> Moment {
+        let start = *START;
+        Instant::now().saturating_duration_since(start).into()
+    }
+}
 
 /// The one clock. Limiters hold this instead of a copy, which would add 40 bytes to each.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SharedClock;
 
 impl Clock for SharedClock {
-    type Instant = QuantaInstant;
+    type Instant = clock::Moment;
 
-    fn now(&self) -> QuantaInstant {
-        CLOCK.now()
+    fn now(&self) -> Self::Instant {
+        clock::now()
     }
 }
 
 /// A rate limiter without keys.
-pub(crate) type Limiter = RateLimiter<NotKeyed, InMemoryState, SharedClock, NoOpMiddleware<QuantaInstant>>;
+pub(crate) type Limiter = RateLimiter<NotKeyed, InMemoryState, SharedClock, NoOpMiddleware<clock::Moment>>;
 
 /// Allows `count` at once, and as many again per `per`.
 pub(crate) fn limiter(rate: Rate) -> Limiter {

@@ -6,13 +6,14 @@ use std::{
         Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, SystemTime},
 };
 
 use async_trait::async_trait;
 use http::HeaderMap;
 use serde_json::Value;
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 use tower_sessions::{
     Session, SessionStore,
     session::{Id, Record},

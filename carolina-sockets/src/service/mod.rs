@@ -274,6 +274,14 @@ fn set_global(sockets: &Sockets) -> Result {
 }
 
 #[cfg(feature = "testing")]
+impl Inner {
+    /// The record of emits, for tests.
+    pub(crate) fn tap(&self) -> &crate::core::Tap {
+        &self.services.tap
+    }
+}
+
+#[cfg(feature = "testing")]
 impl Sockets {
     /// The engine, for clients over streams in this process; `None` while web sockets are off.
     pub(crate) fn engine(&self) -> Option<&Arc<Engine>> {

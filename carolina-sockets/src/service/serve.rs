@@ -1,13 +1,8 @@
-use std::{
-    fmt,
-    future::IntoFuture,
-    io::Write,
-    time::{Duration, Instant},
-};
+use std::{fmt, future::IntoFuture, io::Write, time::Duration};
 
 use axum::Router;
 use futures_core::future::BoxFuture;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, time::Instant};
 use tower_layer::Layer;
 use tracing_subscriber::{
     Layer as _,

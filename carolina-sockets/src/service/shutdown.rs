@@ -1,7 +1,9 @@
 use std::{
     sync::{Arc, atomic::Ordering},
-    time::{Duration, Instant},
+    time::Duration,
 };
+
+use tokio::time::Instant;
 
 use super::Inner;
 use crate::{core::end, engine::DisconnectReason};

@@ -16,39 +16,49 @@ use socketioxide_core::{
 };
 use socketioxide_parser_common::CommonParser;
 use tokio::{sync::mpsc, time::Instant};
+use tower_layer::Layer;
+use tower_service::Service;
 
 use super::{
     error::ClientError,
+    jar::Jar,
     wire::{Incoming, Wire},
 };
 use crate::{
+    backplane,
     engine::{Answer, Payload},
+    http::Session,
     service::Sockets,
 };
 
 /// How long a client waits for a packet.
-const DEADLINE: Duration = Duration::from_secs(5);
+pub(super) const DEADLINE: Duration = Duration::from_secs(5);
 /// A path at which nothing is mounted: the server answers a CONNECT to it after everything that it has sent before.
 const UNMOUNTED: &str = "/carolina-sockets-testing-unmounted";
 
-/// A test client's handshake.
+/// A test client's handshake, and its HTTP requests.
+///
+/// It keeps cookies as a browser does, whatever their path and domain: those that responses to [`http`](Self::http) set are sent with later
+/// requests and handshakes. Its clones, and the clients that it connects, share them, as the tabs of a browser do.
 #[derive(Clone)]
 #[must_use = "a client is made by `connect`"]
 pub struct ClientBuilder {
     sockets: Sockets,
+    router: axum::Router,
     headers: Vec<(String, String)>,
-    cookies: Vec<String>,
+    jar: Jar,
     query: String,
     auth: Option<serde_json::Value>,
     address: IpAddr,
 }
 
 impl ClientBuilder {
-    pub(super) fn new(sockets: Sockets) -> Self {
+    pub(super) fn new(sockets: Sockets, router: axum::Router) -> Self {
         Self {
             sockets,
+            router,
             headers: Vec::new(),
-            cookies: Vec::new(),
+            jar: Jar::default(),
             query: String::new(),
             auth: None,
             address: Ipv4Addr::LOCALHOST.into(),
@@ -61,10 +71,77 @@ impl ClientBuilder {
         self
     }
 
-    /// Adds a cookie to the handshake, its value as a browser would send it.
+    /// Adds a cookie, its value as a browser would send it. Clones that were made before do not have it.
     pub fn cookie(mut self, name: &str, value: &str) -> Self {
-        self.cookies.push(format!("{name}={value}"));
+        self.jar = self.jar.copy();
+        self.jar.set(name, value);
         self
+    }
+
+    /// The value of a cookie that was set by a response or by [`cookie`](Self::cookie).
+    pub fn cookie_value(&self, name: &str) -> Option<String> {
+        self.jar.get(name)
+    }
+
+    /// Sends an HTTP request to the routes, with the cookies, and keeps those that the response sets.
+    pub async fn http(&self, mut request: Request<axum::body::Body>) -> http::Response<axum::body::Body> {
+        self.jar.add_to(request.headers_mut());
+        request.extensions_mut().insert(ConnectInfo(SocketAddr::new(self.address, 0)));
+        let mut app = self.sockets.layer().layer(self.router.clone().layer(self.sockets.session_layer()));
+        let response = match app.call(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        };
+        self.jar.keep(response.headers());
+        response
+    }
+
+    /// Logs a user in: a session under a new id, whose `session.user_key` is this text or whole number, and its cookie. Sockets of
+    /// this client that are connected follow, as with a log-in by the application's own route (rule R11). An application's own
+    /// [`Identify`](crate::Identify) sees the session only if it reads it.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Invalid`] when the user is neither a text nor a whole number, or the session store fails.
+    pub async fn login_as(&self, user: impl Serialize) -> Result<(), ClientError> {
+        let user = serde_json::to_value(user).map_err(|error| ClientError::Invalid(error.to_string()))?;
+        if !user.is_string() && !user.is_i64() && !user.is_u64() {
+            return Err(ClientError::Invalid(format!("the user is {user}, and has to be a text or a whole number")));
+        }
+        let key = self.sockets.config().session.user_key.clone();
+        self.with_session(async move |session: Session| {
+            session.cycle_id().await?;
+            session.insert(&key, user).await
+        })
+        .await
+    }
+
+    /// Ends the session, which logs its user out.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Invalid`] when the session store fails.
+    pub async fn logout(&self) -> Result<(), ClientError> {
+        self.with_session(async |session: Session| session.flush().await).await
+    }
+
+    /// Changes the session as a route of the application would.
+    async fn with_session<F>(
+        &self,
+        change: impl FnOnce(Session) -> F + Clone + Send + Sync + 'static,
+    ) -> Result<(), ClientError>
+    where
+        F: Future<Output = Result<(), tower_sessions::session::Error>> + Send + 'static,
+    {
+        let route = axum::Router::new().fallback(async move |session: Session| {
+            change(session).await.map_err(|error| (http::StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
+        });
+        let response = Self { router: route, ..self.clone() }.http(Request::new(axum::body::Body::empty())).await;
+        if response.status().is_success() {
+            return Ok(());
+        }
+        let text = axum::body::to_bytes(response.into_body(), 64 * 1024).await.unwrap_or_default();
+        Err(ClientError::Invalid(format!("the session could not be changed: {}", String::from_utf8_lossy(&text))))
     }
 
     /// Adds a parameter, percent-encoded, to the handshake's query.
@@ -106,11 +183,9 @@ impl ClientBuilder {
             let value = HeaderValue::from_str(value);
             request = request.header(name, value.map_err(|error| ClientError::Invalid(format!("a header: {error}")))?);
         }
-        if !self.cookies.is_empty() {
-            request = request.header(header::COOKIE, self.cookies.join("; "));
-        }
         let request = request.body(()).map_err(|error| ClientError::Invalid(error.to_string()))?;
         let (mut parts, ()) = request.into_parts();
+        self.jar.add_to(&mut parts.headers);
         parts.extensions.insert(ConnectInfo(SocketAddr::new(self.address, 0)));
         let (ours, theirs) = tokio::io::duplex(64 * 1024);
         if let Some(engine) = self.sockets.engine() {
@@ -119,7 +194,7 @@ impl ClientBuilder {
                 .map_err(|refusal| ClientError::Refused { code: refusal.code.to_owned(), message: refusal.message })?;
         }
         let wire = Arc::new(Wire::connect(ours).await);
-        Client::join(wire, channel, self.auth).await
+        Client::join(wire, channel, self).await
     }
 }
 
@@ -136,6 +211,8 @@ impl fmt::Debug for ClientBuilder {
 /// dropped.
 #[derive(Debug)]
 pub struct Client {
+    /// For further connections and requests.
+    builder: ClientBuilder,
     wire: Arc<Wire>,
     channel: String,
     incoming: mpsc::UnboundedReceiver<Incoming>,
@@ -148,12 +225,13 @@ pub struct Client {
 }
 
 impl Client {
-    async fn join(wire: Arc<Wire>, channel: &str, auth: Option<serde_json::Value>) -> Result<Self, ClientError> {
+    async fn join(wire: Arc<Wire>, channel: &str, builder: ClientBuilder) -> Result<Self, ClientError> {
         let mut incoming = wire.listen(channel);
-        let auth = auth.map(|auth| Value::Str(auth.to_string().into(), None));
+        let auth = builder.auth.as_ref().map(|auth| Value::Str(auth.to_string().into(), None));
         wire.send(Packet { ns: channel.to_owned().into(), inner: PacketData::Connect(auth) });
         match tokio::time::timeout(DEADLINE, incoming.recv()).await {
             Ok(Some(Incoming::Connected)) => Ok(Self {
+                builder,
                 wire,
                 channel: channel.to_owned(),
                 incoming,
@@ -175,7 +253,8 @@ impl Client {
     ///
     /// [`ClientError::Refused`] when the channel refuses it.
     pub async fn channel(&self, channel: &str) -> Result<Client, ClientError> {
-        Self::join(self.wire.clone(), channel, None).await
+        let builder = ClientBuilder { auth: None, ..self.builder.clone() };
+        Self::join(self.wire.clone(), channel, builder).await
     }
 
     /// As [`channel`](Self::channel), with an `auth` payload.
@@ -185,7 +264,28 @@ impl Client {
     /// [`ClientError::Refused`] when the channel refuses it.
     pub async fn channel_with(&self, channel: &str, auth: impl Serialize) -> Result<Client, ClientError> {
         let auth = serde_json::to_value(auth).map_err(|error| ClientError::Invalid(error.to_string()))?;
-        Self::join(self.wire.clone(), channel, Some(auth)).await
+        let builder = ClientBuilder { auth: Some(auth), ..self.builder.clone() };
+        Self::join(self.wire.clone(), channel, builder).await
+    }
+
+    /// Ends the client and connects again to the same channel, with the same handshake and the cookies it has now. Its
+    /// connection closes unless it has clients on other channels.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`ClientBuilder::connect`].
+    pub async fn reconnect(self) -> Result<Client, ClientError> {
+        let Self { builder, wire, channel, deadline, .. } = self;
+        wire.send(Packet::disconnect(channel.clone()));
+        drop(wire);
+        let mut client = builder.connect(&channel).await?;
+        client.deadline = deadline;
+        Ok(client)
+    }
+
+    /// Its cookies, and the requests that it sends by HTTP.
+    pub fn browser(&self) -> &ClientBuilder {
+        &self.builder
     }
 
     /// Sets how long whatever is expected from here on is waited for; 5 seconds by default.
@@ -408,4 +508,9 @@ fn read_answer<T: DeserializeOwned>(answer: Value) -> Result<T, ClientError> {
 fn read<T: DeserializeOwned>(mut arguments: Value, with_event: bool) -> Result<T, ClientError> {
     let read = CommonParser.decode_value(&mut arguments, with_event);
     read.map(|answer: Answer<T>| answer.0).map_err(|error| ClientError::Invalid(error.to_string()))
+}
+
+/// Reads an encoded event's arguments.
+pub(super) fn read_event<T: DeserializeOwned>((payload, attachments): (String, Vec<String>)) -> Result<T, ClientError> {
+    read(backplane::decode(payload, &attachments).map_err(ClientError::Invalid)?, true)
 }

@@ -39,25 +39,120 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # What is checked how
+//!
+//! | to check that | write |
+//! |---|---|
+//! | an event is answered, with what | [`client.request`](Client::request), whose error has a [`code`](ClientError::code) |
+//! | a client gets an event | [`client.expect`](Client::expect), or [`assert_emitted!`] with a pattern |
+//! | it gets none | [`client.expect_none`](Client::expect_none) |
+//! | something is emitted to a channel, a room, a user, without a client | [`service.assert_broadcast`](TestService::assert_broadcast), or [`assert_broadcast!`] with a pattern |
+//! | a client is refused or disconnected | the error of [`connect`](TestService::connect), [`client.expect_disconnect`](Client::expect_disconnect) |
+//! | a route of the application emits, logs in or out | [`TestService::router`], and [`http`](ClientBuilder::http) |
+//!
+//! # Users
+//!
+//! [`TestService::login_as`] is a browser whose user is logged in. A browser keeps cookies, so that it may as well log in by the application's own
+//! route; its tabs share them.
+//!
+//! ```
+//! use carolina_sockets::{Sockets, prelude::*, testing::TestService};
+//!
+//! #[channel("/mail", private)]
+//! #[derive(Default)]
+//! struct Mail;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let service = TestService::start(Sockets::builder().discover(false).mount::<Mail>("/mail")).await?;
+//! assert_eq!(service.connect("/mail").await.unwrap_err().code(), "unauthenticated");
+//!
+//! let ada = service.login_as("ada").await?;
+//! let mut tab = ada.clone().connect("/mail").await?;
+//! service.sockets().channel("/mail")?.emit_to_user("ada", "letter", 1).await?;
+//! assert_eq!(tab.expect::<u32>("letter").await?, 1);
+//!
+//! ada.logout().await?;
+//! tab.expect_disconnect().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Time
+//!
+//! Timeouts, rates, pings, pauses and the deadlines of expectations follow tokio's clock, which a test can pause: `#[tokio::test(start_paused = true)]`,
+//! with tokio's feature `test-util`. Time then passes only when nothing else is left to do, and at once: a handler's timeout of 30 seconds takes no time to
+//! test. [`TestService::advance`] lets a time pass:
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use carolina_sockets::{Sockets, prelude::*, testing::TestService};
+//!
+//! #[channel("/votes")]
+//! #[derive(Default)]
+//! struct Votes;
+//!
+//! #[channel]
+//! impl Votes {
+//!     #[on("vote", rate = "1/h")]
+//!     fn vote(&self) {}
+//!
+//!     #[on("count", timeout = "30s")]
+//!     async fn count(&self) {
+//!         std::future::pending().await
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let service = TestService::start(Sockets::builder().discover(false).mount::<Votes>("/votes")).await?;
+//! let mut client = service.connect("/votes").await?;
+//! client.deadline(Duration::from_secs(60));
+//! assert_eq!(client.request::<()>("count", ()).await.unwrap_err().code(), "timeout");
+//!
+//! client.request::<()>("vote", ()).await?;
+//! assert_eq!(client.request::<()>("vote", ()).await.unwrap_err().code(), "rate_limited");
+//! service.advance(Duration::from_secs(60 * 60)).await;
+//! client.request::<()>("vote", ()).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! What has a date follows the system's clock instead: the end of a session (`session.ttl`) and of a token. With a paused clock nothing outside of the
+//! process can be waited for, such as Redis, PostgreSQL, a browser or a client of [`TestService::listen`]: the time for it passes at once.
 
+mod assert;
 mod client;
 mod error;
+mod jar;
 mod wire;
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    panic::Location,
+    time::Duration,
+};
 
-use axum::extract::ConnectInfo;
 use http::Request;
-use tower_layer::Layer;
-use tower_service::Service;
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
 
+#[doc(inline)]
+pub use crate::{assert_broadcast, assert_emitted};
 pub use client::{Client, ClientBuilder};
 pub use error::ClientError;
 
 use crate::{
+    core::Recorded,
+    engine::encode_event,
     error::Result,
     service::{Builder, Sockets},
 };
+
+/// How often [`TestService::advance`] lets other tasks run.
+const SETTLE: usize = 64;
 
 /// A service in the test's own process. It ends when it is dropped.
 #[derive(Debug)]
@@ -89,6 +184,7 @@ impl TestService {
 
     /// Starts a service that is already built.
     pub fn of(sockets: Sockets) -> Self {
+        sockets.inner().tap().start();
         Self { sockets, router: axum::Router::new(), address: None, stop: Default::default() }
     }
 
@@ -141,19 +237,140 @@ impl TestService {
 
     /// A client with headers, cookies or an `auth` payload, to be set on the builder.
     pub fn client(&self) -> ClientBuilder {
-        ClientBuilder::new(self.sockets.clone())
+        ClientBuilder::new(self.sockets.clone(), self.router.clone())
     }
 
-    /// Sends an HTTP request to the routes, as a client on the loopback address would.
-    pub async fn http(&self, request: Request<axum::body::Body>) -> http::Response<axum::body::Body> {
-        let mut request = request;
-        let from = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
-        request.extensions_mut().insert(ConnectInfo(from));
-        let mut app = self.sockets.layer().layer(self.router.clone().layer(self.sockets.session_layer()));
-        match app.call(request).await {
-            Ok(response) => response,
-            Err(never) => match never {},
+    /// A client, not connected yet, whose session has this user: a text or a whole number, as the application would insert it. See
+    /// [`ClientBuilder::login_as`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`ClientBuilder::login_as`].
+    pub async fn login_as(&self, user: impl Serialize) -> std::result::Result<ClientBuilder, ClientError> {
+        let client = self.client();
+        client.login_as(user).await?;
+        Ok(client)
+    }
+
+    /// Takes the first emit of this event to several clients of a channel, and waits for it up to 5 seconds. Each is taken once, in the order in
+    /// which they were emitted.
+    ///
+    /// It counts whether or not a client is connected: everything that code of this service has emitted through
+    /// [`ChannelHandle`](crate::ChannelHandle), [`Broadcast`](crate::Broadcast) and [`Socket::broadcast`](crate::Socket::broadcast), except to an empty
+    /// list of rooms. What goes to a single [`Socket`](crate::Socket), or comes from another node, does not count. The 4096 newest are kept.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Timeout`] when there is none in time, [`ClientError::Invalid`] when its data does not read as `T`.
+    pub async fn expect_broadcast<T: DeserializeOwned>(
+        &self,
+        channel: &str,
+        event: &str,
+    ) -> std::result::Result<Emitted<T>, ClientError> {
+        let Recorded { to, except, payload, .. } = self.take(channel, event).await?;
+        Ok(Emitted { data: client::read_event(payload)?, to, except })
+    }
+
+    /// Checks that the first emit of this event to several clients of a channel has this data; a tuple is several arguments. See
+    /// [`expect_broadcast`](Self::expect_broadcast).
+    ///
+    /// ```
+    /// # use carolina_sockets::{MainChannel, Sockets, testing::TestService};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = TestService::start(Sockets::builder().discover(false).mount::<MainChannel>("/")).await?;
+    /// service.sockets().channel("/")?.emit("headline", "it rains").await?;
+    /// service.assert_broadcast("/", "headline", "it rains").await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// When there is no such emit within 5 seconds, or it has other data.
+    #[track_caller]
+    pub fn assert_broadcast(&self, channel: &str, event: &str, data: impl Serialize) -> impl Future<Output = ()> {
+        let at = Location::caller();
+        async move {
+            let emitted = match self.take(channel, event).await {
+                Ok(recorded) => recorded.payload,
+                Err(error) => panic!("{at}: `{event}` on `{channel}`: {error}"),
+            };
+            let expected = match encode_event(event, &data) {
+                Ok(expected) => expected,
+                Err(error) => panic!("{at}: {error}"),
+            };
+            let parsed = |text: &str| serde_json::from_str::<Value>(text).unwrap_or_default();
+            let same = parsed(&emitted.0) == parsed(&expected.0) && emitted.1 == expected.1;
+            assert!(same, "{at}: on `{channel}` was emitted {}, and expected {}", emitted.0, expected.0);
         }
+    }
+
+    async fn take(&self, channel: &str, event: &str) -> std::result::Result<Recorded, ClientError> {
+        let tap = self.sockets.inner().tap();
+        tokio::time::timeout(client::DEADLINE, tap.take(channel, event)).await.map_err(|_| {
+            ClientError::Timeout(format!("an emit of `{event}` on `{channel}`; there were {:?}", tap.kept()))
+        })
+    }
+
+    /// Lets a time pass, by a clock that is paused, and everything happen that is due by then; see [Time](self#time).
+    ///
+    /// # Panics
+    ///
+    /// When tokio's clock is not paused.
+    pub async fn advance(&self, by: Duration) {
+        // It panics unless the clock is paused; otherwise the next line would wait.
+        tokio::time::advance(Duration::ZERO).await;
+        tokio::time::sleep(by).await;
+        // What was due at the same moment.
+        for _ in 0..SETTLE {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Sends an HTTP request to the routes, as a client on the loopback address without cookies would. One with cookies is
+    /// [`ClientBuilder::http`].
+    pub async fn http(&self, request: Request<axum::body::Body>) -> http::Response<axum::body::Body> {
+        self.client().http(request).await
+    }
+}
+
+/// An emit to several clients; see [`TestService::expect_broadcast`].
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Emitted<T> {
+    /// Its data: the first argument, or several as a tuple.
+    pub data: T,
+    /// The rooms it was for: none for everyone on the channel. A user's is `user.{key}`, a session's `session.{id}`.
+    pub to: Vec<String>,
+    /// The rooms it was not for.
+    pub except: Vec<String>,
+}
+
+/// Used by [`assert_emitted!`] and [`assert_broadcast!`].
+#[doc(hidden)]
+#[track_caller]
+pub fn __equal(data: std::result::Result<Value, ClientError>, event: &str, expected: &impl Serialize) -> Value {
+    let data = match data {
+        Ok(data) => data,
+        Err(error) => panic!("`{event}`: {error}"),
+    };
+    let expected = serde_json::to_value(expected).unwrap_or_default();
+    assert!(data == expected, "`{event}` came with {data}, and expected {expected}");
+    data
+}
+
+/// The same for an emit.
+#[doc(hidden)]
+#[track_caller]
+pub fn __equal_emitted(
+    emitted: std::result::Result<Emitted<Value>, ClientError>,
+    event: &str,
+    expected: &impl Serialize,
+) -> Emitted<Value> {
+    match emitted {
+        Ok(emitted) => Emitted { data: __equal(Ok(emitted.data), event, expected), ..emitted },
+        Err(error) => panic!("`{event}`: {error}"),
     }
 }
 
