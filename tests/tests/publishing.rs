@@ -174,6 +174,7 @@ async fn every_mistake_is_told_with_its_place() -> Result<(), ClientError> {
         (json!({ "event": "e" }), "channel", "is missing: write a channel's path"),
         (json!({ "channel": "/nwes", "event": "e" }), "channel", "mounted are: /news"),
         (json!({ "channel": "/news" }), "event", "is missing: write the event's name"),
+        (json!({ "channel": "/news", "event": "disconnect" }), "event", "which Socket.IO reserves: to disconnect"),
         (news("chanel", json!("/news")), "chanel", "did you mean `channel`?"),
         (news("colour", json!("red")), "colour", "is unknown; there are channel, rooms, users"),
         (news("rooms", json!([1])), "rooms[0]", "is a number: write a room as a text"),

@@ -35,7 +35,7 @@ pub(crate) fn handle_event(
     identify: impl FnOnce() -> Identify,
 ) {
     metric::event();
-    if let Err(error) = rate::count(socket) {
+    if let Err(error) = rate::count(socket, &payload) {
         return refuse(socket, raw, &payload, ack, error);
     }
     let Some(name) = payload.event_name() else {
@@ -46,7 +46,7 @@ pub(crate) fn handle_event(
         // No handler can have this name, so it would otherwise go to `#[on(any)]`.
         _ if name == SESSION_EVENT => Job::Identify { payload, ack, resolve: identify() },
         Some(handler) => {
-            if let Err(error) = rate::count_for(socket, handler) {
+            if let Err(error) = rate::count_for(socket, handler, name) {
                 return refuse(socket, raw, &payload, ack, error);
             }
             Job::Event { handler: handler.index, payload, ack }

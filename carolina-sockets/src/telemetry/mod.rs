@@ -3,4 +3,4 @@
 pub(crate) mod metric;
 mod throttled;
 
-pub(crate) use throttled::{Cause, refused, undelivered};
+pub(crate) use throttled::{Cause, refused, refused_with, undelivered};

@@ -104,6 +104,12 @@ pub(crate) fn refused(cause: Cause, message: &str) {
     log(cause, format_args!("refused: {message}"));
 }
 
+/// The same for a message that takes time to write: only for the log.
+pub(crate) fn refused_with(cause: Cause, message: impl Fn() -> String) {
+    super::metric::refused(cause.name());
+    log(cause, format_args!("refused: {}", fmt::from_fn(|f| f.write_str(&message()))));
+}
+
 /// Logs an undelivered message at most once per second. It is counted by a metric of its own.
 pub(crate) fn undelivered(cause: Cause, message: &str) {
     log(cause, format_args!("{message}"));

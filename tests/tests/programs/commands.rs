@@ -66,6 +66,21 @@ async fn a_second_ctrl_c_ends_at_once() {
 }
 
 #[tokio::test]
+async fn what_is_refused_for_its_rate_is_logged_with_channel_event_and_address() {
+    let log = Folder::new();
+    let log = log.path().join("log");
+    let mut command = Command::new(program::path("test-node"));
+    command.env("CAROLINA_LIMITS__EVENTS_PER_SECOND", "1").env("RUST_LOG", "info");
+    let server = program::start(command.stderr(std::fs::File::create(&log).unwrap())).await;
+    let mut socket = RawSocket::join(&server.url, "/lab").await;
+    for _ in 0..3 {
+        socket.send("42/lab,[\"echo\",1]").await;
+    }
+    let told = "the event `echo` on `/lab` from 127.0.0.1: more than limits.events_per_second = 1";
+    until("it is logged", || std::fs::read_to_string(&log).unwrap_or_default().contains(told)).await;
+}
+
+#[tokio::test]
 async fn all_mistakes_are_told_at_once() {
     let folder = Folder::new();
     let file = folder.path().join("web.toml");

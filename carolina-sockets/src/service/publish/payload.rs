@@ -10,6 +10,7 @@ use super::Sockets;
 use crate::{
     channel::{Broadcast, ChannelHandle, checked},
     error::{Error, code},
+    event_name,
     suggest::did_you_mean,
 };
 
@@ -158,7 +159,10 @@ impl Reader<'_> {
 
     fn event(&mut self, value: Option<&Value>) -> Option<String> {
         match value {
-            Some(Value::String(event)) => return Some(event.clone()),
+            Some(Value::String(event)) => match event_name::instead_of(event) {
+                Some(instead) => self.mistake("event", format!("is `{event}`, which Socket.IO reserves: {instead}")),
+                None => return Some(event.clone()),
+            },
             Some(other) => self.mistake("event", format!("is {}: write the event's name", of_kind(other))),
             None => self.mistake("event", "is missing: write the event's name"),
         }
