@@ -1,8 +1,9 @@
-// Prints the events of a channel, one per line as JSON: node listener.mjs URL CHANNEL. "joined" is the first line.
+// Prints the events of a channel, one per line as JSON: node listener.mjs URL CHANNEL [PATH]. "joined" is the first line. It ends with
+// its connection.
 import { io } from "socket.io-client";
 
-const [url, channel] = process.argv.slice(2);
-const socket = io(url + channel, { transports: ["websocket"], reconnection: false, timeout: 10_000 });
+const [url, channel, path = "/socket.io"] = process.argv.slice(2);
+const socket = io(url + channel, { path, transports: ["websocket"], reconnection: false, timeout: 10_000 });
 socket.on("connect_error", (error) => {
   console.error(error.message);
   process.exit(1);

@@ -14,6 +14,19 @@ pub mod relay;
 pub mod servers;
 pub mod wire;
 
+/// The examples of the documents, which are compiled as tests of the documentation are.
+#[cfg(doctest)]
+mod documents {
+    #[doc = include_str!("../../README.md")]
+    struct Readme;
+    #[doc = include_str!("../../docs/embedding.md")]
+    struct Embedding;
+    #[doc = include_str!("../../docs/identity.md")]
+    struct Identity;
+    #[doc = include_str!("../../docs/nodes.md")]
+    struct Nodes;
+}
+
 use std::{
     io::Write,
     sync::{Arc, Mutex},

@@ -64,7 +64,7 @@ impl FromEvent for Option<Session> {
     async fn from_event(context: &mut EventContext) -> Result<Self, EventError> {
         let identity = context.identity();
         let identities = &context.socket.channel.services.identities;
-        Ok(identity.session_id().and_then(|id| identities.session(id)))
+        Ok(identity.session_id().and_then(|id| identities.session(id)).map(Session::from))
     }
 }
 

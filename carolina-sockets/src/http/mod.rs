@@ -1,8 +1,8 @@
 //! Sessions for HTTP handlers.
 //!
-//! [`Session`] is the extractor of `tower-sessions`. Under the [`SessionLayer`] that `serve()` puts over its router, a
+//! [`Session`] is the session of `tower-sessions`, with all its methods. Under the [`SessionLayer`] that `serve()` puts over its router, a
 //! handler that inserts the user into it has logged the user in, on the sockets of that session too; one that calls
-//! [`Session::flush`] has logged them out (rule R11).
+//! [`flush`](tower_sessions::Session::flush) has logged them out (rule R11).
 //!
 //! ```
 //! use axum::{Form, Router, response::Redirect, routing::post};
@@ -29,11 +29,13 @@
 use std::{
     fmt,
     future::Future,
+    ops::Deref,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
 };
 
+use axum::extract::FromRequestParts;
 use cookie::Cookie;
 use http::{HeaderValue, Request, Response, StatusCode, header::SET_COOKIE};
 use ipnet::IpNet;
@@ -43,13 +45,56 @@ use tower_service::Service;
 use tower_sessions::{Expiry, session::Id};
 
 pub use crate::guard::OverTls;
-pub use tower_sessions::Session;
 
 use crate::{
     config::{Config, SameSite, SessionConfig},
+    error::code,
     guard,
     identity::{CookieKeys, LIFETIME_KEY, NotifyingStore, Presented, RequestScope},
 };
+
+/// The session of a request, as an argument of axum's handlers, or the one behind a socket, as an argument of `#[on]` handlers: a
+/// [`tower_sessions::Session`], with its methods `get`, `insert`, `remove`, `cycle_id`, `flush` and so on.
+///
+/// # Errors
+///
+/// As an argument of a route: 500 if the route is not below [`Sockets::session_layer`](crate::Sockets::session_layer).
+#[derive(Clone, Debug)]
+pub struct Session(tower_sessions::Session);
+
+impl Deref for Session {
+    type Target = tower_sessions::Session;
+
+    fn deref(&self) -> &tower_sessions::Session {
+        &self.0
+    }
+}
+
+impl From<tower_sessions::Session> for Session {
+    fn from(session: tower_sessions::Session) -> Self {
+        Self(session)
+    }
+}
+
+impl From<Session> for tower_sessions::Session {
+    fn from(session: Session) -> Self {
+        session.0
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Session {
+    type Rejection = (StatusCode, &'static str);
+
+    async fn from_request_parts(parts: &mut http::request::Parts, _: &S) -> Result<Self, Self::Rejection> {
+        parts.extensions.get::<tower_sessions::Session>().cloned().map(Self).ok_or_else(|| {
+            tracing::error!(
+                "the route for {} asks for `Session`, and there is no `Sockets::session_layer()` above it",
+                parts.uri.path()
+            );
+            (StatusCode::INTERNAL_SERVER_ERROR, code::INTERNAL)
+        })
+    }
+}
 
 /// The session layer: gives handlers their [`Session`], and browsers the cookie that belongs to it.
 ///
@@ -170,7 +215,7 @@ where
 /// One request's session, after the handler has finished.
 struct SessionCommit<'a> {
     settings: &'a Settings,
-    session: &'a Session,
+    session: &'a tower_sessions::Session,
     scope: &'a RequestScope,
     presented: Presented,
     secure: bool,

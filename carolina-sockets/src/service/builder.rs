@@ -129,6 +129,7 @@ impl Builder {
                 stop,
                 background,
                 draining,
+                reached: AtomicBool::new(false),
                 publisher,
             }
         });

@@ -1,10 +1,14 @@
 use std::{
     fmt,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     task::{Context, Poll},
 };
 
-use axum::{BoxError, body::Body, extract::FromRequestParts};
+use axum::{
+    BoxError,
+    body::Body,
+    extract::{FromRequestParts, MatchedPath, NestedPath},
+};
 use bytes::Bytes;
 use futures_core::future::BoxFuture;
 use http::{Request, Response, StatusCode};
@@ -52,6 +56,23 @@ impl<S> Layer<S> for SocketsLayer {
     }
 }
 
+impl<S> SocketsService<S> {
+    /// Warns, once, when this is a layer of routes below `Router::nest`, which passes it no request of Socket.IO.
+    fn warn_if_nested<B>(&self, request: &Request<B>) {
+        let extensions = request.extensions();
+        let (Some(prefix), Some(_)) = (extensions.get::<NestedPath>(), extensions.get::<MatchedPath>()) else { return };
+        // Whoever has got a request of Socket.IO is reached, as a router that is nested as a service.
+        if self.sockets.engine.is_none() || self.sockets.reached.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let (prefix, path) = (prefix.as_str(), &self.sockets.config.transport.path);
+        tracing::warn!(
+            "`Sockets::layer()` is below `nest({prefix:?})`. A layer of a nested router gets the requests of that router's routes \
+             only, and none for {prefix}{path}/: put the layer on the outer router, or nest by `nest_service`"
+        );
+    }
+}
+
 impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for SocketsService<S>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>>,
@@ -74,6 +95,7 @@ where
         if let Some(engine) = &self.sockets.engine
             && is_below(request.uri().path(), &transport.path)
         {
+            self.sockets.reached.store(true, Ordering::Relaxed);
             if let Some(bundle) = client::answer(&request, transport) {
                 return Box::pin(async { Ok(bundle) });
             }
@@ -84,6 +106,7 @@ where
         if self.sockets.publisher.as_ref().is_some_and(|publisher| publisher.is_at(request.uri().path())) {
             return Box::pin(async move { Ok(sockets.publish(request.map(Body::new)).await) });
         }
+        self.warn_if_nested(&request);
         request.extensions_mut().insert(sockets);
         let response = self.inner.call(request);
         Box::pin(async move { Ok(response.await?.map(Body::new)) })
@@ -101,7 +124,10 @@ impl<S: Sync> FromRequestParts<S> for Sockets {
 
     async fn from_request_parts(parts: &mut http::request::Parts, _: &S) -> Result<Self, Self::Rejection> {
         parts.extensions.get::<Self>().cloned().ok_or_else(|| {
-            tracing::error!("a route asks for `Sockets`, and there is no `Sockets::layer()` above it");
+            tracing::error!(
+                "the route for {} asks for `Sockets`, and there is no `Sockets::layer()` above it",
+                parts.uri.path()
+            );
             (StatusCode::INTERNAL_SERVER_ERROR, code::INTERNAL)
         })
     }

@@ -82,6 +82,8 @@ pub(crate) struct Inner {
     stop: CancellationToken,
     background: Background,
     draining: Arc<AtomicBool>,
+    /// Whether a request of Socket.IO has come, or it was told that none can.
+    reached: AtomicBool,
     /// `None` while `publish.secret` is not set.
     publisher: Option<publish::Publisher>,
 }
