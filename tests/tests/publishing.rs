@@ -263,5 +263,5 @@ async fn a_service_that_shuts_down_publishes_nothing_more() {
     let service = news().await;
     tokio::time::timeout(Duration::from_secs(10), service.sockets().shutdown()).await.unwrap();
     let (status, answer) = publish(&service, json!({ "channel": "/news", "event": "e" })).await;
-    assert_eq!((status, &answer["code"]), (StatusCode::SERVICE_UNAVAILABLE, &json!("overloaded")), "{answer}");
+    assert_eq!((status, &answer["code"]), (StatusCode::SERVICE_UNAVAILABLE, &json!("shutting_down")), "{answer}");
 }

@@ -106,7 +106,7 @@ impl Publisher {
         self.keys.check(&signed, &body).map_err(unauthenticated)?;
         if sockets.is_draining() {
             let message = "the server is shutting down: send it again, to another node or in a moment".to_owned();
-            return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, code::OVERLOADED, message));
+            return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, code::SHUTTING_DOWN, message));
         }
         let emits = payload::read(sockets, &body).map_err(Refusal::of_payload)?;
         self.emit_all(sockets, emits).await
