@@ -10,7 +10,7 @@ use std::time::Duration;
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 use syn::{
-    Attribute, ExprPath, Ident, Lit, LitStr, Meta, Token,
+    Attribute, Expr, ExprLit, ExprPath, Ident, Lit, LitStr, Meta, Token,
     parse::{ParseStream, Parser},
 };
 
@@ -206,7 +206,7 @@ fn take_word(word: Ident, found: &mut Found, errors: &mut Errors) {
     }
 }
 
-fn take_option(name: Ident, value: Option<&Lit>, found: &mut Found, errors: &mut Errors) {
+fn take_option(name: Ident, value: Option<&Expr>, found: &mut Found, errors: &mut Errors) {
     let option = name.to_string();
     match option.as_str() {
         "timeout" => {
@@ -238,14 +238,14 @@ fn take_option(name: Ident, value: Option<&Lit>, found: &mut Found, errors: &mut
 /// Parses the value of an option, which is a string.
 fn read<T>(
     option: &Ident,
-    value: Option<&Lit>,
+    value: Option<&Expr>,
     parse: fn(&str) -> Result<T, String>,
     errors: &mut Errors,
 ) -> Option<T> {
     let (first, second) = examples(option);
     match value {
         None => needs_value(option, errors),
-        Some(Lit::Str(text)) => match parse(&text.value()) {
+        Some(Expr::Lit(ExprLit { lit: Lit::Str(text), .. })) => match parse(&text.value()) {
             Ok(value) => return Some(value),
             Err(reason) => {
                 errors.at(text, format!("{reason}; write for example `{option} = \"{first}\"` or `\"{second}\"`"));

@@ -92,6 +92,7 @@
 //! | `prometheus` | | the setting `metrics`: a page for Prometheus; includes `serve` |
 //! | `jwt` | | `identity::JwtIdentify`: identity from JSON Web Tokens |
 //! | `uuid` | yes | `Uuid` as a user's key |
+//! | `anyhow` | | `anyhow::Error` by `?` in handlers, and as what they fail with |
 //! | `valid` | | `Valid<T>`: payloads that `validator` has checked; re-exports that crate |
 //! | `legacy-clients` | | Socket.IO v2 clients (Engine.IO protocol 3) beside the current ones |
 //!

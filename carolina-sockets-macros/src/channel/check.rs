@@ -63,15 +63,80 @@ fn signature(handler: &Handler, errors: &mut Errors) {
 
 /// Rejects argument types that cannot be extractors, and extractors that have nothing to read in this kind of handler.
 fn arguments(handler: &Handler, errors: &mut Errors) {
+    second_payload(handler, errors);
     for argument in handler.arguments() {
         if has_impl(argument.to_token_stream()) {
             errors.at(argument, "a handler's argument cannot be `impl Trait`; write the type you mean");
-        } else if let Type::Reference(_) = strip_groups(argument) {
-            errors.at(argument, "a handler owns its arguments; take the extractor by value, as `socket: Socket`");
+        } else if let Type::Reference(reference) = strip_groups(argument) {
+            errors.at(argument, format!("a handler owns its arguments; {}", instead_of_reference(&reference.elem)));
+        } else if let Some(borrowed) = borrowed_payload(argument) {
+            errors.at(borrowed, "a payload is read into a value of its own: write `String` instead of `&str`, `Vec<T>` instead of `&[T]`");
         } else if let (Some(name), Some(target)) = (library_name(argument), target(handler)) {
             lifecycle_argument(argument, &name, target, errors);
         }
     }
+}
+
+/// The extractors that read an event's first arguments.
+const PAYLOADS: [&str; 2] = ["Data", "Valid"];
+
+/// Rejects `a: Data<A>, b: Data<B>`, which would read the same argument twice.
+fn second_payload(handler: &Handler, errors: &mut Errors) {
+    let payloads = handler.arguments().filter_map(|argument| {
+        let name = library_name(argument).filter(|name| PAYLOADS.contains(&name.as_str()))?;
+        Some((argument, name))
+    });
+    for (argument, name) in payloads.skip(1) {
+        let message = format!(
+            "this reads the event's first argument once more; to read several arguments write `{name}((a, b)): {name}<(A, B)>`"
+        );
+        errors.at(argument, message);
+    }
+}
+
+/// What to write instead of a reference to this type.
+fn instead_of_reference(to: &Type) -> String {
+    match library_name(to) {
+        Some(name) if name == "str" => "for text that the client sends take `Data(text): Data<String>`".to_owned(),
+        Some(name) if EXTRACTORS.contains(&name.as_str()) => format!("take the extractor by value, as `{name}`"),
+        _ => "take extractors by value, as `socket: Socket`, and what the client sends as `Data<T>`".to_owned(),
+    }
+}
+
+/// The library's extractors.
+const EXTRACTORS: [&str; 14] = [
+    "Socket",
+    "Data",
+    "Valid",
+    "TryData",
+    "Args",
+    "Ack",
+    "Event",
+    "Sockets",
+    "State",
+    "Session",
+    "User",
+    "SocketData",
+    "Handshake",
+    "DisconnectReason",
+];
+
+/// A reference in what `Data<T>` and its like are to read.
+fn borrowed_payload(argument: &Type) -> Option<&Type> {
+    let name = library_name(argument)?;
+    let Type::Path(path) = strip_groups(argument) else { return None };
+    let PathArguments::AngleBracketed(arguments) = &path.path.segments.last()?.arguments else { return None };
+    let is_payload = PAYLOADS.contains(&name.as_str()) || ["TryData", "Args"].contains(&name.as_str());
+    let mut types = arguments.args.iter().filter_map(|argument| match argument {
+        GenericArgument::Type(of) => Some(strip_groups(of)),
+        _ => None,
+    });
+    let of = types.next().filter(|_| is_payload)?;
+    let parts: Vec<&Type> = match of {
+        Type::Tuple(tuple) => tuple.elems.iter().map(strip_groups).collect(),
+        one => vec![one],
+    };
+    parts.into_iter().find(|part| matches!(part, Type::Reference(_)))
 }
 
 fn lifecycle_argument(argument: &Type, name: &str, target: &Target, errors: &mut Errors) {

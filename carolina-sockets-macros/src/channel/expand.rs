@@ -91,7 +91,7 @@ pub(super) fn driver(driver: &Driver) -> TokenStream {
 fn guard_function(guard: &ExprPath, name: &Ident) -> TokenStream {
     let (guard_call, future, call) = (p("GuardCall"), p("EventFuture"), local("call"));
     let place = guard.span();
-    let (boxed, run) = (private(place, "boxed"), private(place, "guard"));
+    let (boxed, run) = (private(place, "on_any_thread"), private(place, "guard"));
     let run = quote_spanned!(place=> #boxed(#run(#guard, #call)));
     quote! {
         #[doc(hidden)]
@@ -296,7 +296,7 @@ impl Row<'_> {
         let fallible = self.fallible();
         // Has the method's span, so that a future that is not `Send` is reported there.
         let place = method.span();
-        let boxed = private(place, "boxed");
+        let boxed = private(place, "on_any_thread");
         let body = quote! {{
             #(#extract)*
             let #returned = Self::#method(#channel #(#names),*)#wait;
@@ -341,11 +341,13 @@ impl Row<'_> {
             _ => {
                 let place = self.result().map_or(place, |(value, _)| value.span());
                 let (kind, returned) = (p("returned"), local_at(place, "returned"));
-                let convert =
-                    quote_spanned!(place=> (&&&&#kind::Wrap::of(&#returned)).kind().into_outcome(#returned, #context));
+                let convert = quote_spanned!(place=> (&&&&&&#kind::Wrap::of(&#returned)).kind().into_outcome(#returned, #context));
                 quote! {
                     #[allow(unused_imports)]
-                    use #kind::{ViaNothing as _, ViaResult as _, ViaUnit as _, ViaUnitResult as _, ViaValue as _};
+                    use #kind::{
+                        ViaNoError as _, ViaNoValue as _, ViaNothing as _, ViaResult as _, ViaUnit as _,
+                        ViaUnitResult as _, ViaValue as _,
+                    };
                     #convert
                 }
             }

@@ -3,8 +3,8 @@
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::{
-    ExprPath, GenericArgument, GenericParam, Generics, Ident, ImplItem, Item, ItemImpl, ItemStruct, Lit, LitStr,
-    PathArguments, Token, Type,
+    Expr, ExprLit, ExprPath, GenericArgument, GenericParam, Generics, Ident, ImplItem, Item, ItemImpl, ItemStruct, Lit,
+    LitStr, PathArguments, Token, Type,
     parse::{ParseStream, Parser},
 };
 
@@ -84,13 +84,13 @@ impl Arguments {
         self.path = Some(literal);
     }
 
-    fn take_word(&mut self, word: &Ident, value: Option<Lit>, errors: &mut Errors) {
+    fn take_word(&mut self, word: &Ident, value: Option<Expr>, errors: &mut Errors) {
         match (word.to_string().as_str(), value) {
             ("private", None) if self.private => errors.duplicate(word),
             ("private", None) => self.private = true,
             ("private", Some(_)) => errors.at(word, "`private` takes no value"),
             ("guard", _) => guard::needs_value(word, errors),
-            ("path", Some(Lit::Str(path))) => {
+            ("path", Some(Expr::Lit(ExprLit { lit: Lit::Str(path), .. }))) => {
                 let text = path.to_token_stream();
                 errors.at(word, format!("the path is written without a name: `#[channel({text})]`"));
                 self.path = Some(path);

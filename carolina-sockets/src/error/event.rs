@@ -9,7 +9,8 @@ use super::{Caused, Source, code};
 ///
 /// A handler fails on purpose with [`EventError::new`]; the client receives code, message and details as they are. Any
 /// [`std::error::Error`] converts into an `EventError` by `?` with the code `internal`: its text goes to the log, the
-/// client receives a reference only; [`EventError::internal`] converts errors that do not implement that trait.
+/// client receives a reference only. So does `anyhow::Error` with the feature `anyhow`; [`EventError::internal`] converts
+/// boxed errors and others that do not implement that trait.
 ///
 /// ```
 /// use carolina_sockets::EventError;
@@ -22,6 +23,7 @@ use super::{Caused, Source, code};
 /// assert_eq!(serde_json::to_value(&error).unwrap(), body);
 /// ```
 ///
+#[cfg_attr(feature = "anyhow", doc = include_str!("anyhow.md"))]
 /// It does not implement [`std::error::Error`] itself, since every type that does converts into it.
 pub struct EventError {
     code: Cow<'static, str>,
@@ -82,7 +84,7 @@ impl EventError {
     }
 
     /// `internal`, from a cause that is only logged: a text, or an error that does not implement [`std::error::Error`]
-    /// and so does not convert by `?`, such as `anyhow::Error` and boxed errors.
+    /// and so does not convert by `?`, such as boxed errors, and `anyhow::Error` without the feature `anyhow`.
     ///
     /// ```
     /// use carolina_sockets::EventError;
@@ -147,9 +149,20 @@ impl EventError {
 /// The message that replaces a hidden error's.
 const MESSAGE: &str = "something went wrong on the server";
 
+#[cfg(not(feature = "anyhow"))]
 impl<E: StdError + Send + Sync + 'static> From<E> for EventError {
     fn from(error: E) -> Self {
         Self::internal(error)
+    }
+}
+
+/// `anyhow::Error` itself, and all that converts into it, as every [`std::error::Error`] does. A second impl for
+/// `anyhow::Error` alone is not possible, since `anyhow` might make it such an error one day.
+#[cfg(feature = "anyhow")]
+impl<E: Into<anyhow::Error>> From<E> for EventError {
+    fn from(error: E) -> Self {
+        // So that the log and `source()` find the original error.
+        Self::internal(error.into().reallocate_into_boxed_dyn_error_without_backtrace())
     }
 }
 

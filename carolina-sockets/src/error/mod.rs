@@ -222,6 +222,15 @@ mod tests {
         }
     }
 
+    #[cfg(feature = "anyhow")]
+    #[test]
+    fn what_anyhow_adds_is_logged_and_the_source_is_kept() {
+        let error = anyhow::Error::from(refused()).context("no list of books");
+        assert_eq!(EventError::from(error).internal_text(), "no list of books: nobody listens");
+        let init = Error::init(anyhow::Error::from(refused()).into());
+        assert_eq!(cause::<io::Error>(&init).unwrap().kind(), io::ErrorKind::ConnectionRefused);
+    }
+
     #[test]
     fn texts_are_sources_too() {
         let error = Error::backplane("Redis is away");

@@ -60,6 +60,22 @@ impl<T: Send + Sync + 'static> FromEvent for State<T> {
     }
 }
 
+/// Implemented by no type: it only exists for the compile error about `axum`'s extractor of the same name.
+#[diagnostic::on_unimplemented(
+    message = "`axum`'s `State` is for HTTP routes and cannot be the argument of a handler",
+    label = "another `State` than the prelude's",
+    note = "take `carolina_sockets::State<{Self}>`, which `carolina_sockets::prelude` has: leave `use axum::extract::State` out of this file, or write the path"
+)]
+#[doc(hidden)]
+pub trait NoRouteState {}
+
+#[doc(hidden)]
+impl<T: NoRouteState> FromEvent for axum::extract::State<T> {
+    async fn from_event(context: &mut EventContext) -> Result<Self, EventError> {
+        Err(context.not_here("axum::extract::State"))
+    }
+}
+
 impl<T: Send + Sync + 'static> FromInit for State<T> {
     fn from_init(context: &InitContext) -> Result<Self> {
         context.states.get().map(State).ok_or_else(|| Error::Init(missing::<T>().into()))

@@ -26,8 +26,13 @@ pub fn downcast<C: Any>(channel: &AnyChannel) -> &C {
     channel.downcast_ref().expect("a handler row is only called with a channel of the type the row names")
 }
 
-/// Boxes a future.
-pub fn boxed<'a, T>(future: impl Future<Output = T> + Send + 'a) -> BoxFuture<'a, T> {
+/// Boxes a future. The compiler shows the line of its bound, and with it the comment there.
+pub fn on_any_thread<'a, T, F>(future: F) -> BoxFuture<'a, T>
+where
+    F: Future<Output = T>,
+    F: Send, // It may go on on another thread: end a lock's guard or a `RefCell`'s borrow before each `.await`.
+    F: 'a,
+{
     Box::pin(future)
 }
 
@@ -154,7 +159,13 @@ impl<C: Any + Send + Sync, E: Into<EventError>> InitOutput<C> for Result<C, E> {
 #[diagnostic::on_unimplemented(
     message = "a handler cannot fail with `{Self}`",
     label = "not convertible into `EventError`",
-    note = "use `EventError`, any type that implements `std::error::Error`, or `.map_err(|error| EventError::new(\"code\", …))`; `.map_err(EventError::internal)` makes one of an `anyhow::Error` or a boxed error"
+    note = "use `EventError`, any type that implements `std::error::Error`, or `.map_err(|error| EventError::new(\"code\", …))`; `.map_err(EventError::internal)` makes one of a boxed error"
+)]
+#[cfg_attr(
+    not(feature = "anyhow"),
+    diagnostic::on_unimplemented(
+        note = "for `anyhow::Error` enable the feature `anyhow`: `carolina-sockets = {{ …, features = [\"anyhow\"] }}`"
+    )
 )]
 pub trait HandlerError: Into<EventError> {}
 impl<E: Into<EventError>> HandlerError for E {}

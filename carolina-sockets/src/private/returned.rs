@@ -2,13 +2,13 @@
 //!
 //! `serde` implements `Serialize` for `()` and for `Result`, so blanket implementations would overlap. Method
 //! resolution prefers the method that needs the fewest added references:
-//! `(&&&&Wrap::of(&value)).kind().into_outcome(value, context)`.
+//! `(&&&&&&Wrap::of(&value)).kind().into_outcome(value, context)`.
 
 use std::{convert::Infallible, marker::PhantomData};
 
 use serde::Serialize;
 
-use super::{EventContext, EventError, Outcome};
+use super::{EventContext, EventError, HandlerError, Outcome};
 
 /// Stands for a value of type `T`.
 #[derive(Debug)]
@@ -38,6 +38,14 @@ pub struct PlainValue;
 #[derive(Debug)]
 pub struct NoAnswer;
 
+/// A result whose value cannot be sent. It causes a compile error about the value.
+#[derive(Debug)]
+pub struct NoValue;
+
+/// A result whose error is none of a handler's. It causes a compile error about the error.
+#[derive(Debug)]
+pub struct NoError;
+
 /// Chooses [`Unit`].
 pub trait ViaUnit {
     /// The kind.
@@ -45,7 +53,7 @@ pub trait ViaUnit {
         Unit
     }
 }
-impl ViaUnit for &&&Wrap<()> {}
+impl ViaUnit for &&&&&Wrap<()> {}
 
 /// Chooses [`UnitResult`].
 pub trait ViaUnitResult {
@@ -54,7 +62,7 @@ pub trait ViaUnitResult {
         UnitResult
     }
 }
-impl<E: Into<EventError>> ViaUnitResult for &&&Wrap<Result<(), E>> {}
+impl<E: Into<EventError>> ViaUnitResult for &&&&&Wrap<Result<(), E>> {}
 
 /// Chooses [`ValueResult`].
 pub trait ViaResult {
@@ -63,7 +71,25 @@ pub trait ViaResult {
         ValueResult
     }
 }
-impl<T: Serialize, E: Into<EventError>> ViaResult for &&Wrap<Result<T, E>> {}
+impl<T: Serialize, E: Into<EventError>> ViaResult for &&&&Wrap<Result<T, E>> {}
+
+/// Chooses [`NoValue`].
+pub trait ViaNoValue {
+    /// The kind.
+    fn kind(&self) -> NoValue {
+        NoValue
+    }
+}
+impl<T, E: Into<EventError>> ViaNoValue for &&&Wrap<Result<T, E>> {}
+
+/// Chooses [`NoError`]. Before [`PlainValue`], since `serde` would write such a result as `{ "Ok": … }`.
+pub trait ViaNoError {
+    /// The kind.
+    fn kind(&self) -> NoError {
+        NoError
+    }
+}
+impl<T, E> ViaNoError for &&Wrap<Result<T, E>> {}
 
 /// Chooses [`PlainValue`].
 pub trait ViaValue {
@@ -124,7 +150,7 @@ impl PlainValue {
 /// Implemented by no type that a handler can return; it exists for the compile error.
 #[diagnostic::on_unimplemented(
     message = "an event handler cannot return `{Self}`",
-    label = "no acknowledgement can be made of it",
+    label = "does not serialize: derive `Serialize`",
     note = "return `()`, a type that implements `serde::Serialize`, or `Result<_, E>` of these where `E: Into<EventError>`"
 )]
 pub trait Answer {
@@ -143,5 +169,19 @@ impl NoAnswer {
     /// Never called.
     pub fn into_outcome<T: Answer>(self, value: T, _: &mut EventContext) -> Outcome {
         value.never()
+    }
+}
+
+impl NoValue {
+    /// Never called.
+    pub fn into_outcome<T: Answer, E>(self, value: Result<T, E>, _: &mut EventContext) -> Outcome {
+        value.map_or(Outcome::Done, Answer::never)
+    }
+}
+
+impl NoError {
+    /// Never called.
+    pub fn into_outcome<T, E: HandlerError>(self, value: Result<T, E>, _: &mut EventContext) -> Outcome {
+        value.map_or_else(|error| Outcome::Failed(error.into()), |_| Outcome::Done)
     }
 }
