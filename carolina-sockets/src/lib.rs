@@ -71,6 +71,8 @@
 //! |---|---|
 //! | declare channels and handlers, with their options | [`#[channel]`](macro@channel), [`#[on]`](macro@on) |
 //! | read an event, or what else a handler needs | [`extract`]: all extractors, and how to write one |
+//! | check something before several handlers | [guards](extract#guards) |
+//! | keep something with a socket | [`Socket::set`], [`SocketData`] |
 //! | answer, or fail on purpose | [`EventError`], [`Ack`], [`error::code`] |
 //! | emit | [`Socket`], [`ChannelHandle`], [`Broadcast`]; [`Emitter`] from a process that serves no sockets |
 //! | run an application | [`serve`](fn@serve), [`sockets`] |

@@ -142,6 +142,69 @@
 //! # fn main() {}
 //! ```
 //!
+//! # Guards
+//!
+//! What several handlers check goes into a guard: a function, `async` or not, whose arguments are extractors, and which returns `Result<(), E>` or
+//! `bool`. `guard = path::to::function` on [`#[channel]`](macro@crate::channel) covers every event of the channel, `#[on(any)]` included, on
+//! [`#[on]`](macro@crate::on) its handler. The channel's guards run first, several of one attribute in the order in which they are written, within
+//! the handler's timeout and in the socket's order. The error of a guard is the event's answer (rule R29), `false` is `forbidden`.
+//!
+//! Hooks have no guards: who may join is decided by `#[on(authorize)]`. An event without a handler is answered with `unknown_event` before any
+//! guard runs.
+//!
+//! ```
+//! use carolina_sockets::prelude::*;
+//!
+//! /// Fails with `unauthenticated` where there is no user, which is the extractor's error.
+//! async fn is_member(user: User, members: State<Vec<String>>) -> Result<(), EventError> {
+//!     if !members.iter().any(|member| member == user.id()) {
+//!         return Err(EventError::new("no_member", "for members only"));
+//!     }
+//!     Ok(())
+//! }
+//!
+//! fn is_short(Data(text): Data<String>) -> bool {
+//!     text.len() < 200
+//! }
+//!
+//! #[channel("/club", guard = is_member)]
+//! #[derive(Default)]
+//! struct Club;
+//!
+//! #[channel]
+//! impl Club {
+//!     #[on("say", guard = is_short)]
+//!     async fn say(&self, socket: Socket, Data(text): Data<String>) -> Result<(), EventError> {
+//!         socket.broadcast().emit("said", &text).await?;
+//!         Ok(())
+//!     }
+//! }
+//! # #[cfg(feature = "testing")]
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # use carolina_sockets::{Identity, testing::TestService};
+//! # struct ByName;
+//! # #[carolina_sockets::identity::async_trait]
+//! # impl Identify for ByName {
+//! #     async fn identify(&self, handshake: &Handshake) -> Result<Identity, EventError> {
+//! #         Ok(handshake.query().get("name").map_or_else(Identity::anonymous, Identity::user))
+//! #     }
+//! # }
+//! # let builder = Sockets::builder().discover(false).mount::<Club>("/club").state(vec!["ada".to_owned()]).identify(ByName);
+//! # let service = TestService::start(builder).await?;
+//! # let mut ada = service.client().query("name", "ada").connect("/club").await?;
+//! # ada.request::<()>("say", "hello").await?;
+//! # assert_eq!(ada.request::<()>("say", "x".repeat(200)).await.unwrap_err().code(), "forbidden");
+//! # let mut bob = service.client().query("name", "bob").connect("/club").await?;
+//! # assert_eq!(bob.request::<()>("say", "hello").await.unwrap_err().code(), "no_member");
+//! # let mut nobody = service.connect("/club").await?;
+//! # assert_eq!(nobody.request::<()>("say", "hello").await.unwrap_err().code(), "unauthenticated");
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "testing"))]
+//! # fn main() {}
+//! ```
+//!
 //! # Extractors of your own
 //!
 //! Implement [`FromEvent`] for a type. It may call other extractors, wait for a database, and fail with an error for the client:

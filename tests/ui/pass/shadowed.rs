@@ -36,8 +36,21 @@ const error: u8 = 0;
 const needs: u8 = 0;
 const build: u8 = 0;
 const argument_0: u8 = 0;
+const call: u8 = 0;
+const guard: u8 = 0;
+const guard_0: u8 = 0;
 
-#[::carolina_sockets::channel("/shadowed", private)]
+async fn check(_: ::carolina_sockets::Socket) -> ::std::result::Result<(), ::carolina_sockets::EventError> {
+    ::std::result::Result::Ok(())
+}
+
+mod checks {
+    pub(super) fn not_at_all() -> ::core::primitive::bool {
+        true
+    }
+}
+
+#[::carolina_sockets::channel("/shadowed", private, guard = check, guard = checks::not_at_all)]
 #[derive(::std::default::Default)]
 struct Shadowed;
 
@@ -63,8 +76,12 @@ impl Shadowed {
         ::std::result::Result::Ok(event.0)
     }
 
-    #[::carolina_sockets::on("nothing")]
+    #[::carolina_sockets::on("nothing", guard = Self::has_event)]
     fn nothing() {}
+
+    fn has_event(_: ::carolina_sockets::Event) -> ::core::primitive::bool {
+        true
+    }
 
     #[::carolina_sockets::on(any)]
     fn any(ack: ::carolina_sockets::Ack) -> i8 {
