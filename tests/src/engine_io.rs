@@ -200,12 +200,9 @@ impl Websocket {
     pub async fn expect_close(&mut self) -> (CloseCode, String) {
         loop {
             let next = tokio::time::timeout(crate::DEADLINE, self.0.next()).await.expect("a message in time");
-            match next.expect("a close frame before the end").expect("a connection in order") {
-                Message::Close(frame) => {
-                    let frame = frame.expect("a close frame with a status");
-                    return (frame.code, frame.reason.to_string());
-                }
-                _ => {}
+            if let Message::Close(frame) = next.expect("a close frame before the end").expect("a connection in order") {
+                let frame = frame.expect("a close frame with a status");
+                return (frame.code, frame.reason.to_string());
             }
         }
     }

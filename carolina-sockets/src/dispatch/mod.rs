@@ -69,7 +69,7 @@ pub(crate) fn refuse_event(
     error: EventError,
 ) {
     metric::event();
-    if let Err(error) = rate::count(socket) {
+    if let Err(error) = rate::count(socket, &payload) {
         return refuse(socket, raw, &payload, ack, error);
     }
     run::submit(table, socket, raw, Job::Refused { error: Box::new(error), payload, ack });

@@ -334,7 +334,10 @@ mod tests {
     fn a_unit_is_no_argument() {
         let nothing = (r#"["e"]"#.to_owned(), 0);
         assert_eq!(written(()), nothing);
-        assert_eq!(written(Box::new(())), nothing);
+        let reference = &();
+        assert_eq!(written(reference), nothing);
+        let twice = &reference;
+        assert_eq!(written(twice), nothing);
         assert_eq!(written(((),)), (r#"["e",null]"#.to_owned(), 0));
         assert_eq!(written(Some(())), (r#"["e",null]"#.to_owned(), 0));
     }
