@@ -59,6 +59,14 @@ impl Reader {
         this
     }
 
+    /// Macros are exported from the root of a crate, wherever they stand.
+    fn exported_macros(&self) -> impl Iterator<Item = &str> {
+        self.words.windows(3).filter_map(|words| match [&words[0].0, &words[1].0, &words[2].0].map(String::as_str) {
+            ["macro_export", "macro_rules", name] => Some(name),
+            _ => None,
+        })
+    }
+
     fn walk(&mut self, tokens: TokenStream, module: &[String]) {
         let tokens: Vec<TokenTree> = tokens.into_iter().collect();
         let mut at = 0;
@@ -186,7 +194,10 @@ impl Source {
         });
         let modules: BTreeSet<String> =
             files.keys().map(|path| top(path).to_owned()).filter(|name| name != "lib").collect();
-        let owners = re_exports(&read(&root().join(SOURCE).join("lib.rs")), &modules);
+        let mut owners = re_exports(&read(&root().join(SOURCE).join("lib.rs")), &modules);
+        for (path, file) in &files {
+            owners.extend(file.exported_macros().map(|name| (name.to_owned(), top(path).to_owned())));
+        }
         Self { files, owners, modules }
     }
 }
