@@ -100,3 +100,5 @@ macro_rules! assert_broadcast {
         }
     };
 }
+
+pub use {assert_broadcast, assert_emitted};

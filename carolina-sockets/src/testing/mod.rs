@@ -140,7 +140,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 #[doc(inline)]
-pub use crate::{assert_broadcast, assert_emitted};
+pub use assert::{assert_broadcast, assert_emitted};
 pub use client::{Client, ClientBuilder};
 pub use error::ClientError;
 
