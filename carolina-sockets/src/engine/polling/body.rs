@@ -5,7 +5,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 
 use super::{
-    super::excess::{BEGINNING, MOST_SKIPPED, Skipped},
+    super::excess::{BEGINNING, Excess, Instead, MOST_SKIPPED, Skipped, replace},
     packets::SEPARATOR,
 };
 
@@ -27,7 +27,7 @@ pub(in crate::engine) struct PostedBody {
     is_binary: bool,
     /// How many bytes have come in.
     all: u64,
-    /// There are more packets that did not fit than can be answered, or it cannot be told which.
+    /// A packet that did not fit cannot be answered: there are too many, or it is no event, or it cannot be told which.
     is_overfull: bool,
 }
 
@@ -123,6 +123,8 @@ impl PostedBody {
             let is_binary = self.is_binary;
             // A packet that is not too large by itself is one of too many.
             let bytes = decoded.max(self.most as u64 + 1);
+            let excess = Excess::bytes(bytes, self.most as u64);
+            self.is_overfull |= !is_binary && replace(&beginning, excess) == Instead::Close;
             let skipped = Skipped { is_binary, bytes, beginning: if is_binary { Vec::new() } else { beginning } };
             // What is kept of the others takes a third more than its bytes, if it is binary.
             self.is_overfull |= self.packets.len() > self.kept / 3 * 4 + MOST_BEGINNINGS;
@@ -143,6 +145,15 @@ mod tests {
             body.as_bytes().chunks(size).map(|piece| Ok::<_, std::io::Error>(piece.to_vec())).collect();
         let body = Body::from_stream(futures_util::stream::iter(pieces));
         PostedBody::new(most, false).read(body).await.unwrap().unwrap()
+    }
+
+    #[tokio::test]
+    async fn r31_a_body_with_a_large_packet_that_cannot_be_answered_is_refused() {
+        for packet in ["4", "44", "2", "x"] {
+            let body = format!("42[\"a\"]\u{1e}{packet}{}", "4".repeat(2000));
+            let read = PostedBody::new(1000, false).read(Body::from(body.clone())).await.unwrap();
+            assert_eq!(read, Err(body.len() as u64), "{packet}");
+        }
     }
 
     #[tokio::test]
