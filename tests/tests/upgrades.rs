@@ -31,7 +31,7 @@ impl Open {
 }
 
 const PING_INTERVAL: Duration = Duration::from_secs(2);
-const PING_TIMEOUT: Duration = Duration::from_secs(2);
+const PING_TIMEOUT: Duration = Duration::from_secs(8);
 
 async fn service(ping_interval: Duration, ping_timeout: Duration) -> TestService {
     let mut config = Config::default();
