@@ -31,6 +31,12 @@ use proc_macro::TokenStream;
 /// white space, control characters, quotes, backslashes nor any of `,`, `?`, `#`, `[`, `]`, `{`, `}`. Two drivers of one
 /// name, and two channels at one path, are told at start-up, wherever they are linked from.
 ///
+/// A segment may be a parameter, `{name}`, as in `"/orders/{id}"`: then each `/orders/42` is a channel for its clients, with
+/// rooms and broadcasts of its own, while there is one value of the struct for all of them. Handlers read the parameters by
+/// `Path<T>`. A path without parameters wins over one with them, and two with parameters that could match one path are told at
+/// start-up. What a client writes for a parameter is percent-decoded and may not be empty; if it does not read as every
+/// handler's `Path<T>`, the client is refused with `invalid_path`.
+///
 /// A channel is built once per mount: by its `#[on(init)]` function, otherwise by `Default`. It is shared by all its
 /// clients, so it is `Send + Sync`, and what changes in it is in a `Mutex` or an atomic.
 ///
@@ -47,6 +53,7 @@ use proc_macro::TokenStream;
 /// - On an item that is neither a struct nor an impl block, on an `impl Trait for`; a path or an option above an impl block.
 /// - A generic channel. It is found at link time, before a type is chosen; wrap the one that is meant.
 /// - An unknown option, one that is given twice, a path that breaks the rule above.
+/// - A `Path<T>` with another number of parameters than the channel's path has, where the type shows it.
 /// - An impl block of a struct that is no channel itself.
 /// - Two handlers for one event, two for one word, such as `connect`. Handlers under `#[cfg]`, and those of different
 ///   blocks, are compared at start-up instead.

@@ -70,6 +70,7 @@
 //! | to | see |
 //! |---|---|
 //! | declare channels and handlers, with their options | [`#[channel]`](macro@channel), [`#[on]`](macro@on) |
+//! | have one channel for each order, room or document | `#[channel("/orders/{id}")]`, [`Path`], [`ChannelHandle::at`] |
 //! | read an event, or what else a handler needs | [`extract`]: all extractors, and how to write one |
 //! | check something before several handlers | [guards](extract#guards) |
 //! | keep something with a socket | [`Socket::set`], [`SocketData`] |
@@ -93,7 +94,7 @@
 //! | `sqlite` | | sessions in SQLite |
 //! | `prometheus` | | the setting `metrics`: a page for Prometheus; includes `serve` |
 //! | `jwt` | | `identity::JwtIdentify`: identity from JSON Web Tokens |
-//! | `uuid` | yes | `Uuid` as a user's key |
+//! | `uuid` | yes | `Uuid` as a user's key, and as a parameter of a path |
 //! | `anyhow` | | `anyhow::Error` by `?` in handlers, and as what they fail with |
 //! | `valid` | | `Valid<T>`: payloads that `validator` has checked; re-exports that crate |
 //! | `legacy-clients` | | Socket.IO v2 clients (Engine.IO protocol 3) beside the current ones |
@@ -141,6 +142,8 @@
 //! | `payload_too_large` | [`PAYLOAD_TOO_LARGE`](error::code::PAYLOAD_TOO_LARGE) | an event is larger than `limits.max_payload` or has more than `limits.max_attachments`, or a handshake is larger than `limits.header_bytes` (HTTP 431, `connect_error`); see [Large messages](#large-messages) | `setting`, `actual`, `allowed` |
 //! | `bad_request` | [`BAD_REQUEST`](error::code::BAD_REQUEST) | a trusted proxy forwards no readable client address (HTTP 400); a request to [publish](config::PublishConfig) that is not `POST` (HTTP 405) | |
 //! | `removed` | [`REMOVED`](error::code::REMOVED) | [`Socket::disconnect`], [`Sockets::disconnect_user`] or [`Broadcast::disconnect`] (event `carolina:closed`) | |
+//! | `invalid_path` | [`INVALID_PATH`](error::code::INVALID_PATH) | a parameter of the channel's path is not what its handlers take; in `connect_error`, with the three in its message | `name`, `value`, `expected` |
+//! | `too_many_channels` | [`TOO_MANY_CHANNELS`](error::code::TOO_MANY_CHANNELS) | the connection has as many channels with parameters open as it may (`limits.channels_per_connection`); in `connect_error` | |
 //! | `unavailable` | [`UNAVAILABLE`](error::code::UNAVAILABLE) | what was published did not reach the other nodes, or web sockets are off (HTTP 503) | |
 //!
 //! All other codes are the application's own, by [`EventError::new`]. What operations of the library fail with, on the server, is [`Error`].
@@ -271,6 +274,7 @@ mod session_sync;
 mod socket;
 mod suggest;
 mod telemetry;
+mod template;
 #[cfg(feature = "testing")]
 pub mod testing;
 
@@ -350,7 +354,8 @@ pub use error::{Error, EventError, Result};
 #[cfg(feature = "valid")]
 pub use extract::Valid;
 pub use extract::{
-    Ack, Args, Data, Event, EventContext, FromEvent, FromInit, InitContext, Needs, SocketData, State, TryData, User,
+    Ack, Args, Data, Event, EventContext, FromEvent, FromInit, InitContext, Needs, Path, SocketData, State, TryData,
+    User,
 };
 pub use identity::{Cookies, Handshake, Identify, Identity, Query, UserKey};
 pub use registry::{Channel, MainChannel};

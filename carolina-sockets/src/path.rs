@@ -1,6 +1,7 @@
 //! The rule for paths: of channels and of the endpoint that clients connect to.
 //!
-//! The macros, the configuration, the start-up checks and the command line all call [`check`]. A crate of macros can
+//! The macros, the configuration, the start-up checks and the command line all call [`check_channel`], or [`check`] where
+//! there are no parameters. A crate of macros can
 //! export nothing but macros, so this file is compiled into both crates: in the other one it is a symbolic link. It
 //! therefore uses the standard library only.
 
@@ -17,6 +18,49 @@ pub(crate) fn check(path: &str) -> Result<(), String> {
         Some(repaired) => format!("{fault}: write \"{repaired}\""),
         None => fault,
     })
+}
+
+/// Checks the path of a channel: as [`check`], but a segment may be a parameter, a name in braces.
+pub(crate) fn check_channel(path: &str) -> Result<(), String> {
+    if !path.contains(['{', '}']) || !path.starts_with('/') || path.len() > MAX_BYTES {
+        return check(path);
+    }
+    let (mut names, mut start): (Vec<&str>, usize) = (Vec::new(), 2);
+    for segment in path.split('/').skip(1) {
+        match parameter(segment) {
+            Some(name) if names.contains(&name) => {
+                return Err(format!("two parameters are called `{name}`: give each a name of its own"));
+            }
+            Some(name) => names.push(name),
+            None if segment.contains(['{', '}']) => return Err(parameter_fault(segment)),
+            None => {
+                if let Some(fault) = segment_fault(segment, start) {
+                    return Err(fault);
+                }
+            }
+        }
+        start += segment.chars().count() + 1;
+    }
+    Ok(())
+}
+
+/// The name of the parameter that a segment is, if it is one.
+pub(crate) fn parameter(segment: &str) -> Option<&str> {
+    let name = segment.strip_prefix('{')?.strip_suffix('}')?;
+    let is_name = !name.starts_with(|first: char| first.is_ascii_digit())
+        && !name.is_empty()
+        && name.chars().all(|character| character.is_ascii_alphanumeric() || character == '_');
+    is_name.then_some(name)
+}
+
+/// What is wrong with a segment that has braces and is no parameter.
+fn parameter_fault(segment: &str) -> String {
+    let mut words = segment.split(|character: char| !character.is_ascii_alphanumeric() && character != '_');
+    let name = words.rfind(|word| !word.is_empty() && !word.starts_with(|first: char| first.is_ascii_digit()));
+    let name = name.unwrap_or("id");
+    format!(
+        "`{segment}` is no parameter: a parameter is a whole segment, a name of ASCII letters, digits and `_` in braces: write \"{{{name}}}\""
+    )
 }
 
 /// The first thing that is wrong with a path.
@@ -56,7 +100,8 @@ fn segment_fault(segment: &str, start: usize) -> Option<String> {
     Some(format!("a path has no `{shown}` in it, and there is one at character {at}"))
 }
 
-fn is_refused(character: char) -> bool {
+/// Whether a character cannot be in a segment.
+pub(crate) fn is_refused(character: char) -> bool {
     match character {
         // Packets and URLs end a path here.
         ',' | '?' | '#' => true,
@@ -105,6 +150,29 @@ mod tests {
             &longest,
         ] {
             assert_eq!(check(path), Ok(()), "{path}");
+        }
+    }
+
+    #[test]
+    fn r18_parameters_are_whole_segments() {
+        for path in ["/orders/{id}", "/{a}", "/{a}/b/{c_1}", "/plain"] {
+            assert_eq!(check_channel(path), Ok(()), "{path}");
+        }
+        for (path, expected) in [
+            ("/orders/{}", "write \"{id}\""),
+            ("/orders/{id", "write \"{id}\""),
+            ("/orders/x{id}", "write \"{id}\""),
+            ("/orders/{1}", "write \"{id}\""),
+            ("/orders/{order-id}", "write \"{id}\""),
+            ("/orders/{*rest}", "write \"{rest}\""),
+            ("/orders/:id}", "write \"{id}\""),
+            ("/{a}/{a}", "two parameters are called `a`"),
+            ("/{a}/b c", "no ` ` in it, and there is one at character 7"),
+            ("/{a}/", "empty segment"),
+            ("{a}", "begins with `/`"),
+        ] {
+            let fault = check_channel(path).unwrap_err();
+            assert!(fault.contains(expected), "{path}: {fault}");
         }
     }
 

@@ -22,6 +22,7 @@ use crate::{
         row::{ChannelRow, GuardCall, GuardRow, HandlerRow},
     },
     suggest::did_you_mean,
+    template::Template,
 };
 
 pub(crate) use table::Table;
@@ -107,7 +108,7 @@ impl PlanBuilder<'_> {
         for driver in &registry.drivers {
             let Some(path) = driver.row.path else { continue };
             // The macro has checked it, but a row can be written by hand or come from another version.
-            match path::check(path) {
+            match path::check_channel(path) {
                 Ok(()) => self.mount(driver, path),
                 Err(problem) => self.problems.push(format!(
                     "{}: `{}` is declared at {path:?}: {problem}",
@@ -123,7 +124,7 @@ impl PlanBuilder<'_> {
         let mut picked: BTreeMap<&str, &str> = BTreeMap::new();
         for (of, name, path) in options.mounts {
             let call = format!("`mount::<{name}>({path:?})`");
-            if let Err(problem) = path::check(path) {
+            if let Err(problem) = path::check_channel(path) {
                 self.problems.push(format!("{call}: {problem}"));
                 continue;
             }
@@ -194,6 +195,7 @@ impl PlanBuilder<'_> {
         let registry = self.registry;
         let mounted: Vec<TypeId> = self.mounts.values().map(|mount| (mount.row.channel)()).collect();
         let mut told = BTreeSet::new();
+        self.parameters();
         for driver in mounted.into_iter().filter_map(|of| registry.by_type(of)) {
             handler_conflicts(driver).into_iter().for_each(|clash| self.problem_once(clash));
             for row in &driver.handlers {
@@ -208,6 +210,44 @@ impl PlanBuilder<'_> {
             for guard in driver.row.guards {
                 let taker = format!("{}: `{}`, its guard `{}`", driver.row.location, driver.row.driver, guard.name);
                 self.guard(&taker, guard, &mut told);
+            }
+        }
+    }
+
+    /// Checks that no path could be two templates' (rule R18), and that handlers take the parameters that there are.
+    fn parameters(&mut self) {
+        let mounts: Vec<MountPlan> = self.mounts.values().cloned().collect();
+        let templates: Vec<(&MountPlan, Template)> =
+            mounts.iter().filter_map(|mount| Some((mount, Template::parse(&mount.path)?))).collect();
+        for (number, (one, template)) in templates.iter().enumerate() {
+            for (other, _) in templates[..number].iter().filter(|(_, known)| known.overlaps(template)) {
+                self.problems.push(format!(
+                    "{}: `{}` at {:?}: there are paths that `{}` at {:?} matches as well ({}); give one of them another path",
+                    one.row.location, one.driver, one.path, other.driver, other.path, other.row.location,
+                ));
+            }
+        }
+        for mount in &mounts {
+            let template = Template::parse(&mount.path);
+            let names = template.as_ref().map(Template::names).unwrap_or_default();
+            for row in &mount.handlers {
+                let mut needs = Needs::default();
+                (row.needs)(&mut needs);
+                for guard in row.guards.iter().chain(mount.row.guards) {
+                    let _ = (guard.run)(GuardCall::Needs(&mut needs)).now_or_never();
+                }
+                for need in needs.paths {
+                    let taker =
+                        format!("{}: `{}::{}` takes `Path<{}>`", row.location, row.driver, row.method, need.name);
+                    if names.is_empty() {
+                        self.problem_once(format!(
+                            "{taker}, and {:?}, where it is mounted, has no parameter: write one into the path, as `/orders/{{id}}`",
+                            mount.path
+                        ));
+                    } else if let Err(fault) = (need.fits)(&names) {
+                        self.problem_once(format!("{taker}, which is {fault}: {:?}", mount.path));
+                    }
+                }
             }
         }
     }

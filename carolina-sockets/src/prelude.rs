@@ -9,7 +9,7 @@ pub use bytes::Bytes;
 pub use serde::{Deserialize, Serialize};
 
 pub use crate::{
-    Ack, Args, ChannelHandle, Data, DisconnectReason, Event, EventError, Handshake, Identify, Identity, Socket,
+    Ack, Args, ChannelHandle, Data, DisconnectReason, Event, EventError, Handshake, Identify, Identity, Path, Socket,
     SocketData, Sockets, State, TryData, User, UserKey, channel, http::Session, on,
 };
 

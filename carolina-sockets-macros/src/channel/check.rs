@@ -104,7 +104,7 @@ fn instead_of_reference(to: &Type) -> String {
 }
 
 /// The library's extractors.
-const EXTRACTORS: [&str; 14] = [
+const EXTRACTORS: [&str; 15] = [
     "Socket",
     "Data",
     "Valid",
@@ -118,8 +118,31 @@ const EXTRACTORS: [&str; 14] = [
     "User",
     "SocketData",
     "Handshake",
+    "Path",
     "DisconnectReason",
 ];
+
+/// How many parameters a `Path<T>` takes, where that is seen: of a tuple, or of one of the types that are one value.
+pub(super) fn path_parameters(argument: &Type) -> Option<usize> {
+    const ONE: [&str; 16] = [
+        "bool", "char", "String", "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64", "i128",
+        "isize", "Uuid",
+    ];
+    if library_name(argument)? != "Path" {
+        return None;
+    }
+    let Type::Path(path) = strip_groups(argument) else { return None };
+    let PathArguments::AngleBracketed(arguments) = &path.path.segments.last()?.arguments else { return None };
+    let Some(GenericArgument::Type(of)) = arguments.args.first() else { return None };
+    match strip_groups(of) {
+        Type::Tuple(tuple) => Some(tuple.elems.len()).filter(|count| *count > 0),
+        Type::Path(path) => {
+            let last = path.path.segments.last()?;
+            (last.arguments.is_empty() && ONE.iter().any(|one| last.ident == one)).then_some(1)
+        }
+        _ => None,
+    }
+}
 
 /// A reference in what `Data<T>` and its like are to read.
 fn borrowed_payload(argument: &Type) -> Option<&Type> {

@@ -9,7 +9,7 @@ use syn::{ExprPath, Type, ext::IdentExt, spanned::Spanned};
 
 use super::{
     attributes::without_lifetimes,
-    check::result_parts,
+    check::{path_parameters, result_parts},
     model::{Block, Driver, Handler, Receiver},
 };
 use crate::{
@@ -66,6 +66,7 @@ pub(super) fn driver(driver: &Driver) -> TokenStream {
             #(#functions)*
             impl #channel for #name {
                 const DRIVER: &'static #text = #driver;
+                const PATH: #option<&'static #text> = #path;
             }
             fn #build() -> #option<#erased> {
                 #[allow(unused_imports)]
@@ -235,11 +236,18 @@ impl Row<'_> {
             let assert = private(place, "assert_extractor");
             quote_spanned!(place=> #assert::<#argument>();)
         });
+        let owner = &self.block.channel;
+        let paths = self.handler.arguments().filter_map(|argument| {
+            let (count, place) = (path_parameters(argument)?, argument.span());
+            let check = private(place, "check_parameters");
+            Some(quote_spanned!(place=> const _: () = #check::<#owner>(#count);))
+        });
         quote! {
             #[doc(hidden)]
             fn #name<'a>(#channel: &'a #any, #context: &'a mut #event_context) -> #future<'a> {
                 #[allow(unused_imports)]
                 use {#readable as _, #unreadable as _};
+                #(#paths)*
                 #(#checks)*
                 #body
             }

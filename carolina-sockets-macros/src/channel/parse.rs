@@ -78,7 +78,7 @@ impl Arguments {
         if self.path.is_some() {
             errors.at(&literal, "a struct declares one path; mount it at others by the configuration's [channels]");
         }
-        if let Err(problem) = path::check(&literal.value()) {
+        if let Err(problem) = path::check_channel(&literal.value()) {
             errors.at(&literal, problem);
         }
         self.path = Some(literal);

@@ -29,6 +29,8 @@ pub(crate) enum Message {
     Answer { id: u64, part: String, last: bool },
     /// Messages with these idempotency keys were published by another node.
     Published { keys: Vec<String> },
+    /// Disconnect this node's clients in these rooms, or all where none is named, from a channel with parameters.
+    Disconnect { path: String, to: Vec<String>, except: Vec<String> },
     /// Send an event to this node's clients.
     Emit { path: String, to: Vec<String>, except: Vec<String>, payload: String, attachments: Vec<String> },
 }
@@ -39,6 +41,8 @@ pub(crate) enum Message {
 pub(crate) enum Question {
     /// The sockets of a channel in these rooms, or all where none is named. Only nodes with that channel answer.
     Sockets { path: String, to: Vec<String>, except: Vec<String> },
+    /// The instances of a channel with parameters that anybody is on.
+    Instances { path: String },
 }
 
 /// How long answers are waited for.

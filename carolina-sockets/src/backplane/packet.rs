@@ -8,6 +8,8 @@ use serde::{
 };
 
 use crate::event_name::RESERVED;
+#[cfg(any(feature = "redis", feature = "postgres"))]
+use crate::template::Template;
 
 /// Checks an adapter's request that came from another node.
 ///
@@ -27,7 +29,10 @@ pub(super) fn check_request(
         Type::Broadcast(packet) | Type::BroadcastWithAck(packet) => packet,
         _ => return Ok(()),
     };
-    if *packet.ns != *namespace {
+    let is_own = *packet.ns == *namespace
+        // Where the channel has parameters, it is an instance's packet.
+        || namespace.contains('{') && Template::parse(namespace).is_some_and(|template| template.matches(&packet.ns));
+    if !is_own {
         return Err(format!("a packet of the namespace {:?}", &*packet.ns));
     }
     match &packet.inner {

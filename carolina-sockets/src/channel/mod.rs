@@ -1,16 +1,18 @@
 //! [`ChannelHandle`], [`Broadcast`] and [`Emitter`]: the handles for emitting from anywhere in an application.
 
 mod emitter;
+mod parameters;
 mod rooms;
 mod sockets;
 
-use std::{fmt, sync::Arc};
+use std::{collections::BTreeSet, fmt, sync::Arc};
 
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
+    backplane::{Message, Question},
     core::{CLOSED_EVENT, ChannelCore, Closed, end},
-    engine::{DisconnectReason, EngineNamespace, Recipients, SocketId},
+    engine::{DisconnectReason, EncodedPayload, EngineNamespace, Recipients, SocketId},
     error::{Error, Result},
     identity::{UserKey, mask_room, session_room, user_of_room, user_room},
     telemetry::{Cause, metric, undelivered},
@@ -20,7 +22,7 @@ pub use emitter::{Emitter, EmitterChannel};
 pub use rooms::Rooms;
 pub(crate) use rooms::checked;
 pub use sockets::SocketInfo;
-pub(crate) use sockets::sockets_for_others;
+pub(crate) use sockets::{instances_for_others, sockets_for_others};
 
 /// A channel, for emitting to its clients on every node (rule R17). Cheap to clone.
 ///
@@ -43,6 +45,8 @@ pub(crate) use sockets::sockets_for_others;
 #[derive(Clone)]
 pub struct ChannelHandle {
     core: Arc<ChannelCore>,
+    /// Why it is none: parameters that do not fit the path.
+    fault: Option<Arc<str>>,
 }
 
 /// The result of a broadcast on this node (rule R9).
@@ -61,12 +65,56 @@ impl Delivery {
 
 impl ChannelHandle {
     pub(crate) fn new(core: Arc<ChannelCore>) -> Self {
-        Self { core }
+        Self { core, fault: None }
+    }
+
+    /// The instance of a channel with parameters: by one value for one parameter, by a tuple for several in order, or by a struct or a map
+    /// whose fields have their names. Values are percent-encoded where a path needs it.
+    ///
+    /// ```no_run
+    /// # use carolina_sockets::prelude::*;
+    /// # #[channel("/orders/{id}")]
+    /// # #[derive(Default)]
+    /// # struct Orders;
+    /// # #[channel("/shops/{shop}/{number}")]
+    /// # #[derive(Default)]
+    /// # struct Shops;
+    /// # async fn example(sockets: Sockets) -> carolina_sockets::Result {
+    /// sockets.of::<Orders>()?.at(42).emit("changed", "paid").await?; // those on /orders/42
+    /// sockets.of::<Shops>()?.at(("books", 7)).emit("changed", "paid").await?; // those on /shops/books/7
+    /// sockets.of::<Orders>()?.emit("closing", ()).await?; // everybody on any order
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Where the values do not fit the path, whatever is done with the result fails with [`Error::Parameters`].
+    pub fn at(&self, parameters: impl Serialize) -> Self {
+        let Some(template) = self.core.template() else {
+            return self.faulty("it has no parameters".to_owned());
+        };
+        match parameters::texts(&parameters, &template.names()) {
+            Ok(texts) => {
+                let path = template.fill(texts.iter().map(String::as_str));
+                // From the channel of all instances, also where this is one of them.
+                Self { core: self.core.all_instances().instance(&path), fault: self.fault.clone() }
+            }
+            Err(reason) => self.faulty(reason),
+        }
+    }
+
+    fn faulty(&self, reason: String) -> Self {
+        Self { core: self.core.clone(), fault: Some(self.fault.clone().unwrap_or_else(|| reason.into())) }
     }
 
     /// The channel's path.
     pub fn path(&self) -> &str {
         &self.core.path
+    }
+
+    /// How many instances of a channel with parameters there are on this node: those that somebody is on, or that the application holds a
+    /// handle of. 1 for any other channel.
+    pub fn instances(&self) -> usize {
+        self.core.each().len()
     }
 
     fn everyone(&self) -> Broadcast {
@@ -290,8 +338,55 @@ impl Broadcast {
 
     /// Where they are, unless they were chosen by a room that may not be named.
     fn namespace(&self) -> Result<&EngineNamespace> {
-        refuse(self.refused.as_ref())?;
+        self.check()?;
         self.channel.core.namespace()
+    }
+
+    /// Whether rooms and channel are what may be named.
+    fn check(&self) -> Result {
+        if let Some(reason) = &self.channel.fault {
+            return Err(Error::Parameters { path: self.channel.path().to_owned(), reason: reason.to_string() });
+        }
+        refuse(self.refused.as_ref())
+    }
+
+    /// The same choice on each instance that anybody is on, on any node; `None` for a channel without parameters.
+    async fn instances(&self) -> Result<Option<Vec<Self>>> {
+        let core = &self.channel.core;
+        self.check()?;
+        if !core.is_template() {
+            return Ok(None);
+        }
+        let mut paths: BTreeSet<String> = core.each().iter().map(|instance| instance.path.clone()).collect();
+        let bus = &core.services.bus;
+        if !self.recipients.is_local() && bus.has_backplane() {
+            let others = usize::from(core.namespace()?.nodes().await?.saturating_sub(1));
+            let question = Question::Instances { path: core.path.clone() };
+            for part in bus.ask(question, others).await.map_err(Error::backplane)? {
+                paths.extend(serde_json::from_str::<Vec<String>>(&part).map_err(Error::backplane)?);
+            }
+        }
+        let instance = |path: String| Self::new(ChannelHandle::new(core.instance(&path)), self.recipients.clone());
+        Ok(Some(paths.into_iter().map(instance).collect()))
+    }
+
+    /// Sends an event to the selected clients on every instance of the channel.
+    async fn emit_to_instances(&self, event: &str, data: &impl Serialize) -> Result<Delivery> {
+        let core = &self.channel.core;
+        let payload = EncodedPayload::event(event, data)?;
+        let mut missed = 0;
+        for instance in core.each() {
+            missed += instance.namespace()?.emit_here(&payload, &self.recipients);
+        }
+        let delivery = count_missed(self.channel.path(), event, missed);
+        let bus = &core.services.bus;
+        if !self.recipients.is_local() && bus.has_backplane() {
+            let (to, except) = owned_rooms(&self.recipients);
+            let (payload, attachments) = payload.texts();
+            let message = Message::Emit { path: core.path.clone(), to, except, payload, attachments };
+            bus.publish(message).await.map_err(Error::backplane)?;
+        }
+        Ok(delivery)
     }
 
     /// Sends an event to the selected clients. It does not wait for slow clients: a client whose buffer is full misses
@@ -305,10 +400,16 @@ impl Broadcast {
     /// [`Error::Backplane`](crate::Error::Backplane) when other nodes could not be notified,
     /// [`Error::Closed`](crate::Error::Closed) when the service has ended.
     pub async fn emit(&self, event: &str, data: impl Serialize) -> Result<Delivery> {
-        let missed = self.namespace()?.emit(event, &data, &self.recipients).await?;
+        let namespace = self.namespace()?;
+        let delivery = if self.channel.core.is_template() {
+            self.emit_to_instances(event, &data).await?
+        } else {
+            let missed = namespace.emit(event, &data, &self.recipients).await?;
+            count_missed(self.channel.core.label(), event, missed)
+        };
         #[cfg(feature = "testing")]
         self.record(event, &data);
-        Ok(count_missed(self.channel.path(), event, missed))
+        Ok(delivery)
     }
 
     /// Sends an event to the selected clients and collects their acknowledgements, waiting up to 5 seconds: one entry
@@ -322,10 +423,17 @@ impl Broadcast {
         event: &str,
         data: impl Serialize,
     ) -> Result<Vec<Result<T>>> {
+        let instances = self.instances().await?;
         let namespace = self.namespace()?;
         #[cfg(feature = "testing")]
         self.record(event, &data);
-        namespace.emit_with_ack(event, &data, &self.recipients).await
+        let Some(instances) = instances else {
+            return namespace.emit_with_ack(event, &data, &self.recipients).await;
+        };
+        let asked = instances
+            .iter()
+            .map(async |instance| instance.namespace()?.emit_with_ack(event, &data, &instance.recipients).await);
+        Ok(futures_util::future::try_join_all(asked).await?.into_iter().flatten().collect())
     }
 
     /// Keeps an emit for tests that ask what was emitted. One to an empty list of rooms has not been.
@@ -350,7 +458,11 @@ impl Broadcast {
 
     /// The rooms of the selected clients, on every node.
     async fn rooms(&self) -> Result<Vec<String>> {
-        self.namespace()?.rooms(&self.recipients).await
+        let Some(instances) = self.instances().await? else {
+            return self.namespace()?.rooms(&self.recipients).await;
+        };
+        let asked = instances.iter().map(async |instance| instance.namespace()?.rooms(&instance.recipients).await);
+        Ok(futures_util::future::try_join_all(asked).await?.into_iter().flatten().collect())
     }
 
     /// The selected sockets, on every node, the oldest first. With [`local`](Self::local), those that are connected to this node.
@@ -363,7 +475,7 @@ impl Broadcast {
     /// [`Error::Backplane`](crate::Error::Backplane) when other nodes could not be asked,
     /// [`Error::Closed`](crate::Error::Closed) when the service has ended.
     pub async fn sockets(&self) -> Result<Vec<SocketInfo>> {
-        refuse(self.refused.as_ref())?;
+        self.check()?;
         sockets::sockets_everywhere(&self.channel.core, &self.recipients).await
     }
 
@@ -374,7 +486,14 @@ impl Broadcast {
     /// [`Error::ReservedRoom`] when one of the rooms is the library's own; then they join none.
     /// [`Error::Backplane`](crate::Error::Backplane) when other nodes could not be notified.
     pub async fn join(&self, rooms: impl Rooms) -> Result {
-        self.namespace()?.join(&self.recipients, checked(rooms)?).await
+        let rooms = checked(rooms)?;
+        let Some(instances) = self.instances().await? else {
+            return self.namespace()?.join(&self.recipients, rooms).await;
+        };
+        for instance in instances {
+            instance.namespace()?.join(&instance.recipients, rooms.clone()).await?;
+        }
+        Ok(())
     }
 
     /// Removes the selected clients from one room or several.
@@ -384,7 +503,14 @@ impl Broadcast {
     /// [`Error::ReservedRoom`] when one of the rooms is the library's own; then they leave none.
     /// [`Error::Backplane`](crate::Error::Backplane) when other nodes could not be notified.
     pub async fn leave(&self, rooms: impl Rooms) -> Result {
-        self.namespace()?.leave(&self.recipients, checked(rooms)?).await
+        let rooms = checked(rooms)?;
+        let Some(instances) = self.instances().await? else {
+            return self.namespace()?.leave(&self.recipients, rooms).await;
+        };
+        for instance in instances {
+            instance.namespace()?.leave(&instance.recipients, rooms.clone()).await?;
+        }
+        Ok(())
     }
 
     /// Disconnects the selected clients from the channel.
@@ -394,19 +520,45 @@ impl Broadcast {
     /// [`Error::Backplane`](crate::Error::Backplane) when other nodes could not be notified.
     pub async fn disconnect(&self) -> Result {
         let namespace = self.namespace()?;
-        // Not through socketioxide's own method, which leaves clients connected whose buffers have no room for the
-        // packet.
-        for id in namespace.local_sockets(&self.recipients) {
-            if let Some((socket, raw)) =
-                self.channel.core.socket(id).and_then(|socket| Some((socket.clone(), socket.raw()?)))
-            {
-                end(&socket, &raw, DisconnectReason::ServerDisconnect);
-            }
+        disconnect_here(&self.channel.core, &self.recipients);
+        if self.recipients.is_local() {
+            return Ok(());
+        }
+        if self.channel.core.template().is_some() {
+            // An adapter would disconnect their clients from all instances.
+            let (to, except) = owned_rooms(&self.recipients);
+            let message = Message::Disconnect { path: self.channel.path().to_owned(), to, except };
+            return self.channel.core.services.bus.publish(message).await.map_err(Error::backplane);
         }
         // The clients of this node have left by now; this reaches those of others. What prevents it prevents the next call too.
         let _ = namespace.emit(CLOSED_EVENT, &Closed::REMOVED, &self.recipients).await;
         namespace.disconnect_others(&self.recipients).await
     }
+}
+
+/// Disconnects the recipients that are connected to this node.
+fn disconnect_here(core: &Arc<ChannelCore>, recipients: &Recipients) {
+    for instance in core.each() {
+        let Ok(namespace) = instance.namespace() else { continue };
+        // Not through socketioxide's own method, which leaves clients connected whose buffers have no room for the
+        // packet.
+        for id in namespace.local_sockets(recipients) {
+            if let Some((socket, raw)) = instance.socket(id).and_then(|socket| Some((socket.clone(), socket.raw()?))) {
+                end(&socket, &raw, DisconnectReason::ServerDisconnect);
+            }
+        }
+    }
+}
+
+/// The same for another node.
+pub(crate) fn disconnect_for_others(core: &Arc<ChannelCore>, to: Vec<String>, except: Vec<String>) {
+    disconnect_here(core, &Recipients::in_rooms(to, except));
+}
+
+/// The rooms of recipients, for other nodes.
+fn owned_rooms(recipients: &Recipients) -> (Vec<String>, Vec<String>) {
+    let (to, except) = recipients.rooms();
+    (to.map(str::to_owned).collect(), except.map(str::to_owned).collect())
 }
 
 impl fmt::Debug for Broadcast {

@@ -1,5 +1,6 @@
 use std::{
     net::IpAddr,
+    sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -45,26 +46,33 @@ fn read_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SystemTime, D
 const PER_MESSAGE: usize = 100;
 
 /// This node's sockets among the recipients, the oldest first.
-pub(crate) fn sockets_here(core: &ChannelCore, recipients: &Recipients) -> Vec<SocketInfo> {
-    let Ok(namespace) = core.namespace() else { return Vec::new() };
-    let found = namespace.local_sockets(recipients).into_iter().filter_map(|id| info(&*core.socket(id)?));
-    sorted(found.collect())
+pub(crate) fn sockets_here(core: &Arc<ChannelCore>, recipients: &Recipients) -> Vec<SocketInfo> {
+    let mut found = Vec::new();
+    for instance in core.each() {
+        let Ok(namespace) = instance.namespace() else { continue };
+        found.extend(namespace.local_sockets(recipients).into_iter().filter_map(|id| info(&*instance.socket(id)?)));
+    }
+    sorted(found)
 }
 
 /// As [`sockets_here`], written for another node: in parts, of which there is at least one.
-pub(crate) fn sockets_for_others(core: &ChannelCore, to: Vec<String>, except: Vec<String>) -> Vec<String> {
-    let mut recipients = Recipients::all();
-    if !to.is_empty() {
-        recipients.add_rooms(to);
-    }
-    recipients.exclude_rooms(except);
-    let found = sockets_here(core, &recipients);
-    let parts = found.chunks(PER_MESSAGE).chain(found.is_empty().then_some(found.as_slice()));
+pub(crate) fn sockets_for_others(core: &Arc<ChannelCore>, to: Vec<String>, except: Vec<String>) -> Vec<String> {
+    in_parts(&sockets_here(core, &Recipients::in_rooms(to, except)))
+}
+
+/// The paths of the instances that anybody is on here, written for another node.
+pub(crate) fn instances_for_others(core: &Arc<ChannelCore>) -> Vec<String> {
+    let paths: Vec<String> = core.each().iter().map(|instance| instance.path.clone()).collect();
+    in_parts(&paths)
+}
+
+fn in_parts<T: Serialize>(found: &[T]) -> Vec<String> {
+    let parts = found.chunks(PER_MESSAGE).chain(found.is_empty().then_some(found));
     parts.map(|part| serde_json::to_string(part).unwrap_or_default()).collect()
 }
 
 /// The sockets among the recipients on all nodes.
-pub(super) async fn sockets_everywhere(core: &ChannelCore, recipients: &Recipients) -> Result<Vec<SocketInfo>> {
+pub(super) async fn sockets_everywhere(core: &Arc<ChannelCore>, recipients: &Recipients) -> Result<Vec<SocketInfo>> {
     let (namespace, bus) = (core.namespace()?, &core.services.bus);
     let mut found = sockets_here(core, recipients);
     if recipients.is_local() || !bus.has_backplane() {

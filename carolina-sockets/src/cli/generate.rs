@@ -18,7 +18,7 @@ pub(super) fn channel(root: &Path, struct_name: &str, path: Option<&str>, privat
             format!("/{}", short.to_kebab_case())
         }
     };
-    path::check(&path).map_err(|problem| usage_error(format!("--path {path:?}: {problem}")))?;
+    path::check_channel(&path).map_err(|problem| usage_error(format!("--path {path:?}: {problem}")))?;
     check_package(root)?;
     let folder = root.join("src").join("channels");
     std::fs::create_dir_all(&folder)

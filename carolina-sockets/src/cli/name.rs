@@ -12,7 +12,7 @@ const KEYWORDS: [&str; 52] = [
 ];
 
 /// Names that a channel's file already uses: from the prelude, the standard library and the test.
-const TAKEN: [&str; 44] = [
+const TAKEN: [&str; 45] = [
     "Ack",
     "Args",
     "AtomicBool",
@@ -39,6 +39,7 @@ const TAKEN: [&str; 44] = [
     "None",
     "Ok",
     "Option",
+    "Path",
     "Relaxed",
     "Result",
     "Send",

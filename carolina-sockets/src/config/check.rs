@@ -95,6 +95,7 @@ pub(super) fn faults(config: &Config) -> Vec<Fault> {
         ("limits.send_queue", limits.send_queue, 1),
         ("limits.connections", limits.connections, 1),
         ("limits.connections_per_address", limits.connections_per_address, 1),
+        ("limits.channels_per_connection", limits.channels_per_connection, 1),
     ] {
         check(key, ensure(value >= least, zero_limit));
         check(
@@ -128,7 +129,7 @@ pub(super) fn faults(config: &Config) -> Vec<Fault> {
     check("transport.transports", ensure(connects, || nobody.to_owned()));
 
     for (path, entry) in &config.channels {
-        if let Err(problem) = path::check(path) {
+        if let Err(problem) = path::check_channel(path) {
             let key = format!("channels.{path:?}");
             faults.push(Fault { key, place: Some(entry.place.clone()), problem });
         }

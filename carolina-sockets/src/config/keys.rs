@@ -6,7 +6,7 @@ use crate::suggest::{did_you_mean, nearest};
 type Set = fn(&mut Config, &Value<'_>) -> Result<(), String>;
 
 /// Every key but those below `channels`.
-pub(super) const KEYS: [(&str, Set); 43] = [
+pub(super) const KEYS: [(&str, Set); 44] = [
     ("use_sockets", |c, v| v.boolean().map(|value| c.use_sockets = Some(value))),
     ("bind", |c, v| v.text().map(|value| c.bind = value)),
     ("static_dir", |c, v| v.text().map(|value| c.static_dir = Some(value.into()))),
@@ -40,6 +40,7 @@ pub(super) const KEYS: [(&str, Set); 43] = [
     ("limits.events_per_second", |c, v| v.number().map(|value| c.limits.events_per_second = value)),
     ("limits.connections", |c, v| v.number().map(|value| c.limits.connections = value)),
     ("limits.connections_per_address", |c, v| v.number().map(|value| c.limits.connections_per_address = value)),
+    ("limits.channels_per_connection", |c, v| v.number().map(|value| c.limits.channels_per_connection = value)),
     ("limits.connect_timeout", |c, v| v.duration().map(|value| c.limits.connect_timeout = value)),
     ("limits.body_timeout", |c, v| v.duration().map(|value| c.limits.body_timeout = value)),
     ("limits.handler_timeout", |c, v| v.duration().map(|value| c.limits.handler_timeout = value)),

@@ -65,6 +65,7 @@
 //! | `limits.events_per_second` | `CAROLINA_LIMITS__EVENTS_PER_SECOND` | events per second and connection | `100` |
 //! | `limits.connections` | `CAROLINA_LIMITS__CONNECTIONS` | connections per process | `100000` |
 //! | `limits.connections_per_address` | `CAROLINA_LIMITS__CONNECTIONS_PER_ADDRESS` | connections per address and process | `1000` |
+//! | `limits.channels_per_connection` | `CAROLINA_LIMITS__CHANNELS_PER_CONNECTION` | channels with parameters per connection | `100` |
 //! | `limits.connect_timeout` | `CAROLINA_LIMITS__CONNECT_TIMEOUT` | duration | `"10s"` |
 //! | `limits.body_timeout` | `CAROLINA_LIMITS__BODY_TIMEOUT` | duration | `"30s"` |
 //! | `limits.handler_timeout` | `CAROLINA_LIMITS__HANDLER_TIMEOUT` | duration | `"30s"` |
@@ -353,6 +354,11 @@ pub struct Limits {
     ///
     /// Key `limits.connections_per_address`, variable `CAROLINA_LIMITS__CONNECTIONS_PER_ADDRESS`.
     pub connections_per_address: usize,
+    /// How many instances of channels with parameters, such as `/orders/42` of `/orders/{id}`, one connection may have open at a time. The
+    /// next one is refused with `too_many_channels` (rule R19). At least 1. Default 100.
+    ///
+    /// Key `limits.channels_per_connection`, variable `CAROLINA_LIMITS__CHANNELS_PER_CONNECTION`.
+    pub channels_per_connection: usize,
     /// How long a client may take to send a request's head, the first and any later one on an open connection, and to join a first
     /// channel after it has connected. Default 10 s.
     ///
@@ -556,6 +562,7 @@ impl Default for Config {
                 events_per_second: 100,
                 connections: 100_000,
                 connections_per_address: 1000,
+                channels_per_connection: 100,
                 connect_timeout: seconds(10),
                 body_timeout: seconds(30),
                 handler_timeout: seconds(30),

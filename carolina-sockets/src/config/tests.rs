@@ -57,6 +57,7 @@ header_bytes = "4kB"
 events_per_second = 10
 connections = 66
 connections_per_address = 67
+channels_per_connection = 68
 connect_timeout = "3s"
 body_timeout = "2s"
 handler_timeout = "4s"
@@ -100,6 +101,7 @@ fn every_key_of_a_full_file_is_read() {
     assert_eq!((limits.max_payload, limits.max_attachments, limits.events_per_second), (1_000_000, 3, 10));
     assert_eq!((limits.mailbox, limits.send_queue), (64, 65));
     assert_eq!((limits.connections, limits.connections_per_address), (66, 67));
+    assert_eq!(limits.channels_per_connection, 68);
     assert_eq!((limits.connect_timeout, limits.handler_timeout), (seconds(3), seconds(4)));
     assert_eq!((limits.send_timeout, limits.shutdown_timeout), (seconds(6), seconds(7)));
     assert_eq!((config.transport.path.as_str(), config.transport.serve_client), ("/live", true));

@@ -200,7 +200,7 @@ pub(crate) async fn deliver(socket: &Arc<SocketState>, reply: &Reply, event: &st
             socket.send_when_room(raw, || namespace.acknowledge(raw, reply.ack, &value), event).await
         }
         Outcome::Failed(error) => {
-            let error = to_client_error(error, &channel.path, socket.id, event);
+            let error = to_client_error(error, channel.label(), socket.id, event);
             socket.send_when_room(raw, || reply.try_fail(&error, event), event).await
         }
     };
@@ -228,7 +228,7 @@ pub(crate) fn refuse(
     // A name that is longer than any that is declared need not be kept in full while the answer waits.
     let event: String = payload.event_name().unwrap_or_default().chars().take(LONGEST_NAME).collect();
     let reply = Reply { raw: raw.clone(), ack };
-    let error = to_client_error(error, &socket.channel.path, socket.id, &event);
+    let error = to_client_error(error, socket.channel.label(), socket.id, &event);
     match reply.try_fail(&error, &event) {
         Err(SendError::Full) => {}
         _ => return,

@@ -2,13 +2,13 @@ use std::{
     collections::HashMap,
     fmt,
     sync::{
-        Arc, OnceLock,
-        atomic::{AtomicBool, Ordering},
+        Arc, OnceLock, Weak,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
 use futures_core::future::BoxFuture;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use tokio_util::task::TaskTracker;
 
 use super::{Job, Services, SocketState};
@@ -18,6 +18,7 @@ use crate::{
     error::{Error, EventError, Result},
     guard::Rate,
     telemetry::metric,
+    template::{Template, Value},
 };
 
 /// A channel's handlers as the core calls them; implemented by the table of handlers.
@@ -41,10 +42,11 @@ pub(crate) trait Handlers: Send + Sync + 'static {
 
 /// A channel at a path, without its handlers: its limits, and the sockets that are on it on this node.
 pub(crate) struct ChannelCore {
+    /// Where the channel has parameters, that of the template, or of one of its instances.
     pub(crate) path: String,
-    pub(crate) limits: Limits,
+    pub(crate) limits: Arc<Limits>,
     /// The rates of the handlers that have one; each socket has a limiter for each.
-    pub(crate) rates: Vec<Rate>,
+    pub(crate) rates: Arc<[Rate]>,
     pub(crate) services: Arc<Services>,
     /// The tasks of this service; shutdown waits for them.
     pub(crate) tasks: TaskTracker,
@@ -53,6 +55,30 @@ pub(crate) struct ChannelCore {
     /// Whether the service is shutting down; shared with the service, since it is read for every event.
     draining: Arc<AtomicBool>,
     sockets: RwLock<HashMap<SocketId, Arc<SocketState>>>,
+    kind: Kind,
+}
+
+/// What a channel's path is.
+enum Kind {
+    /// A path without parameters.
+    Path,
+    Template(Box<Instances>),
+    /// Of this template.
+    Instance(Arc<ChannelCore>),
+}
+
+/// The instances of a template that somebody is on, or that the application holds.
+struct Instances {
+    template: Template,
+    by_path: Mutex<HashMap<String, Weak<ChannelCore>>>,
+    /// How many sockets are on all of them, on this node.
+    sockets: AtomicUsize,
+}
+
+impl Instances {
+    fn all(&self) -> Vec<Arc<ChannelCore>> {
+        self.by_path.lock().values().filter_map(Weak::upgrade).collect()
+    }
 }
 
 impl ChannelCore {
@@ -65,17 +91,110 @@ impl ChannelCore {
         handlers: Arc<dyn Handlers>,
         draining: Arc<AtomicBool>,
     ) -> Self {
+        let kind = match Template::parse(&path) {
+            None => Kind::Path,
+            Some(template) => Kind::Template(Box::new(Instances {
+                template,
+                by_path: Mutex::default(),
+                sockets: AtomicUsize::new(0),
+            })),
+        };
         Self {
             path,
-            limits,
-            rates,
+            limits: Arc::new(limits),
+            rates: rates.into(),
             services,
             tasks,
             handlers,
             namespace: OnceLock::new(),
             draining,
             sockets: RwLock::default(),
+            kind,
         }
+    }
+
+    /// The template, for a channel with parameters and for its instances.
+    pub(crate) fn template(&self) -> Option<&Template> {
+        match &self.kind {
+            Kind::Path => None,
+            Kind::Template(instances) => Some(&instances.template),
+            Kind::Instance(of) => of.template(),
+        }
+    }
+
+    /// Whether it stands for all instances of a template.
+    pub(crate) fn is_template(&self) -> bool {
+        matches!(self.kind, Kind::Template(_))
+    }
+
+    /// Whether it is an instance of a template.
+    pub(crate) fn is_instance(&self) -> bool {
+        matches!(self.kind, Kind::Instance(_))
+    }
+
+    /// The path for metrics: an instance's is not, as clients choose it.
+    pub(crate) fn label(&self) -> &str {
+        match &self.kind {
+            Kind::Instance(of) => &of.path,
+            _ => &self.path,
+        }
+    }
+
+    /// The channels that clients are on: the instances of a template, or else this one.
+    pub(crate) fn each(self: &Arc<Self>) -> Vec<Arc<Self>> {
+        match &self.kind {
+            Kind::Template(instances) => instances.all(),
+            _ => vec![self.clone()],
+        }
+    }
+
+    /// All instances of the template; of a channel without parameters, itself.
+    pub(crate) fn all_instances(self: &Arc<Self>) -> &Arc<Self> {
+        match &self.kind {
+            Kind::Instance(of) => of,
+            _ => self,
+        }
+    }
+
+    /// The instance of a template at a canonical path, which is made if there is none; a channel without parameters is its own.
+    pub(crate) fn instance(self: &Arc<Self>, path: &str) -> Arc<Self> {
+        let Kind::Template(instances) = &self.kind else { return self.clone() };
+        let mut by_path = instances.by_path.lock();
+        if let Some(instance) = by_path.get(path).and_then(Weak::upgrade) {
+            return instance;
+        }
+        let namespace = OnceLock::new();
+        if let Some(of) = self.namespace.get() {
+            let _ = namespace.set(of.instance(path));
+        }
+        let instance = Arc::new(Self {
+            path: path.to_owned(),
+            limits: self.limits.clone(),
+            rates: self.rates.clone(),
+            services: self.services.clone(),
+            tasks: self.tasks.clone(),
+            handlers: self.handlers.clone(),
+            namespace,
+            draining: self.draining.clone(),
+            sockets: RwLock::default(),
+            kind: Kind::Instance(self.clone()),
+        });
+        by_path.insert(path.to_owned(), Arc::downgrade(&instance));
+        instance
+    }
+
+    /// The same, if there is one.
+    pub(crate) fn known_instance(self: &Arc<Self>, path: &str) -> Option<Arc<Self>> {
+        match &self.kind {
+            Kind::Template(instances) => instances.by_path.lock().get(path).and_then(Weak::upgrade),
+            _ => Some(self.clone()),
+        }
+    }
+
+    /// The parameters of an instance.
+    pub(crate) fn parameters(&self) -> Vec<Value<'_>> {
+        let values = self.template().filter(|_| self.is_instance()).map(|template| template.values(&self.path));
+        values.and_then(Result::ok).unwrap_or_default()
     }
 
     pub(crate) fn handlers(&self) -> &Arc<dyn Handlers> {
@@ -102,7 +221,10 @@ impl ChannelCore {
 
     /// The sockets that are on the channel on this node.
     pub(crate) fn sockets(&self) -> Vec<Arc<SocketState>> {
-        self.sockets.read().values().cloned().collect()
+        match &self.kind {
+            Kind::Template(instances) => instances.all().iter().flat_map(|instance| instance.sockets()).collect(),
+            _ => self.sockets.read().values().cloned().collect(),
+        }
     }
 
     pub(crate) fn socket(&self, id: SocketId) -> Option<Arc<SocketState>> {
@@ -111,14 +233,17 @@ impl ChannelCore {
 
     /// This node's sockets in a room.
     pub(crate) fn in_room(&self, room: &str) -> Vec<Arc<SocketState>> {
+        if let Kind::Template(instances) = &self.kind {
+            return instances.all().iter().flat_map(|instance| instance.in_room(room)).collect();
+        }
         let Ok(namespace) = self.namespace() else { return Vec::new() };
         namespace.local_sockets_in(room).into_iter().filter_map(|id| self.socket(id)).collect()
     }
 
     pub(crate) fn register(&self, socket: &Arc<SocketState>) {
         let mut sockets = self.sockets.write();
-        sockets.insert(socket.id, socket.clone());
-        metric::sockets(&self.path, sockets.len());
+        let is_new = sockets.insert(socket.id, socket.clone()).is_none();
+        self.count(sockets.len(), |all| if is_new { all + 1 } else { all });
     }
 
     /// Removes a socket, unless a newer one has taken its place.
@@ -126,7 +251,34 @@ impl ChannelCore {
         let mut sockets = self.sockets.write();
         if sockets.get(&socket.id).is_some_and(|current| Arc::ptr_eq(current, socket)) {
             sockets.remove(&socket.id);
-            metric::sockets(&self.path, sockets.len());
+            self.count(sockets.len(), |all| all.saturating_sub(1));
+        }
+    }
+
+    /// Updates the number of sockets in the metrics; that of a template's instances is changed.
+    fn count(&self, own: usize, change: impl Fn(usize) -> usize) {
+        let Kind::Instance(of) = &self.kind else { return metric::sockets(&self.path, own) };
+        if let Kind::Template(instances) = &of.kind {
+            let before = instances.sockets.fetch_update(Ordering::AcqRel, Ordering::Acquire, |all| Some(change(all)));
+            metric::sockets(&of.path, change(before.unwrap_or_default()));
+        }
+    }
+}
+
+impl Drop for ChannelCore {
+    /// An instance is gone with its last socket and handle.
+    fn drop(&mut self) {
+        let Kind::Instance(of) = &self.kind else { return };
+        if let Kind::Template(instances) = &of.kind {
+            let mut by_path = instances.by_path.lock();
+            // There may be a new one at the path.
+            if by_path.get(&self.path).is_some_and(|known| known.strong_count() == 0) {
+                by_path.remove(&self.path);
+                let room = 2 * by_path.len();
+                if by_path.capacity() > 1024 && by_path.capacity() > 4 * room {
+                    by_path.shrink_to(room);
+                }
+            }
         }
     }
 }

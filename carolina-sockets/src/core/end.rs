@@ -127,13 +127,13 @@ fn close_abusive(socket: &SocketState, raw: &EngineSocket, reason: DisconnectRea
     }
     let channel = &socket.channel.path;
     if reason == DisconnectReason::SlowReader {
-        metric::slow_reader(channel);
+        metric::slow_reader(socket.channel.label());
         tracing::warn!(
             channel, socket = %socket.id, timeout = ?socket.channel.limits.send_timeout,
             "closed a socket: its client does not read what it is sent (limits.send_timeout)",
         );
     } else {
-        metric::flooder(channel);
+        metric::flooder(socket.channel.label());
         tracing::warn!(channel, socket = %socket.id, "closed a socket: its client sends more than can be answered");
     }
 }

@@ -235,7 +235,7 @@ async fn authorize(
 ) -> Result<(), EventError> {
     let mut context = EventContext::new(raw, socket.clone(), Trigger::Authorize);
     match call(table, handler, &mut context).await {
-        Outcome::Failed(error) => Err(to_client_error(error, &socket.channel.path, socket.id, "authorize")),
+        Outcome::Failed(error) => Err(to_client_error(error, socket.channel.label(), socket.id, "authorize")),
         Outcome::Done | Outcome::Waiting(_) => Ok(()),
     }
 }

@@ -1,11 +1,13 @@
 use std::{collections::HashMap, sync::OnceLock, time::Duration};
 
+use futures_util::FutureExt;
+
 use crate::{
     config::Limits,
     core::{AnyChannel, EventFuture},
-    extract::EventContext,
+    extract::{EventContext, Needs, PathNeed},
     guard::Rate,
-    registry::row::{Call, ErasedChannel, GuardRow, HandlerRow, On},
+    registry::row::{Call, ErasedChannel, GuardCall, GuardRow, HandlerRow, On},
 };
 
 /// A channel's handlers, found by event.
@@ -17,6 +19,8 @@ pub(crate) struct HandlerTable {
     authorize: Option<usize>,
     connect: Option<usize>,
     disconnect: Option<usize>,
+    /// What the handlers and guards take of the path's parameters.
+    paths: Vec<PathNeed>,
     /// Whether the channel is private (rule R12).
     pub(super) private: bool,
     /// The channel whose methods the handlers are.
@@ -51,9 +55,16 @@ impl HandlerTable {
             authorize: None,
             connect: None,
             disconnect: None,
+            paths: Vec::new(),
             private,
             channel: OnceLock::new(),
         };
+        for need in path_needs(rows, guards) {
+            // Two that read alike are one.
+            if !table.paths.iter().any(|known| known.taken == need.taken) {
+                table.paths.push(need);
+            }
+        }
         let mut rates = Vec::new();
         for row in rows {
             let Call::Event(call) = row.call else { continue };
@@ -79,6 +90,11 @@ impl HandlerTable {
             table.handlers.push(Handler { index, timeout, concurrent, limiter, guards, call });
         }
         (table, rates)
+    }
+
+    /// What an instance's parameters have to read as.
+    pub(crate) fn paths(&self) -> &[PathNeed] {
+        &self.paths
     }
 
     /// The handler for an event: the one that names it, else `#[on(any)]`.
@@ -110,4 +126,16 @@ impl HandlerTable {
     pub(crate) fn set_channel(&self, channel: ErasedChannel) {
         let _ = self.channel.set(channel);
     }
+}
+
+/// What handlers and guards take of the path's parameters.
+fn path_needs(rows: &[&'static HandlerRow], guards: &[GuardRow]) -> Vec<PathNeed> {
+    let mut needs = Needs::default();
+    for row in rows {
+        (row.needs)(&mut needs);
+    }
+    for guard in guards.iter().chain(rows.iter().flat_map(|row| row.guards)) {
+        let _ = (guard.run)(GuardCall::Needs(&mut needs)).now_or_never();
+    }
+    needs.paths
 }

@@ -13,7 +13,7 @@ use std::{
 use futures_util::task::AtomicWaker;
 use http::request::Parts;
 
-use super::{id::SocketId, incoming::MessageLimits, joins::Joins, reason::DisconnectReason};
+use super::{id::SocketId, incoming::MessageLimits, instances::Opened, joins::Joins, reason::DisconnectReason};
 use crate::{
     config::{Limits, Transport},
     guard::{ByteBudget, Rate, rate},
@@ -81,6 +81,10 @@ pub(crate) struct ClientConnection {
     kept: OnceLock<Box<dyn Any + Send + Sync>>,
     /// What it has joined, as far as the engine may have ignored it.
     pub(super) joins: Joins,
+    /// The instances of channels with parameters that it has opened; without any, it has no memory of its own.
+    pub(super) opened: OnceLock<Box<Opened>>,
+    /// Whether it has been let in on any channel.
+    has_joined: AtomicBool,
     /// Wakes whoever reads the stream, so that a connection that is cut ends at once.
     reader: AtomicWaker,
     /// Wakes the task that waits to write.
@@ -111,6 +115,8 @@ impl ClientConnection {
             refused: AtomicU32::new(0),
             kept: OnceLock::new(),
             joins: Joins::default(),
+            opened: OnceLock::new(),
+            has_joined: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             reader: AtomicWaker::new(),
             writer: AtomicWaker::new(),
@@ -149,6 +155,15 @@ impl ClientConnection {
     /// The id of the engine's session, which its sockets on all channels share.
     pub(super) fn id(&self) -> Option<SocketId> {
         self.id.get().copied()
+    }
+
+    /// Whether the client has been let in on any channel.
+    pub(super) fn has_joined(&self) -> bool {
+        self.has_joined.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_joined(&self) {
+        self.has_joined.store(true, Ordering::Relaxed);
     }
 
     pub(super) fn set_id(&self, id: SocketId) {

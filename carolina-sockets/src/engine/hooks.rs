@@ -57,7 +57,7 @@ pub(super) struct ConnectHook<H> {
 
 impl<H: NamespaceHooks> ConnectHandler<Backplane, ()> for ConnectHook<H> {
     fn call(&self, raw: Arc<RawSocket>, _auth: Option<Value>) {
-        let socket = EngineSocket(raw);
+        let socket = EngineSocket::new(raw);
         self.hooks.connected(&socket);
         if let Some(client) = socket.client() {
             client.joins.connected();
@@ -71,20 +71,20 @@ impl<H: NamespaceHooks> ConnectHandler<Backplane, ()> for ConnectHook<H> {
     ) -> Pin<Box<dyn Future<Output = Result<(), Box<dyn fmt::Display + Send>>> + Send + 'a>> {
         Box::pin(async move {
             let auth = match auth {
-                Some(Value::Str(text, _)) => match replaced_auth(text) {
-                    Some(excess) => Err(excess.into_error()),
-                    None => Ok(Some(text.clone())),
-                },
+                Some(Value::Str(text, _)) => read_auth(text.clone()),
                 _ => Ok(None),
             };
-            let client = EngineSocket(raw.clone()).client();
+            let client = EngineSocket::new(raw.clone()).client();
             if let Some(client) = &client {
                 client.set_id(SocketId::new(raw.id));
                 client.joins.remove(raw.ns().as_bytes());
             }
-            let let_in = self.hooks.let_in(EngineSocket(raw.clone()), auth).await;
+            let let_in = self.hooks.let_in(EngineSocket::new(raw.clone()), auth).await;
             if let Some(client) = &client {
                 client.joins.answering(let_in.is_ok());
+                if let_in.is_ok() {
+                    client.set_joined();
+                }
             }
             match let_in {
                 Ok(hooks) => {
@@ -106,11 +106,23 @@ struct MessageHook<H>(Arc<H>);
 
 impl<H: SocketHooks> MessageHandler<Backplane, ()> for MessageHook<H> {
     fn call(&self, raw: Arc<RawSocket>, payload: Value, ack: Option<i64>) {
-        let (socket, payload) = (EngineSocket(raw), EventPayload(payload));
-        match payload.excess() {
-            None => self.0.event(&socket, payload, ack),
-            Some((event, error)) => self.0.excessive_event(&socket, EventPayload::of(&event), ack, error),
-        }
+        call_event(&*self.0, &EngineSocket::new(raw), EventPayload(payload), ack);
+    }
+}
+
+/// Hands an event over.
+pub(super) fn call_event(hooks: &dyn SocketHooks, socket: &EngineSocket, payload: EventPayload, ack: Option<i64>) {
+    match payload.excess() {
+        None => hooks.event(socket, payload, ack),
+        Some((event, error)) => hooks.excessive_event(socket, EventPayload::of(&event), ack, error),
+    }
+}
+
+/// The payload of a CONNECT packet, or why it has been left out.
+pub(super) fn read_auth(text: Auth) -> Result<Option<Auth>, EventError> {
+    match replaced_auth(&text) {
+        Some(excess) => Err(excess.into_error()),
+        None => Ok(Some(text)),
     }
 }
 
@@ -127,7 +139,7 @@ impl<H: SocketHooks> DisconnectHandler<Backplane, ()> for DisconnectHook<H> {
         reason: socketioxide::socket::DisconnectReason,
         defer: fn(Arc<RawSocket>),
     ) {
-        let socket = EngineSocket(raw.clone());
+        let socket = EngineSocket::new(raw.clone());
         let known = socket.client().and_then(|client| client.close_reason());
         self.hooks.disconnected(&socket, known.unwrap_or_else(|| DisconnectReason::from_engine(reason)));
         if reason == socketioxide::socket::DisconnectReason::ServerNSDisconnect {

@@ -17,6 +17,7 @@ mod hooks;
 mod http;
 mod id;
 mod incoming;
+mod instances;
 mod joins;
 mod namespace;
 mod payload;
@@ -26,6 +27,7 @@ mod rejoin;
 mod sessions;
 mod socket;
 mod stream;
+mod translate;
 mod upgrade;
 
 use std::sync::{
@@ -41,6 +43,7 @@ use crate::{
     config::Config,
     error::{Error, Result},
     guard::Guard,
+    template::Template,
 };
 
 use blocked::Blocked;
@@ -48,6 +51,7 @@ pub(crate) use client::ClientConnection;
 pub(crate) use event::{EventPayload, check_name};
 pub(crate) use hooks::{Auth, NamespaceHooks, SocketHooks};
 pub use id::{InvalidSocketId, SocketId};
+use instances::{InstanceHook, Templates};
 pub(crate) use namespace::{EncodedPayload, EngineNamespace, Recipients, encode_event};
 pub(crate) use payload::from_text;
 #[cfg(feature = "testing")]
@@ -71,6 +75,7 @@ pub(crate) struct Engine {
     rejoin: Arc<Rejoin>,
     blocked: Arc<Blocked>,
     sessions: Arc<Sessions>,
+    templates: Templates,
     background: Background,
     /// Whether the service is shutting down.
     draining: Arc<AtomicBool>,
@@ -116,6 +121,7 @@ impl Engine {
             guard,
             rejoin: Arc::new(Rejoin::new(background.clone())),
             sessions: Arc::new(Sessions::new(background.clone())),
+            templates: Templates::default(),
             background,
             draining,
         }
@@ -132,6 +138,27 @@ impl Engine {
         self.io.ns(path.to_owned(), hook).await.map_err(Error::backplane)?;
         let backplane = self.directory.get(path).ok_or(Error::Closed)?;
         Ok(EngineNamespace::new(path, &backplane, self.blocked.clone()))
+    }
+
+    /// Registers a namespace for all instances of a template, so that clients can join them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Backplane`] when the backplane cannot be subscribed to.
+    pub(crate) async fn register_template<H: NamespaceHooks>(
+        &self,
+        template: &Template,
+        hooks: H,
+    ) -> Result<EngineNamespace> {
+        let limits = &self.config.limits;
+        let place = (self.templates.count(), template.path());
+        let (directory, background) = (self.directory.clone(), self.background.clone());
+        let hook = InstanceHook::new(hooks, place, directory, limits.connect_timeout, background);
+        self.io.ns(template.path().to_owned(), hook).await.map_err(Error::backplane)?;
+        let backplane = self.directory.get(template.path()).ok_or(Error::Closed)?;
+        // Only now, so that no client comes before the namespace is there.
+        self.templates.add(template.clone(), self.rejoin.clone(), limits.channels_per_connection);
+        Ok(EngineNamespace::new(template.path(), &backplane, self.blocked.clone()))
     }
 
     /// Closes a client's connection and with it all its sockets, without a disconnect packet. `false` if it was already

@@ -1,6 +1,9 @@
 //! Sending to many clients of a namespace, on this node and on others.
 
-use std::sync::{Arc, Weak};
+use std::{
+    borrow::Cow,
+    sync::{Arc, Weak},
+};
 
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -20,13 +23,14 @@ use super::{
     blocked::{Blocked, FULL},
     event::check_name,
     id::SocketId,
-    payload::{Answer, Payload},
+    instances::{room_in, room_of},
+    payload::Payload,
     rejoin::LEFT_ROOM,
-    socket::{ACK_TIMEOUT, EngineSocket, SendError, ack_error},
+    socket::{ACK_TIMEOUT, EngineSocket, SendError, read_answer},
 };
 use crate::{
     backplane::{Backplane, BackplaneError, decode, encode},
-    error::{Caused, Error, Result, Source},
+    error::{Error, Result, Source},
 };
 
 /// A room that is always empty.
@@ -43,6 +47,14 @@ impl Recipients {
     /// All clients, on every node.
     pub(crate) fn all() -> Self {
         Self::from(BroadcastOptions::default())
+    }
+
+    /// The clients in these rooms, or all where none is named, as another node has written them.
+    pub(crate) fn in_rooms(to: Vec<String>, except: Vec<String>) -> Self {
+        let mut recipients = Self::all();
+        recipients.0.rooms.extend(to.into_iter().map(Into::into));
+        recipients.exclude_rooms(except);
+        recipients
     }
 
     /// All clients except one socket.
@@ -101,13 +113,26 @@ pub struct EncodedPayload(Value);
 ///
 /// [`Error::Serialize`] when `data` does not serialize, [`Error::ReservedEvent`] when clients use the name for themselves.
 pub(crate) fn encode_event(event: &str, data: &impl Serialize) -> Result<(String, Vec<String>)> {
-    check_name(event)?;
-    let unfit = |reason: Source| Error::Serialize { event: event.to_owned(), reason };
-    let value = CommonParser.encode_value(&Payload(data), Some(event)).map_err(|error| unfit(error.into()))?;
-    encode(&value).ok_or_else(|| unfit("it is not text".into()))
+    Ok(EncodedPayload::event(event, data)?.texts())
 }
 
 impl EncodedPayload {
+    /// Serializes an event.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Serialize`] when `data` does not serialize, [`Error::ReservedEvent`] when clients use the name for themselves.
+    pub(crate) fn event(event: &str, data: &impl Serialize) -> Result<Self> {
+        check_name(event)?;
+        let value = CommonParser.encode_value(&Payload(data), Some(event));
+        value.map(Self).map_err(|error| Error::Serialize { event: event.to_owned(), reason: error.into() })
+    }
+
+    /// Text and attachments, for other processes to send.
+    pub(crate) fn texts(&self) -> (String, Vec<String>) {
+        encode(&self.0).unwrap_or_default()
+    }
+
     /// Serializes an acknowledgement.
     ///
     /// # Errors
@@ -122,13 +147,47 @@ impl EncodedPayload {
 #[derive(Clone)]
 pub(crate) struct EngineNamespace {
     path: Str,
+    /// Whether it is an instance of a template, whose adapter it shares.
+    is_instance: bool,
     backplane: Weak<Backplane>,
     blocked: Arc<Blocked>,
 }
 
 impl EngineNamespace {
     pub(super) fn new(path: &str, backplane: &Arc<Backplane>, blocked: Arc<Blocked>) -> Self {
-        Self { path: Str::copy_from_slice(path), backplane: Arc::downgrade(backplane), blocked }
+        Self { path: Str::copy_from_slice(path), is_instance: false, backplane: Arc::downgrade(backplane), blocked }
+    }
+
+    /// An instance of a template, whose namespace this is.
+    pub(crate) fn instance(&self, path: &str) -> Self {
+        let (backplane, blocked) = (self.backplane.clone(), self.blocked.clone());
+        Self { path: Str::copy_from_slice(path), is_instance: true, backplane, blocked }
+    }
+
+    /// Rooms as the adapter knows them.
+    fn own(&self, rooms: Vec<String>) -> Vec<String> {
+        match self.is_instance {
+            false => rooms,
+            true => rooms.iter().map(|room| room_of(&self.path, room)).collect(),
+        }
+    }
+
+    /// The recipients as the adapter knows them.
+    fn options(&self, recipients: &Recipients) -> BroadcastOptions {
+        let mut options = recipients.0.clone();
+        if self.is_instance {
+            let own = |room: &mut Cow<'static, str>| {
+                if *room != LEFT_ROOM && *room != FULL && *room != EMPTY_ROOM {
+                    *room = room_of(&self.path, room).into();
+                }
+            };
+            options.rooms.iter_mut().for_each(own);
+            options.except.iter_mut().for_each(own);
+            if options.rooms.is_empty() {
+                options.rooms.push(room_of(&self.path, "").into());
+            }
+        }
+        options
     }
 
     fn backplane(&self) -> Result<Arc<Backplane>> {
@@ -145,8 +204,9 @@ impl EngineNamespace {
     pub(crate) async fn emit(&self, event: &str, data: &impl Serialize, recipients: &Recipients) -> Result<usize> {
         let packet = self.packet(event, data)?;
         let backplane = self.backplane()?;
-        let left_out = self.leave_out_full(&backplane, &packet, &recipients.0);
-        match backplane.broadcast(packet, recipients.0.clone()).await {
+        let options = self.options(recipients);
+        let left_out = self.leave_out_full(&backplane, &packet, &options);
+        match backplane.broadcast(packet, options).await {
             Ok(()) => Ok(left_out),
             Err(BroadcastError::Socket(errors)) => Ok(left_out + count_full_buffers(&errors)),
             Err(error) => Err(Error::backplane(BackplaneError::from(error))),
@@ -189,17 +249,10 @@ impl EngineNamespace {
         recipients: &Recipients,
     ) -> Result<Vec<Result<T>>> {
         let packet = self.packet(event, data)?;
-        let backplane = self.backplane()?;
-        let left_out = self.leave_out_full(&backplane, &packet, &recipients.0);
-        let answers = backplane.broadcast_with_ack(packet, recipients.0.clone(), Some(ACK_TIMEOUT)).await;
-        let answers = answers.map_err(Error::backplane)?.map(|(_, answer)| match answer {
-            Ok(mut value) => {
-                CommonParser.decode_value(&mut value, false).map(|answer: Answer<T>| answer.0).map_err(|error| {
-                    Error::Acknowledgement(Caused::new(format!("it does not read as asked: {error}"), error).into())
-                })
-            }
-            Err(error) => Err(ack_error(error)),
-        });
+        let (backplane, options) = (self.backplane()?, self.options(recipients));
+        let left_out = self.leave_out_full(&backplane, &packet, &options);
+        let answers = backplane.broadcast_with_ack(packet, options, Some(ACK_TIMEOUT)).await;
+        let answers = answers.map_err(Error::backplane)?.map(|(_, answer)| read_answer(answer));
         let mut answers: Vec<_> = answers.collect().await;
         let no_room = || Err(Error::Acknowledgement("the client does not read, and has no room for more".into()));
         answers.extend(std::iter::repeat_with(no_room).take(left_out));
@@ -219,14 +272,17 @@ impl EngineNamespace {
         except: Vec<String>,
     ) -> Result<usize, String> {
         let value = decode(payload, attachments)?;
-        let Ok(backplane) = self.backplane() else { return Ok(0) };
-        let mut recipients = Recipients::all();
-        recipients.0.rooms.extend(to.into_iter().map(Into::into));
-        recipients.exclude_rooms(except);
-        let packet = Packet::event(self.path.clone(), value);
-        let left_out = self.leave_out_full(&backplane, &packet, &recipients.0);
-        let sent = backplane.get_local().broadcast(packet, recipients.0);
-        Ok(left_out + sent.err().map_or(0, |errors| count_full_buffers(&errors)))
+        Ok(self.emit_here(&EncodedPayload(value), &Recipients::in_rooms(to, except)))
+    }
+
+    /// Sends an encoded event to this node's clients. Returns how many of them missed it.
+    pub(crate) fn emit_here(&self, payload: &EncodedPayload, recipients: &Recipients) -> usize {
+        let Ok(backplane) = self.backplane() else { return 0 };
+        let packet = Packet::event(self.path.clone(), payload.0.clone());
+        let options = self.options(recipients);
+        let left_out = self.leave_out_full(&backplane, &packet, &options);
+        let sent = backplane.get_local().broadcast(packet, options);
+        left_out + sent.err().map_or(0, |errors| count_full_buffers(&errors))
     }
 
     /// Acknowledges an event with an encoded value. It bypasses socketioxide's own handle, which would serialize it
@@ -242,7 +298,8 @@ impl EngineNamespace {
         value: &EncodedPayload,
     ) -> std::result::Result<(), SendError> {
         let (Some(ack), Ok(backplane)) = (ack, self.backplane()) else { return Ok(()) };
-        let packet = Packet::ack(self.path.clone(), value.0.clone(), ack);
+        let path = socket.packet_path().unwrap_or_else(|| self.path.clone());
+        let packet = Packet::ack(path, value.0.clone(), ack);
         let send = || match backplane.get_local().broadcast(packet, BroadcastOptions::new(socket.id().raw())) {
             Ok(()) => Ok(()),
             Err(mut errors) => Err(socketioxide::SendError::Socket(errors.pop().unwrap_or(SocketError::Closed)).into()),
@@ -256,8 +313,11 @@ impl EngineNamespace {
     ///
     /// [`Error::Backplane`] when other nodes could not be queried.
     pub(crate) async fn rooms(&self, recipients: &Recipients) -> Result<Vec<String>> {
-        let rooms = self.backplane()?.rooms(recipients.0.clone()).await.map_err(Error::backplane)?;
-        Ok(rooms.into_iter().map(|room| room.into_owned()).collect())
+        let rooms = self.backplane()?.rooms(self.options(recipients)).await.map_err(Error::backplane)?;
+        if !self.is_instance {
+            return Ok(rooms.into_iter().map(|room| room.into_owned()).collect());
+        }
+        Ok(rooms.iter().filter_map(|room| room_in(&self.path, room)).map(str::to_owned).collect())
     }
 
     /// Adds the recipients to rooms, on every node.
@@ -266,7 +326,7 @@ impl EngineNamespace {
     ///
     /// [`Error::Backplane`] when other nodes could not be notified.
     pub(crate) async fn join(&self, recipients: &Recipients, rooms: Vec<String>) -> Result {
-        self.backplane()?.add_sockets(recipients.0.clone(), rooms).await.map_err(Error::backplane)
+        self.backplane()?.add_sockets(self.options(recipients), self.own(rooms)).await.map_err(Error::backplane)
     }
 
     /// Removes the recipients from rooms, on every node.
@@ -275,12 +335,12 @@ impl EngineNamespace {
     ///
     /// [`Error::Backplane`] when other nodes could not be notified.
     pub(crate) async fn leave(&self, recipients: &Recipients, rooms: Vec<String>) -> Result {
-        self.backplane()?.del_sockets(recipients.0.clone(), rooms).await.map_err(Error::backplane)
+        self.backplane()?.del_sockets(self.options(recipients), self.own(rooms)).await.map_err(Error::backplane)
     }
 
     /// This node's sockets among the recipients, those included that broadcasts are kept from.
     pub(crate) fn local_sockets(&self, recipients: &Recipients) -> Vec<SocketId> {
-        let mut options = recipients.0.clone();
+        let mut options = self.options(recipients);
         options.except.retain(|room| room != FULL);
         self.sockets(options)
     }
@@ -288,7 +348,10 @@ impl EngineNamespace {
     /// This node's sockets in a room.
     pub(crate) fn local_sockets_in(&self, room: &str) -> Vec<SocketId> {
         let mut options = BroadcastOptions::default();
-        options.rooms.push(room.to_owned().into());
+        options.rooms.push(match self.is_instance {
+            false => room.to_owned().into(),
+            true => room_of(&self.path, room).into(),
+        });
         self.sockets(options)
     }
 
@@ -303,7 +366,7 @@ impl EngineNamespace {
     ///
     /// [`Error::Backplane`] when other nodes could not be notified.
     pub(crate) async fn disconnect_others(&self, recipients: &Recipients) -> Result {
-        self.backplane()?.disconnect_others(recipients.0.clone()).await.map_err(Error::backplane)
+        self.backplane()?.disconnect_others(self.options(recipients)).await.map_err(Error::backplane)
     }
 
     /// How many nodes there are, this one included.
@@ -316,11 +379,7 @@ impl EngineNamespace {
     }
 
     fn packet(&self, event: &str, data: &impl Serialize) -> Result<Packet> {
-        check_name(event)?;
-        let data: Value = CommonParser
-            .encode_value(&Payload(data), Some(event))
-            .map_err(|error| Error::Serialize { event: event.to_owned(), reason: error.into() })?;
-        Ok(Packet::event(self.path.clone(), data))
+        Ok(Packet::event(self.path.clone(), EncodedPayload::event(event, data)?.0))
     }
 }
 

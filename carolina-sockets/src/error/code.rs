@@ -50,12 +50,17 @@ pub const PAYLOAD_TOO_LARGE: &str = "payload_too_large";
 pub const BAD_REQUEST: &str = "bad_request";
 /// The application has removed the client from the channel: the event `carolina:closed` before a disconnect.
 pub const REMOVED: &str = "removed";
+/// A parameter of the channel's path is not what its handlers take. In `connect_error`, with the parameter's name, its value and what was
+/// expected, which are also its details.
+pub const INVALID_PATH: &str = "invalid_path";
+/// The connection has as many channels with parameters open as `limits.channels_per_connection` allows. In `connect_error`.
+pub const TOO_MANY_CHANNELS: &str = "too_many_channels";
 
 /// The server cannot do it at present: another node or a server that it needs is out of reach. In an HTTP response with status 503.
 pub const UNAVAILABLE: &str = "unavailable";
 
 /// All of them.
-const ALL: [&str; 13] = [
+const ALL: [&str; 15] = [
     INVALID_PAYLOAD,
     UNKNOWN_EVENT,
     UNAUTHENTICATED,
@@ -69,6 +74,8 @@ const ALL: [&str; 13] = [
     BAD_REQUEST,
     REMOVED,
     UNAVAILABLE,
+    INVALID_PATH,
+    TOO_MANY_CHANNELS,
 ];
 
 /// The code as a metrics label: all of the application's own codes share one, to bound the number of labels.

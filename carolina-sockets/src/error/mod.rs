@@ -66,6 +66,15 @@ pub enum Error {
         /// What to write instead.
         instead: &'static str,
     },
+    /// [`ChannelHandle::at`](crate::ChannelHandle::at) was given values that do not fit the parameters of the channel's path.
+    #[error("`{path}` has no such instance: {reason}")]
+    #[non_exhaustive]
+    Parameters {
+        /// The channel's path.
+        path: String,
+        /// What does not fit.
+        reason: String,
+    },
     /// An event has a name that Socket.IO's clients use for themselves (rule R30). They would close the connection on
     /// receiving it.
     #[error("the event name `{event}` is reserved by Socket.IO: {instead}")]

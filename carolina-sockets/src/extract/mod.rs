@@ -16,6 +16,7 @@
 //! | [`Event`] | the event's name | never | events |
 //! | [`Socket`](crate::Socket) | the client on this channel: to emit, join rooms, disconnect | never | all but `init` |
 //! | [`Handshake`](crate::Handshake) | headers, query, cookies, address and `auth` payload | never | all but `init` |
+//! | [`Path<T>`](Path) | the parameters of the channel's path | the client is refused with `invalid_path` | all but `init`, where the path has parameters |
 //! | [`User`] | the user behind the socket | `unauthenticated` | all but `init` |
 //! | `Option<User>` | the same, `None` where there is none | never | all but `init` |
 //! | [`Session`](crate::http::Session) | the session behind the socket | `unauthenticated` | all but `init` |
@@ -253,6 +254,7 @@ mod ack;
 mod context;
 mod data;
 mod handshake;
+mod path;
 mod session;
 mod socket;
 mod socket_data;
@@ -266,6 +268,8 @@ pub use ack::Ack;
 pub use context::EventContext;
 pub(crate) use context::Trigger;
 pub use data::{Args, Data, Event, TryData};
+pub use path::Path;
+pub(crate) use path::{PathFault, PathNeed};
 pub use session::User;
 pub use socket_data::SocketData;
 pub use state::State;
@@ -302,7 +306,7 @@ use crate::{
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the argument of a handler",
     label = "not an extractor",
-    note = "a handler may take: `Socket`, `Data<T>` and `TryData<T>` with `T: Deserialize`, `Valid<T>`, `Args<T>`, `Ack`, `Event`, `Sockets`, `State<T>`, `Session`, `User`, `Option<User>`, `SocketData<T>`, `Handshake`, and in `#[on(disconnect)]` `DisconnectReason`",
+    note = "a handler may take: `Socket`, `Data<T>` and `TryData<T>` with `T: Deserialize`, `Valid<T>`, `Args<T>`, `Ack`, `Event`, `Sockets`, `State<T>`, `Session`, `Path<T>`, `User`, `Option<User>`, `SocketData<T>`, `Handshake`, and in `#[on(disconnect)]` `DisconnectReason`",
     note = "wrap the event's payload in `Data<{Self}>`, or implement `carolina_sockets::FromEvent` for `{Self}`"
 )]
 pub trait FromEvent: Sized {
@@ -351,6 +355,7 @@ pub struct InitContext {
 #[derive(Debug, Default)]
 pub struct Needs {
     pub(crate) states: Vec<(TypeId, &'static str)>,
+    pub(crate) paths: Vec<PathNeed>,
 }
 
 impl Needs {

@@ -12,10 +12,12 @@ use crate::{
     dispatch::{HandlerTable, handle_event, refuse_event, start_connect},
     engine::{Auth, ClientConnection, DisconnectReason, EngineSocket, EventPayload, NamespaceHooks, SocketHooks},
     error::{EventError, code},
+    extract::{PathFault, PathNeed},
     identity::Handshake,
     plan::MountPlan,
     session_sync::SessionSync,
     telemetry::{Cause, refused},
+    template::Template,
 };
 
 /// A channel at a path, with its handlers.
@@ -58,7 +60,8 @@ impl NamespaceHooks for ConnectHook {
     }
 
     fn connected(&self, raw: &EngineSocket) {
-        if let Some(socket) = self.core.socket(raw.id()) {
+        let core = raw.instance().map_or(Some(self.core.clone()), |path| self.core.known_instance(path));
+        if let Some(socket) = core.and_then(|core| core.socket(raw.id())) {
             start_connect(&self.table, &socket, raw);
         }
     }
@@ -74,28 +77,37 @@ impl ConnectHook {
         if self.core.is_draining() {
             return Err(EventError::new(code::SHUTTING_DOWN, "the server is shutting down"));
         }
+        // Before anything is allocated for the instance (rule R18).
+        let core = match (raw.instance(), self.core.template()) {
+            (Some(path), Some(template)) => {
+                let checked = check_parameters(template, path, self.table.paths());
+                checked.map_err(|error| to_client_error(error, &self.core.path, raw.id(), "connect"))?;
+                self.core.instance(path)
+            }
+            _ => self.core.clone(),
+        };
         let Some(client) = raw.client() else {
             return Err(EventError::internal("a connection came past the service's own layer"));
         };
         let bytes = auth.as_ref().map_or(0, |auth| auth.len());
         if !client.brought.try_add(bytes) {
-            let most = self.core.limits.header_bytes;
+            let most = core.limits.header_bytes;
             refused(Cause::HeaderBytes, "an `auth` payload: the client has brought more than limits.header_bytes");
             let text = format!("headers and `auth` payloads have more than {most} bytes (limits.header_bytes)");
             return Err(EventError::new(code::PAYLOAD_TOO_LARGE, text));
         }
         let mut brought = Brought { client: client.clone(), bytes };
-        let identities = &self.core.services.identities;
+        let identities = &core.services.identities;
         let handshake = Handshake::new(client.clone(), auth.clone());
         let seen = identities.generation();
         let identity = identities.identify(&handshake).await;
-        let identity = identity.map_err(|error| to_client_error(error, &self.core.path, raw.id(), "connect"))?;
+        let identity = identity.map_err(|error| to_client_error(error, core.label(), raw.id(), "connect"))?;
         // From here on the socket gives the bytes back.
         brought.bytes = 0;
-        let socket = Arc::new(SocketState::new(self.core.clone(), &raw, client, auth, identity));
-        self.core.handlers().authorize(&socket, &raw).await?;
+        let socket = Arc::new(SocketState::new(core.clone(), &raw, client, auth, identity));
+        core.handlers().authorize(&socket, &raw).await?;
         socket.join_identity_rooms(&raw);
-        self.core.register(&socket);
+        core.register(&socket);
         let hook = SocketHook { socket: socket.clone(), table: self.table.clone(), sync: self.sync.clone() };
         // A log-out after the identity was read did not find this socket on the channel.
         if identities.generation() != seen {
@@ -106,6 +118,16 @@ impl ConnectHook {
         }
         Ok(Arc::new(hook))
     }
+}
+
+/// Checks that an instance's parameters read as every handler's `Path<T>`.
+fn check_parameters(template: &Template, path: &str, paths: &[PathNeed]) -> Result<(), EventError> {
+    let values = template.values(path).map_err(|(name, given)| {
+        let expected = if given.is_empty() { "a value" } else { "text in UTF-8, percent-encoded" };
+        PathFault::new(name, given, expected)
+    });
+    let checked = values.and_then(|values| paths.iter().try_for_each(|path| (path.check)(&values)));
+    checked.map_err(EventError::from)
 }
 
 /// The bytes of an `auth` payload, given back when the client is not let in.

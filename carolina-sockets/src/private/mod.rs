@@ -26,6 +26,23 @@ pub fn downcast<C: Any>(channel: &AnyChannel) -> &C {
     channel.downcast_ref().expect("a handler row is only called with a channel of the type the row names")
 }
 
+/// Checks at compile time that a `Path<T>` takes as many parameters as the channel's path has. A path without any is left to
+/// start-up, as the channel may be mounted elsewhere.
+pub const fn check_parameters<C: Channel>(taken: usize) {
+    let Some(path) = C::PATH else { return };
+    let (path, mut at, mut count) = (path.as_bytes(), 0, 0);
+    while at < path.len() {
+        if path[at] == b'{' {
+            count += 1;
+        }
+        at += 1;
+    }
+    assert!(
+        count == 0 || count == taken,
+        "the channel's path has another number of parameters than this `Path<T>` takes: one is `Path<T>`, several are a tuple in order, as `Path<(u64, String)>`, or a struct by their names"
+    );
+}
+
 /// Boxes a future. The compiler shows the line of its bound, and with it the comment there.
 pub fn on_any_thread<'a, T, F>(future: F) -> BoxFuture<'a, T>
 where

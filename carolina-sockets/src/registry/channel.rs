@@ -15,6 +15,8 @@ use super::row::{ChannelRow, ErasedChannel, Location};
 pub trait Channel: Any + Send + Sync + 'static {
     /// The driver's name: the struct's.
     const DRIVER: &'static str;
+    /// The path that the attribute declares, if any.
+    const PATH: Option<&'static str> = None;
 }
 
 /// The type behind a row.

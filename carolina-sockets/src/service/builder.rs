@@ -172,7 +172,11 @@ impl Sockets {
         for (path, namespace) in &inner.namespaces {
             let (core, table) = (namespace.core.clone(), namespace.table.clone());
             let hook = ConnectHook { core, table, sync: inner.session_sync.clone() };
-            namespace.core.set_namespace(engine.register_namespace(path, hook).await?);
+            let registered = match namespace.core.template() {
+                Some(template) => engine.register_template(template, hook).await?,
+                None => engine.register_namespace(path, hook).await?,
+            };
+            namespace.core.set_namespace(registered);
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use futures_util::StreamExt;
 use super::{Inner, Sockets};
 use crate::{
     backplane::{Message, Question},
-    channel::{count_missed, sockets_for_others},
+    channel::{count_missed, disconnect_for_others, instances_for_others, sockets_for_others},
     error::{Error, Result},
     telemetry::{Cause, refused},
 };
@@ -36,15 +36,31 @@ async fn handle_message(inner: &Inner, message: Message) {
         Message::DisconnectUser { user } => {
             inner.session_sync.disconnect_user_here(&user);
         }
-        Message::Ask { id, question: Question::Sockets { path, to, except } } => {
-            let Some(core) = inner.namespaces.get(&path).map(|namespace| namespace.core.clone()) else { return };
+        Message::Ask { id, question } => {
+            let parts = match question {
+                // A node without the channel does not answer; one without that instance has no sockets.
+                Question::Sockets { path, to, except } => match inner.core(&path) {
+                    Some(core) => sockets_for_others(&core, to, except),
+                    None if inner.template_of(&path).is_some() => vec!["[]".to_owned()],
+                    None => return,
+                },
+                Question::Instances { path } => match inner.core(&path) {
+                    Some(core) => instances_for_others(&core),
+                    None => return,
+                },
+            };
             let bus = inner.bus.clone();
             // Not here, since messages that follow need not wait until it is sent.
             inner.background.spawn(async move {
-                if let Err(error) = bus.answer(id, sockets_for_others(&core, to, except)).await {
-                    tracing::warn!(%error, "another node has asked for sockets and could not be answered");
+                if let Err(error) = bus.answer(id, parts).await {
+                    tracing::warn!(%error, "another node's question could not be answered");
                 }
             });
+        }
+        Message::Disconnect { path, to, except } => {
+            if let Some(core) = inner.core(&path) {
+                disconnect_for_others(&core, to, except);
+            }
         }
         // They go to whoever has asked.
         Message::Answer { .. } => {}
@@ -54,16 +70,18 @@ async fn handle_message(inner: &Inner, message: Message) {
             }
         }
         Message::Emit { path, to, except, payload, attachments } => {
-            let Some(namespace) = inner.namespaces.get(&path).and_then(|namespace| namespace.core.namespace().ok())
-            else {
-                return;
-            };
-            match namespace.emit_encoded(payload, &attachments, to, except) {
-                Ok(missed) => {
-                    count_missed(&path, "an emit of another process", missed);
+            let Some(core) = inner.core(&path) else { return };
+            let mut missed = 0;
+            for channel in core.each() {
+                let Ok(namespace) = channel.namespace() else { continue };
+                match namespace.emit_encoded(payload.clone(), &attachments, to.clone(), except.clone()) {
+                    Ok(count) => missed += count,
+                    Err(reason) => {
+                        return refused(Cause::BackplanePacket, &format!("an emit on the control channel: {reason}"));
+                    }
                 }
-                Err(reason) => refused(Cause::BackplanePacket, &format!("an emit on the control channel: {reason}")),
             }
+            count_missed(core.label(), "an emit of another process", missed);
         }
     }
 }

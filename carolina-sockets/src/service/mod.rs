@@ -22,6 +22,7 @@ mod static_files;
 
 use std::{
     any::TypeId,
+    borrow::Cow,
     collections::BTreeMap,
     fmt,
     sync::{
@@ -37,7 +38,7 @@ use crate::{
     backplane::Bus,
     channel::ChannelHandle,
     config::Config,
-    core::Services,
+    core::{ChannelCore, Services},
     engine::Engine,
     error::{Error, Result},
     guard::Guard,
@@ -88,6 +89,26 @@ pub(crate) struct Inner {
     publisher: Option<publish::Publisher>,
 }
 
+impl Inner {
+    /// The channel whose template matches a path, and the path in its canonical spelling.
+    fn template_of<'a>(&'a self, path: &'a str) -> Option<(&'a Arc<ChannelCore>, Cow<'a, str>)> {
+        let cores = self.namespaces.values().map(|namespace| &namespace.core);
+        cores.filter(|core| core.is_template()).find_map(|core| {
+            let template = core.template().filter(|template| template.matches(path))?;
+            // What no client can be let in by is no instance.
+            template.values(path).is_ok().then(|| (core, template.canonical(path)))
+        })
+    }
+
+    /// The channel at a path: of an instance, if anybody is on it here.
+    fn core(&self, path: &str) -> Option<Arc<ChannelCore>> {
+        match self.namespaces.get(path) {
+            Some(namespace) => Some(namespace.core.clone()),
+            None => self.template_of(path).and_then(|(core, canonical)| core.known_instance(&canonical)),
+        }
+    }
+}
+
 impl Drop for Inner {
     fn drop(&mut self) {
         self.draining.store(true, Ordering::Release);
@@ -131,14 +152,19 @@ impl Sockets {
         self.0.guard.connections()
     }
 
-    /// The channel at a path.
+    /// The channel at a path. At the path of an instance, `/orders/42` of `/orders/{id}`, it is that instance, whether or not anybody is on
+    /// it; at that of a template, it is all its instances.
     ///
     /// # Errors
     ///
     /// [`Error::SocketsOff`] while web sockets are off, [`Error::UnknownChannel`] when no channel is mounted there.
     pub fn channel(&self, path: &str) -> Result<ChannelHandle> {
         self.check_on()?;
-        self.0.namespaces.get(path).map(handle).ok_or_else(|| self.unknown(path))
+        if let Some(namespace) = self.0.namespaces.get(path) {
+            return Ok(handle(namespace));
+        }
+        let (core, canonical) = self.0.template_of(path).ok_or_else(|| self.unknown(path))?;
+        Ok(ChannelHandle::new(core.instance(&canonical)))
     }
 
     /// The channel of a driver, by its type. If the driver is mounted several times, this is the channel at its

@@ -21,8 +21,8 @@ const ANSWER_GAP: Duration = Duration::from_millis(5);
 /// Writes to a client, with a gap after the answer to a CONNECT.
 #[derive(Default)]
 pub(super) struct Writer {
-    /// The last write ended within a frame.
-    is_within_frame: bool,
+    /// Bytes left of the frame that the last write ended within.
+    left: usize,
     /// How many of the client's CONNECT packets have no answer yet.
     answers_due: usize,
     /// When the last of them was answered.
@@ -39,7 +39,12 @@ impl Writer {
 
     /// Whether the last write ended between two frames.
     pub(super) fn is_at_boundary(&self) -> bool {
-        !self.is_within_frame
+        self.left == 0
+    }
+
+    /// How many bytes are left of the frame that the last write ended within.
+    pub(super) fn left_of_frame(&self) -> Option<usize> {
+        Some(self.left).filter(|left| *left > 0)
     }
 
     /// Whether nothing may be written yet, so soon after an answer.
@@ -64,16 +69,36 @@ impl Writer {
         context: &mut Context<'_>,
         data: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let is_due = self.answers_due > 0 && !self.is_within_frame && !carrier.is_polling();
+        let is_due = self.answers_due > 0 && self.left == 0 && !carrier.is_polling();
         let frame = if is_due { Frame::first(data) } else { None };
         let until = frame.as_ref().map_or(data.len(), Frame::len);
-        let written = ready!(Pin::new(carrier).poll_write(context, &data[..until]))?;
-        self.is_within_frame = written < until;
-        if frame.is_some_and(|frame| matches!(frame.payload, [b'4', b'0' | b'4', ..])) && written == until {
+        let written = ready!(Pin::new(&mut *carrier).poll_write(context, &data[..until]))?;
+        self.left = left_of_frame(&data[..until], self.left, written);
+        if let Some(frame) = frame.filter(|_| written == until) {
+            self.count_answer(frame.payload, carrier);
+        }
+        Poll::Ready(Ok(written))
+    }
+
+    /// Counts a frame that has been written, if it is an answer that a client waits for.
+    pub(super) fn count_answer(&mut self, payload: &[u8], carrier: &Carrier) {
+        if self.answers_due > 0 && !carrier.is_polling() && matches!(payload, [b'4', b'0' | b'4', ..]) {
             self.answers_due -= 1;
             // If there are more, the client does not take one message at a time.
             self.answered = (self.answers_due == 0).then(Instant::now);
         }
-        Poll::Ready(Ok(written))
     }
+}
+
+/// How many bytes are left of the frame that a write of so many bytes ends within. `left` bytes at the beginning belong to one
+/// that was begun before.
+fn left_of_frame(data: &[u8], left: usize, written: usize) -> usize {
+    if written == data.len() {
+        return left.saturating_sub(written);
+    }
+    let mut end = left;
+    while end < written {
+        end = data.get(end..).and_then(Frame::first).map_or(data.len().max(written), |frame| end + frame.len());
+    }
+    end - written
 }

@@ -25,10 +25,11 @@ use super::{
     blocked::Blocked,
     carrier::Carrier,
     client::ClientConnection,
-    frames::{TEXT, push_frame},
+    frames::{Frame, TEXT, push_frame},
     incoming::Incoming,
     rejoin::Rejoin,
     sessions::Sessions,
+    translate::{Outgoing, Translator},
 };
 use crate::guard::Permit;
 use answers::Writer;
@@ -56,6 +57,8 @@ pub(super) struct ClientStream {
     incoming: Incoming,
     rejoin: Arc<Rejoin>,
     blocked: Arc<Blocked>,
+    /// Rewrites packets of channels with parameters; `None` if the service has none.
+    translator: Option<Box<Translator>>,
     /// What was read and has not been asked for yet. Empty, it has no memory of its own.
     read_ahead: Bytes,
     /// Bytes to write before anything else, and to flush. `None` except right after an upgrade.
@@ -93,6 +96,7 @@ pub(super) struct Connected {
     pub(super) client: Arc<ClientConnection>,
     pub(super) rejoin: Arc<Rejoin>,
     pub(super) blocked: Arc<Blocked>,
+    pub(super) translator: Option<Box<Translator>>,
     pub(super) permit: Permit,
     /// How long a write may make no progress.
     pub(super) stall_timeout: Duration,
@@ -104,13 +108,14 @@ pub(super) struct Connected {
 impl ClientStream {
     /// `read` has the bytes already read from the stream.
     pub(super) fn new(carrier: Carrier, read: &[u8], connected: Connected) -> Self {
-        let Connected { client, rejoin, blocked, permit, stall_timeout, is_pinged, listed } = connected;
+        let Connected { client, rejoin, blocked, translator, permit, stall_timeout, is_pinged, listed } = connected;
         let mut this = Self {
             carrier,
             incoming: Incoming::new(client.message_limits()),
             client,
             rejoin,
             blocked,
+            translator,
             read_ahead: Bytes::new(),
             write_ahead: None,
             first_ping: if is_pinged { FirstPing::Expected { left: 0 } } else { FirstPing::Done },
@@ -131,8 +136,30 @@ impl ClientStream {
     fn read_ahead(&mut self, read: &[u8]) {
         let replaced = self.inspect(read);
         let read = replaced.as_deref().unwrap_or(read);
+        let translated = self.translate(read);
+        let read = translated.as_deref().unwrap_or(read);
         // A copy: even an empty slice would keep the buffer it is from, 8 KB, as long as the connection lives.
         self.read_ahead = Bytes::from([&self.read_ahead[..], read].concat());
+    }
+
+    /// Rewrites what the engine is to read; `None` if it stays as it is.
+    fn translate(&mut self, read: &[u8]) -> Option<BytesMut> {
+        self.translator.as_mut()?.read(&self.client, read)
+    }
+
+    /// Whether to wait for the namespace of a template, which the client is about to join.
+    fn poll_translator(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        while self.read_ahead.is_empty()
+            && let Some(translator) = self.translator.as_mut().filter(|translator| translator.is_waiting())
+        {
+            // Registered before it is looked for, so that no wake is missed.
+            self.client.poll_alive(context);
+            match translator.poll_joined(&self.client) {
+                Some(translated) => self.read_ahead = translated,
+                None => return Poll::Pending,
+            }
+        }
+        Poll::Ready(())
     }
 
     /// Replaces the polling session by the client's WebSocket after an upgrade.
@@ -140,7 +167,8 @@ impl ClientStream {
         let Carrier::Polling(session) = &self.carrier else { return };
         let Some(upgraded) = session.take_upgrade() else { return };
         self.carrier = upgraded.carrier;
-        self.write_ahead = Some(upgraded.outgoing).filter(|ahead| !ahead.is_empty());
+        let ahead = [&upgraded.outgoing[..], self.write_ahead.as_deref().unwrap_or_default()].concat();
+        self.write_ahead = Some(Bytes::from(ahead)).filter(|ahead| !ahead.is_empty());
         self.client.set_websocket();
         if let Some((sessions, token)) = &self.listed {
             sessions.set_upgraded(token);
@@ -161,6 +189,9 @@ impl ClientStream {
         loop {
             if self.closing.is_some() {
                 return self.poll_closing(context);
+            }
+            if self.poll_translator(context).is_pending() {
+                return Ok(Poll::Pending);
             }
             if self.read_ahead.is_empty() && self.incoming.is_at_boundary() {
                 if self.first_ping.take_pong() {
@@ -207,6 +238,8 @@ impl ClientStream {
         }
         let replaced = self.inspect(read);
         let read = replaced.as_deref().unwrap_or(read);
+        let translated = self.translate(read);
+        let read = translated.as_deref().unwrap_or(read);
         if self.pauses.is_held() {
             self.read_ahead = Bytes::copy_from_slice(read);
             context.waker().wake_by_ref();
@@ -269,6 +302,18 @@ impl ClientStream {
         if self.closing.is_some() && self.writer.is_at_boundary() {
             return Poll::Ready(Ok(data.len()));
         }
+        let data = match self.rewrite(data) {
+            Rewritten::Same => data,
+            Rewritten::Frame(length) => &data[..length],
+            Rewritten::Replaced(length, by) => {
+                self.write_ahead = by;
+                // What is left of it is written before anything else.
+                if let Poll::Ready(written) = self.poll_write_ahead(context) {
+                    written?;
+                }
+                return Poll::Ready(Ok(length));
+            }
+        };
         let was = self.first_ping;
         let written = self.first_ping.poll_write(&mut self.writer, &mut self.carrier, context, data);
         if self.first_ping == FirstPing::Taken && was != FirstPing::Taken || self.closing.is_some() {
@@ -276,6 +321,27 @@ impl ClientStream {
             self.client.wake_reader();
         }
         written
+    }
+
+    /// Looks at the next frame that the engine writes, where it may have to be rewritten.
+    fn rewrite(&mut self, data: &[u8]) -> Rewritten {
+        let Some(translator) =
+            self.translator.as_mut().filter(|translator| translator.is_writing_watched(&self.client))
+        else {
+            return Rewritten::Same;
+        };
+        if let Some(left) = self.writer.left_of_frame() {
+            return Rewritten::Frame(left.min(data.len()));
+        }
+        let Some(frame) = Frame::first(data) else { return Rewritten::Same };
+        match translator.write(&self.client, frame.opcode, frame.payload) {
+            Outgoing::Keep => Rewritten::Frame(frame.len()),
+            Outgoing::Drop => Rewritten::Replaced(frame.len(), None),
+            Outgoing::Replace(by) => {
+                self.writer.count_answer(frame.payload, &self.carrier);
+                Rewritten::Replaced(frame.len(), Some(by))
+            }
+        }
     }
 
     /// Fails a write that has made no progress for too long.
@@ -299,6 +365,15 @@ impl ClientStream {
         self.client.close_transport();
         Err(connection_closed())
     }
+}
+
+/// What is written in the place of what the engine writes.
+enum Rewritten {
+    Same,
+    /// So many bytes of it, as they are.
+    Frame(usize),
+    /// Something else, or nothing, for so many bytes.
+    Replaced(usize, Option<Bytes>),
 }
 
 fn connection_closed() -> io::Error {
@@ -387,6 +462,7 @@ mod tests {
             client: client.clone(),
             rejoin: Arc::new(Rejoin::new(crate::background::Background::new(Default::default()))),
             blocked: Arc::default(),
+            translator: None,
             permit,
             stall_timeout: Duration::from_secs(45),
             is_pinged: true,

@@ -1,0 +1,564 @@
+//! Packets of channels with parameters, on the wire.
+//!
+//! What a client sends to an instance, `42/orders/42,7["note"]`, is given to the engine as an event of the template's
+//! namespace, `42/orders/{id},CODE["note"]`. The code, in the place of the acknowledgement's id, has the number of the
+//! instance on this connection, that id, and whether it was an event, a CONNECT or a DISCONNECT. Only the head of a frame
+//! is changed; what follows passes through as it is. See [`super::instances`].
+
+use std::sync::Arc;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::{
+    DisconnectReason,
+    client::ClientConnection,
+    frames::{FrameHead, TEXT, push_frame},
+    instances::{Joined, Known, Opened, Place},
+};
+use crate::{
+    path::MAX_BYTES,
+    telemetry::{Cause, refused},
+};
+
+/// What stands in the place of an acknowledgement's id.
+pub(super) struct Code;
+
+/// What a client has sent to an instance.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Kind {
+    Event,
+    Connect,
+    Disconnect,
+}
+
+impl Code {
+    const ID_BITS: u32 = 40;
+    const NUMBER_BITS: u32 = 20;
+    /// The last number of an instance on a connection.
+    pub(super) const LAST_NUMBER: u32 = (1 << Self::NUMBER_BITS) - 1;
+
+    /// `None` for an id that is larger than any client makes.
+    fn write(kind: Kind, number: u32, ack: Option<i64>) -> Option<i64> {
+        let id = ack.map_or(Some(0), |ack| ack.checked_add(1))?;
+        let kind = match kind {
+            Kind::Event => 0,
+            Kind::Connect => 1,
+            Kind::Disconnect => 2,
+        };
+        let fits = (0..1 << Self::ID_BITS).contains(&id);
+        fits.then_some((((kind << Self::NUMBER_BITS) | i64::from(number)) << Self::ID_BITS) | id)
+    }
+
+    pub(super) fn read(code: i64) -> Option<(Kind, u32, Option<i64>)> {
+        let id = code & ((1 << Self::ID_BITS) - 1);
+        let number = u32::try_from((code >> Self::ID_BITS) & i64::from(Self::LAST_NUMBER)).ok()?;
+        let kind = match code >> (Self::ID_BITS + Self::NUMBER_BITS) {
+            0 => Kind::Event,
+            1 => Kind::Connect,
+            2 => Kind::Disconnect,
+            _ => return None,
+        };
+        Some((kind, number, (id > 0).then(|| id - 1)))
+    }
+}
+
+/// The longest head of a packet: its type, the number of attachments, the path, and the id of the acknowledgement.
+const MOST_HEAD: usize = 2 + 10 + MAX_BYTES + 64 + 20;
+
+/// The largest CONNECT packet.
+const MOST_CONNECT: usize = 64 * 1024;
+
+/// Rewrites what one client sends.
+pub(super) struct Translator {
+    known: Arc<Known>,
+    /// Bytes left of a frame that passes through.
+    pass: u64,
+    /// The beginning of a frame, until it is known what it is.
+    beginning: Vec<u8>,
+    /// What came after the first CONNECT of a template, until its namespace is joined.
+    waiting: Option<(usize, Vec<u8>)>,
+    /// How many answers of such namespaces are still to be taken out of what is written.
+    hidden: usize,
+}
+
+/// What is done with a frame.
+enum Step {
+    /// More of it is needed.
+    More,
+    /// It passes, so many bytes in all.
+    Pass(u64),
+    /// So many bytes are replaced; so many after them pass.
+    Replace { taken: usize, by: BytesMut, pass: u64 },
+    /// The namespace of a template is joined first.
+    Join(usize),
+}
+
+/// What is done with a frame that is to be written.
+pub(super) enum Outgoing {
+    Keep,
+    Drop,
+    Replace(Bytes),
+}
+
+impl Translator {
+    pub(super) fn new(known: Arc<Known>) -> Self {
+        Self { known, pass: 0, beginning: Vec::new(), waiting: None, hidden: 0 }
+    }
+
+    /// Whether reading has to wait; `Some` is to be read now.
+    pub(super) fn poll_joined(&mut self, client: &ClientConnection) -> Option<Bytes> {
+        let (template, _) = self.waiting.as_ref()?;
+        if Opened::joined(client, *template) != Joined::Done {
+            return None;
+        }
+        let (_, rest) = self.waiting.take()?;
+        Some(self.read(client, &rest).map_or_else(|| rest.into(), BytesMut::freeze))
+    }
+
+    pub(super) fn is_waiting(&self) -> bool {
+        self.waiting.is_some()
+    }
+
+    /// Rewrites what was read; `None` if it stays as it is.
+    pub(super) fn read(&mut self, client: &ClientConnection, read: &[u8]) -> Option<BytesMut> {
+        if let Some((_, rest)) = &mut self.waiting {
+            rest.extend_from_slice(read);
+            return Some(BytesMut::new());
+        }
+        let mut whole = std::mem::take(&mut self.beginning);
+        let mut out = None;
+        let bytes = if whole.is_empty() {
+            read
+        } else {
+            out = Some(BytesMut::new());
+            whole.extend_from_slice(read);
+            &whole
+        };
+        let mut at = 0;
+        while at < bytes.len() {
+            if self.pass > 0 {
+                let passed = usize::try_from(self.pass).unwrap_or(usize::MAX).min(bytes.len() - at);
+                if let Some(out) = &mut out {
+                    out.extend_from_slice(&bytes[at..at + passed]);
+                }
+                self.pass -= passed as u64;
+                at += passed;
+                continue;
+            }
+            match self.step(client, &bytes[at..]) {
+                Step::Pass(length) => self.pass = length,
+                Step::More => {
+                    out.get_or_insert_with(|| bytes[..at].into());
+                    self.beginning = bytes[at..].to_vec();
+                    break;
+                }
+                Step::Replace { taken, by, pass } => {
+                    out.get_or_insert_with(|| bytes[..at].into()).unsplit(by);
+                    at += taken;
+                    self.pass = pass;
+                }
+                Step::Join(template) => {
+                    let out = out.get_or_insert_with(|| bytes[..at].into());
+                    let packet = format!("40{},", self.known.templates[template].path());
+                    push_frame(out, TEXT, Some([0; 4]), packet.as_bytes());
+                    Opened::begin_joining(client, template);
+                    self.hidden += 1;
+                    self.waiting = Some((template, bytes[at..].to_vec()));
+                    break;
+                }
+            }
+        }
+        out
+    }
+
+    /// Looks at the beginning of a frame.
+    fn step(&self, client: &ClientConnection, bytes: &[u8]) -> Step {
+        let Some(FrameHead { size: head, length, mask, .. }) = FrameHead::first(bytes) else { return Step::More };
+        let pass = Step::Pass(head as u64 + length);
+        if bytes[0] & 0x0f != TEXT || length < 3 {
+            return pass;
+        }
+        let opened = Opened::of(client);
+        let came = &bytes[head..bytes.len().min(head + usize::try_from(length).unwrap_or(usize::MAX))];
+        let is_complete = came.len() as u64 == length;
+        let mut seen = [0; MOST_HEAD];
+        let seen = {
+            let count = came.len().min(MOST_HEAD);
+            for (index, (to, from)) in seen.iter_mut().zip(&came[..count]).enumerate() {
+                *to = from ^ mask[index % 4];
+            }
+            &seen[..count]
+        };
+        let is_all_seen = is_complete && came.len() == seen.len();
+        // Where the path begins.
+        let start = match seen {
+            [b'4', b'0', b'/', ..] => 2,
+            [b'4', b'1'..=b'3', b'/', ..] if opened.is_some() => 2,
+            [b'4', b'5' | b'6', digits @ ..] if opened.is_some() => {
+                let count = digits.iter().take_while(|byte| byte.is_ascii_digit()).count();
+                match &digits[count..] {
+                    [b'-', b'/', ..] => 2 + count + 1,
+                    [] | [b'-'] if !is_all_seen && count < 10 => return Step::More,
+                    _ => return pass,
+                }
+            }
+            [b'4'] | [b'4', b'0'..=b'3'] | [] if !is_all_seen => return Step::More,
+            _ => return pass,
+        };
+        let Some(end) = seen[start..].iter().position(|byte| *byte == b',').map(|end| start + end) else {
+            if !is_all_seen && seen.len() < MOST_HEAD {
+                return Step::More;
+            }
+            // A path without anything behind it, or one that is too long.
+            return match (is_all_seen, std::str::from_utf8(&seen[start..])) {
+                (true, Ok(path)) => {
+                    self.packet(client, seen, (start, seen.len()), path, b"", (head, length, bytes), true)
+                }
+                _ => pass,
+            };
+        };
+        let Ok(path) = std::str::from_utf8(&seen[start..end]) else { return pass };
+        self.packet(client, seen, (start, end), path, &seen[end + 1..], (head, length, bytes), is_all_seen)
+    }
+
+    /// A packet of the namespace at this path.
+    #[expect(clippy::too_many_arguments, reason = "what is known of the frame")]
+    fn packet(
+        &self,
+        client: &ClientConnection,
+        seen: &[u8],
+        (start, end): (usize, usize),
+        written: &str,
+        behind: &[u8],
+        (head, length, bytes): (usize, u64, &[u8]),
+        is_all_seen: bool,
+    ) -> Step {
+        let pass = Step::Pass(head as u64 + length);
+        let path = written.split('?').next().unwrap_or_default();
+        if seen[1] == b'0' {
+            return self.connect(client, path, (head, length, bytes), end);
+        }
+        let Some(place) = Opened::of(client).and_then(|opened| opened.find(path)) else {
+            // Nobody but this module sends anything to the namespaces of templates.
+            if self.known.templates.iter().any(|template| template.path() == path) {
+                refused(Cause::InvalidPacket, "a packet of a channel with parameters that is not open");
+                client.close_with(DisconnectReason::InvalidPacket);
+            }
+            return pass;
+        };
+        let template = self.known.templates[place.template].path();
+        if seen[1] == b'1' {
+            let whole = usize::try_from(length).unwrap_or(usize::MAX).saturating_add(head);
+            if bytes.len() < whole {
+                return if is_all_seen || whole > head + MOST_HEAD { pass } else { Step::More };
+            }
+            if let Some(opened) = Opened::of(client) {
+                opened.close(path);
+            }
+            return Step::Replace { taken: whole, by: lifecycle(Kind::Disconnect, place, template), pass: 0 };
+        }
+        let mut packet = Vec::with_capacity(start + template.len() + 24);
+        packet.extend_from_slice(&seen[..start]);
+        packet.extend_from_slice(template.as_bytes());
+        packet.push(b',');
+        // The comma is missing where nothing is behind it.
+        let mut taken = (end + 1).min(seen.len());
+        if matches!(seen[1], b'2' | b'5') {
+            let digits = behind.iter().take_while(|byte| byte.is_ascii_digit()).count();
+            if digits == behind.len() && !is_all_seen && seen.len() < MOST_HEAD {
+                return Step::More;
+            }
+            let id = match &behind[..digits] {
+                [] => Ok(None),
+                id => std::str::from_utf8(id).unwrap_or_default().parse().map(Some),
+            };
+            let Some(code) = id.ok().and_then(|id| Code::write(Kind::Event, place.number, id)) else {
+                refused(Cause::InvalidPacket, "an acknowledgement's id that no client makes");
+                client.close_with(DisconnectReason::InvalidPacket);
+                return pass;
+            };
+            packet.extend_from_slice(code.to_string().as_bytes());
+            taken += digits;
+        }
+        let (mask, rest) = (&bytes[head - 4..head], length - taken as u64);
+        // The rest stays masked as it is, so the new mask begins elsewhere.
+        let shift = (taken + 4 - packet.len() % 4) % 4;
+        let mask = [0, 1, 2, 3].map(|index| mask[(index + shift) % 4]);
+        let by = frame_head(bytes[0], mask, &packet, rest);
+        Step::Replace { taken: head + taken, by, pass: rest }
+    }
+
+    /// A CONNECT packet.
+    fn connect(
+        &self,
+        client: &ClientConnection,
+        path: &str,
+        (head, length, bytes): (usize, u64, &[u8]),
+        end: usize,
+    ) -> Step {
+        let pass = Step::Pass(head as u64 + length);
+        let known = &self.known;
+        if known.rejoin.has_path(path.as_bytes()) {
+            return pass;
+        }
+        let Some(template) = known.templates.iter().position(|template| template.matches(path)) else { return pass };
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        if length > MOST_CONNECT || bytes[0] & 0x80 == 0 {
+            refused(Cause::InvalidPacket, "a CONNECT packet of more than 64 KB, or in several frames");
+            client.close_with(DisconnectReason::InvalidPacket);
+            return pass;
+        }
+        if bytes.len() < head + length {
+            return Step::More;
+        }
+        if Opened::joined(client, template) == Joined::Not {
+            return Step::Join(template);
+        }
+        let mask = &bytes[head - 4..head];
+        let payload: Vec<u8> =
+            bytes[head..head + length].iter().enumerate().map(|(index, byte)| byte ^ mask[index % 4]).collect();
+        let auth = std::str::from_utf8(payload.get(end + 1..).unwrap_or_default()).ok();
+        let of = (template, &known.templates[template]);
+        let by = match Opened::open(client, of, path, auth, known.most) {
+            Some(number) => lifecycle(Kind::Connect, Place { number, template }, of.1.path()),
+            None => BytesMut::new(),
+        };
+        Step::Replace { taken: head + length, by, pass: 0 }
+    }
+
+    /// Whether what is written has to be looked at.
+    pub(super) fn is_writing_watched(&self, client: &ClientConnection) -> bool {
+        self.hidden > 0 || Opened::of(client).is_some_and(Opened::has_aliases)
+    }
+
+    /// What is done with a frame of this payload. The answers of templates' namespaces are not for the client, and a path
+    /// that it writes in its own way is written so.
+    pub(super) fn write(&mut self, client: &ClientConnection, opcode: u8, payload: &[u8]) -> Outgoing {
+        if opcode != TEXT || payload.first() != Some(&b'4') {
+            return Outgoing::Keep;
+        }
+        // Behind the type and the number of attachments.
+        let digits = payload.iter().skip(2).take_while(|byte| byte.is_ascii_digit() || **byte == b'-').count();
+        let start = 2 + digits;
+        if payload.get(start) != Some(&b'/') {
+            return Outgoing::Keep;
+        }
+        let rest = &payload[start..];
+        let end = rest.iter().position(|byte| *byte == b',').unwrap_or(rest.len());
+        let Ok(path) = std::str::from_utf8(&rest[..end]) else { return Outgoing::Keep };
+        if self.hidden > 0
+            && payload.starts_with(b"40/")
+            && self.known.templates.iter().any(|template| template.path() == path)
+        {
+            self.hidden -= 1;
+            return Outgoing::Drop;
+        }
+        let Some(alias) = Opened::of(client).and_then(|opened| opened.alias(path)) else { return Outgoing::Keep };
+        let packet = [&payload[..start], alias.as_bytes(), &rest[end..]].concat();
+        let mut frame = BytesMut::new();
+        push_frame(&mut frame, TEXT, None, &packet);
+        Outgoing::Replace(frame.freeze())
+    }
+}
+
+/// The frame for a CONNECT or a DISCONNECT of an instance: an event whose name is not read.
+fn lifecycle(kind: Kind, place: Place, template: &str) -> BytesMut {
+    let code = Code::write(kind, place.number, None).unwrap_or_default();
+    let mut frame = BytesMut::new();
+    push_frame(&mut frame, TEXT, Some([0; 4]), format!("42{template},{code}[\"\"]").as_bytes());
+    frame
+}
+
+/// The head of a masked frame and the beginning of its payload, of which so many bytes follow.
+fn frame_head(first: u8, mask: [u8; 4], beginning: &[u8], rest: u64) -> BytesMut {
+    let length = beginning.len() as u64 + rest;
+    let mut out = BytesMut::with_capacity(14 + beginning.len());
+    out.put_u8(first);
+    match length {
+        0..126 => out.put_u8(0x80 | length as u8),
+        126..=0xffff => {
+            out.put_u8(0x80 | 126);
+            out.put_u16(length as u16);
+        }
+        _ => {
+            out.put_u8(0x80 | 127);
+            out.put_u64(length);
+        }
+    }
+    out.extend_from_slice(&mask);
+    out.extend(beginning.iter().enumerate().map(|(index, byte)| byte ^ mask[index % 4]));
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        engine::{frames::Frame, rejoin::Rejoin},
+        template::Template,
+    };
+
+    fn known() -> Arc<Known> {
+        let rejoin = Arc::new(Rejoin::new(crate::background::Background::new(Default::default())));
+        rejoin.add_path("/orders/new");
+        let templates = vec![Template::parse("/orders/{id}").unwrap(), Template::parse("/{a}/x/{b}").unwrap()];
+        Arc::new(Known { templates, rejoin, most: 100 })
+    }
+
+    /// A client's frame, masked.
+    fn frame(packet: &[u8]) -> BytesMut {
+        let mask = [3, 99, 250, 0];
+        let masked: Vec<u8> = packet.iter().enumerate().map(|(index, byte)| byte ^ mask[index % 4]).collect();
+        let mut frame = BytesMut::new();
+        push_frame(&mut frame, TEXT, Some(mask), &masked);
+        frame
+    }
+
+    /// The packets in a client's frames.
+    fn packets(mut bytes: &[u8]) -> Vec<String> {
+        let mut packets = Vec::new();
+        while !bytes.is_empty() {
+            let FrameHead { size: head, length, mask, .. } = FrameHead::first(bytes).unwrap();
+            let end = head + usize::try_from(length).unwrap();
+            let packet = bytes[head..end].iter().enumerate().map(|(index, byte)| byte ^ mask[index % 4]);
+            packets.push(String::from_utf8(packet.collect()).unwrap());
+            bytes = &bytes[end..];
+        }
+        packets
+    }
+
+    /// What the engine reads when these packets come in pieces of a size.
+    fn read(sent: &[&str], size: usize) -> Vec<String> {
+        let client = ClientConnection::slow();
+        let mut translator = Translator::new(known());
+        let all: Vec<u8> = sent.iter().flat_map(|packet| frame(packet.as_bytes())).collect();
+        let mut out = Vec::new();
+        for piece in all.chunks(size) {
+            match translator.read(&client, piece) {
+                Some(translated) => out.extend_from_slice(&translated),
+                None => out.extend_from_slice(piece),
+            }
+            for template in 0..2 {
+                if Opened::joined(&client, template) == Joined::Begun {
+                    Opened::of(&client).unwrap().end_joining(template);
+                }
+            }
+            while translator.is_waiting() {
+                out.extend(translator.poll_joined(&client).unwrap());
+                for template in 0..2 {
+                    if Opened::joined(&client, template) == Joined::Begun {
+                        Opened::of(&client).unwrap().end_joining(template);
+                    }
+                }
+            }
+        }
+        packets(&out)
+    }
+
+    fn code(kind: Kind, number: u32, ack: Option<i64>) -> i64 {
+        Code::write(kind, number, ack).unwrap()
+    }
+
+    #[test]
+    fn r18_codes_are_read_as_they_were_written() {
+        for kind in [Kind::Event, Kind::Connect, Kind::Disconnect] {
+            for number in [1, 77, Code::LAST_NUMBER] {
+                for ack in [None, Some(0), Some(1), Some((1 << 40) - 2)] {
+                    assert_eq!(Code::read(code(kind, number, ack)), Some((kind, number, ack)));
+                }
+            }
+        }
+        assert_eq!(Code::write(Kind::Event, 1, Some((1 << 40) - 1)), None);
+        assert_eq!(Code::write(Kind::Event, 1, Some(i64::MAX)), None);
+        assert_eq!(Code::read(-1), None);
+    }
+
+    #[test]
+    fn r18_packets_of_instances_are_events_of_their_template() {
+        let long = format!("42/orders/42,[\"long\",\"{}\"]", "x".repeat(70_000));
+        let medium = format!("42/orders/42,[\"medium\",\"{}\"]", "y".repeat(110));
+        let sent = [
+            "40/orders/new,",
+            "40{\"a\":1}",
+            "40/orders/42,{\"token\":\"t\"}",
+            "42/orders/42,[\"note\",1]",
+            "42/orders/42,7[\"note\",\"é\"]",
+            "451-/orders/42,0[\"file\",{\"_placeholder\":true,\"num\":0}]",
+            "43/orders/42,12[1]",
+            &medium,
+            &long,
+            "42/orders/new,1[\"where\"]",
+            "42[\"root\"]",
+            "2",
+            "3probe",
+            "40/orders/42,",
+            "40/a/x/b?q=1",
+            "42/a/x/b,[\"e\"]",
+            "41/orders/42,",
+            "42/orders/42,[\"late\"]",
+            "40/orders/42",
+            "42/orders/42,[\"again\"]",
+            "41/orders/42",
+        ];
+        let event = |number, ack| code(Kind::Event, number, ack);
+        let expected = [
+            "40/orders/new,".to_owned(),
+            "40{\"a\":1}".to_owned(),
+            "40/orders/{id},".to_owned(),
+            format!("42/orders/{{id}},{}[\"\"]", code(Kind::Connect, 1, None)),
+            format!("42/orders/{{id}},{}[\"note\",1]", event(1, None)),
+            format!("42/orders/{{id}},{}[\"note\",\"é\"]", event(1, Some(7))),
+            format!("451-/orders/{{id}},{}[\"file\",{{\"_placeholder\":true,\"num\":0}}]", event(1, Some(0))),
+            "43/orders/{id},12[1]".to_owned(),
+            medium.replace("/orders/42,", &format!("/orders/{{id}},{}", event(1, None))),
+            long.replace("/orders/42,", &format!("/orders/{{id}},{}", event(1, None))),
+            "42/orders/new,1[\"where\"]".to_owned(),
+            "42[\"root\"]".to_owned(),
+            "2".to_owned(),
+            "3probe".to_owned(),
+            "40/{a}/x/{b},".to_owned(),
+            format!("42/{{a}}/x/{{b}},{}[\"\"]", code(Kind::Connect, 2, None)),
+            format!("42/{{a}}/x/{{b}},{}[\"e\"]", event(2, None)),
+            format!("42/orders/{{id}},{}[\"\"]", code(Kind::Disconnect, 1, None)),
+            "42/orders/42,[\"late\"]".to_owned(),
+            format!("42/orders/{{id}},{}[\"\"]", code(Kind::Connect, 3, None)),
+            format!("42/orders/{{id}},{}[\"again\"]", event(3, None)),
+            format!("42/orders/{{id}},{}[\"\"]", code(Kind::Disconnect, 3, None)),
+        ];
+        for size in [1, 2, 3, 5, 7, 16, 61, 1000, 4096, 200_000] {
+            let read = read(&sent, size);
+            for (read, expected) in read.iter().zip(&expected) {
+                assert_eq!(read, expected, "in pieces of {size}");
+            }
+            assert_eq!(read.len(), expected.len(), "in pieces of {size}");
+        }
+    }
+
+    #[test]
+    fn r18_what_is_written_names_the_client_s_own_spelling_and_hides_the_template() {
+        let client = ClientConnection::slow();
+        let mut translator = Translator::new(known());
+        for packet in ["40/orders/%34%32,", "40/orders/7,"] {
+            translator.read(&client, &frame(packet.as_bytes()));
+            if let Some(opened) = Opened::of(&client) {
+                opened.end_joining(0);
+            }
+            translator.poll_joined(&client);
+        }
+        assert!(translator.is_writing_watched(&client));
+        let mut write = |packet: &str| match translator.write(&client, TEXT, packet.as_bytes()) {
+            Outgoing::Keep => packet.to_owned(),
+            Outgoing::Drop => "-".to_owned(),
+            Outgoing::Replace(bytes) => String::from_utf8(Frame::first(&bytes).unwrap().payload.to_vec()).unwrap(),
+        };
+        assert_eq!(write("40/orders/{id},{\"sid\":\"a\"}"), "-");
+        assert_eq!(write("42/orders/42,[\"e\"]"), "42/orders/%34%32,[\"e\"]");
+        assert_eq!(write("451-/orders/42,[\"e\"]"), "451-/orders/%34%32,[\"e\"]");
+        assert_eq!(write("41/orders/42"), "41/orders/%34%32");
+        for packet in ["42/orders/7,[\"e\"]", "42[\"e\",\"/orders/42,\"]", "2", "40/orders/{id},"] {
+            assert_eq!(write(packet), packet);
+        }
+        assert!(Opened::of(&client).unwrap().close("/orders/%34%32").is_some());
+        assert!(!translator.is_writing_watched(&client));
+    }
+}
