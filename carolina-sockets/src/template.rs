@@ -42,11 +42,11 @@ impl Template {
 
     /// The names of the parameters, in order.
     pub(crate) fn names(&self) -> Vec<&str> {
-        let name = |segment| match segment {
-            &Segment::Parameter(ref name) => Some(name.as_str()),
+        let names = self.segments.iter().filter_map(|segment| match segment {
+            Segment::Parameter(name) => Some(name.as_str()),
             Segment::Literal(_) => None,
-        };
-        self.segments.iter().filter_map(name).collect()
+        });
+        names.collect()
     }
 
     /// Whether a path is one of its instances, apart from what the parameters have to be.
