@@ -1,6 +1,6 @@
-//! The two attributes of [carolina-sockets](https://docs.rs/carolina-sockets): `#[channel]` and `#[on]`.
+//! The attributes of [carolina-sockets](https://docs.rs/carolina-sockets): `#[channel]`, `#[on]` and `#[emits]`.
 //!
-//! Use them through `carolina_sockets`, which re-exports both and holds all that their expansions name.
+//! Use them through `carolina_sockets`, which re-exports them and holds all that their expansions name.
 
 mod channel;
 mod errors;
@@ -113,4 +113,23 @@ pub fn channel(arguments: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn on(arguments: TokenStream, item: TokenStream) -> TokenStream {
     on::outside_channel(arguments.into(), item.into()).into()
+}
+
+/// Declares what a channel sends to its clients: below [`#[channel]`](macro@channel) on its struct, any number of times.
+///
+/// `#[emits("event", Type)]` takes the event's name and the type of its data, which implements `serde::Serialize`. A tuple or an array is several
+/// arguments and `()` none, as they are when they are emitted.
+///
+/// With the feature `contract` the declarations are part of the contract. Once a channel has one, an emit of an event that none of them names is a
+/// warning in the log of a debug build, once for each event, and fails tests that use `TestService`.
+///
+/// # What does not compile
+///
+/// - Above anything but the struct of a channel, and above its `#[channel]` instead of below.
+/// - Without an event's name in quotes or without a type; with several events or types.
+/// - An event that is declared twice, that Socket.IO (`connect`, …) or the library (`exception`, `carolina:…`) keeps.
+/// - A type that does not implement `Serialize`.
+#[proc_macro_attribute]
+pub fn emits(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    channel::emits_outside_channel(arguments.into(), item.into()).into()
 }

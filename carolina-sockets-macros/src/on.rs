@@ -135,15 +135,10 @@ fn take_event(event: LitStr, found: &mut Found, errors: &mut Errors) {
 
 /// Why this name cannot be an event's; `None` if it can.
 fn invalid_name(name: &str) -> Option<String> {
-    let bad = name.chars().find(|character| character.is_control() || matches!(character, '"' | '\\'));
-    if let Some(bad) = bad {
-        let bad = if bad.is_control() { bad.escape_debug().to_string() } else { bad.to_string() };
-        return Some(format!(
-            "an event's name has no `{bad}` in it: JSON has to escape it, and the engine does not read that"
-        ));
+    if let Some(mistake) = unreadable_name(name) {
+        return Some(mistake);
     }
     Some(match name {
-        "" => "an event needs a name".to_owned(),
         "session_id" => {
             "`session_id` is the library's own event, by which a client presents its session; choose another name"
                 .to_owned()
@@ -162,6 +157,18 @@ fn invalid_name(name: &str) -> Option<String> {
         }
         _ => return None,
     })
+}
+
+/// Why nobody could send an event of this name; `None` if one can.
+pub(crate) fn unreadable_name(name: &str) -> Option<String> {
+    let bad = name.chars().find(|character| character.is_control() || matches!(character, '"' | '\\'));
+    if let Some(bad) = bad {
+        let bad = if bad.is_control() { bad.escape_debug().to_string() } else { bad.to_string() };
+        return Some(format!(
+            "an event's name has no `{bad}` in it: JSON has to escape it, and the engine does not read that"
+        ));
+    }
+    name.is_empty().then(|| "an event needs a name".to_owned())
 }
 
 fn take_word(word: Ident, found: &mut Found, errors: &mut Errors) {

@@ -243,12 +243,47 @@
 #[allow(unused_extern_crates)]
 extern crate self as carolina_sockets;
 
+/// Items that expansions have for the contract.
+#[cfg(feature = "contract")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __contract_items {
+    ($($items:tt)*) => { $($items)* };
+}
+/// Items that expansions have for the contract: none, without the feature `contract`.
+#[cfg(not(feature = "contract"))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __contract_items {
+    ($($items:tt)*) => {};
+}
+/// A value that a row has for the contract.
+#[cfg(feature = "contract")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __contract_value {
+    ($value:expr) => {
+        $value
+    };
+}
+/// A value that a row has for the contract: none, without the feature `contract`.
+#[cfg(not(feature = "contract"))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __contract_value {
+    ($value:expr) => {
+        ()
+    };
+}
+
 mod background;
 mod backplane;
 mod channel;
 #[cfg(feature = "cli")]
 mod cli;
 pub mod config;
+#[cfg(feature = "contract")]
+mod contract;
 mod core;
 mod dispatch;
 mod engine;
@@ -345,6 +380,35 @@ pub use carolina_sockets_macros::channel;
 /// ```
 pub use carolina_sockets_macros::on;
 
+/// Declares what a channel sends: below [`#[channel]`](macro@channel) on its struct, any number of times (rule R21).
+///
+/// ```
+/// use carolina_sockets::prelude::*;
+///
+/// #[derive(Serialize)]
+/// # #[cfg_attr(feature = "contract", derive(carolina_sockets::schemars::JsonSchema), schemars(crate = "carolina_sockets::schemars"))]
+/// struct Position {
+///     x: f64,
+///     y: f64,
+/// }
+///
+/// #[channel("/board")]
+/// #[emits("moved", (String, Position))] // two arguments
+/// #[emits("cleared", ())]
+/// #[derive(Default)]
+/// struct Board;
+///
+/// #[channel]
+/// impl Board {
+///     #[on("clear")]
+///     async fn clear(&self, socket: Socket) -> Result<(), EventError> {
+///         socket.channel_handle().emit("cleared", ()).await?;
+///         Ok(())
+///     }
+/// }
+/// ```
+pub use carolina_sockets_macros::emits;
+
 pub use channel::{Broadcast, ChannelHandle, Delivery, Emitter, EmitterChannel, Rooms, SocketInfo};
 #[cfg(feature = "cli")]
 pub use cli::{Cli, cli};
@@ -363,6 +427,11 @@ pub use service::{Builder, Sockets, SocketsLayer, SocketsService, sockets, try_s
 #[cfg(feature = "serve")]
 pub use service::{Serve, serve};
 pub use socket::Socket;
+
+/// The crate whose `JsonSchema` the contract reads types by, for `#[derive(JsonSchema)]` without a dependency of one's own: with
+/// `#[schemars(crate = "carolina_sockets::schemars")]`.
+#[cfg(feature = "contract")]
+pub use schemars;
 
 /// The crate whose rules [`Valid`] checks, for `#[derive(Validate)]` without a dependency of one's own.
 #[cfg(feature = "valid")]

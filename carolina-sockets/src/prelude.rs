@@ -1,7 +1,8 @@
 //! What a file with channels needs: `use carolina_sockets::prelude::*;`.
 //!
 //! Besides the library's own names it has `serde`'s `Serialize` and `Deserialize`, `Bytes`, and the atomic types with
-//! `Relaxed`, which a channel's `&self` often needs. With the feature `valid`, `Valid` and `Validate` are in it too.
+//! `Relaxed`, which a channel's `&self` often needs. With the feature `valid`, `Valid` and `Validate` are in it too, with `contract`
+//! `JsonSchema`.
 
 pub use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
@@ -10,10 +11,12 @@ pub use serde::{Deserialize, Serialize};
 
 pub use crate::{
     Ack, Args, ChannelHandle, Data, DisconnectReason, Event, EventError, Handshake, Identify, Identity, Path, Socket,
-    SocketData, Sockets, State, TryData, User, UserKey, channel, http::Session, on,
+    SocketData, Sockets, State, TryData, User, UserKey, channel, emits, http::Session, on,
 };
 
 #[cfg(feature = "valid")]
 pub use crate::Valid;
+#[cfg(feature = "contract")]
+pub use schemars::JsonSchema;
 #[cfg(feature = "valid")]
 pub use validator::Validate;

@@ -1,6 +1,6 @@
 //! [`Socket`]: a handler's handle of its client.
 
-use std::{fmt, future::Future, sync::Arc};
+use std::{fmt, future::Future, panic::Location, sync::Arc};
 
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -105,12 +105,17 @@ impl Socket {
     /// [`Error::Closed`] when the socket has left, [`Error::SlowReader`] when it was closed because of this event,
     /// [`Error::Serialize`] when `data` does not serialize, [`Error::ReservedEvent`] when Socket.IO reserves the event's
     /// name (rule R30).
-    pub async fn emit(&self, event: &str, data: impl Serialize) -> Result {
-        check_name(event)?;
-        if self.state.mailbox.is_closed() {
-            return Err(Error::Closed);
+    #[track_caller]
+    pub fn emit(&self, event: &str, data: impl Serialize) -> impl Future<Output = Result> {
+        let place = Location::caller();
+        async move {
+            check_name(event)?;
+            if self.state.mailbox.is_closed() {
+                return Err(Error::Closed);
+            }
+            self.state.channel.emits.check(self.state.channel.label(), event, place);
+            self.state.emit(&self.raw, event, &data).await
         }
-        self.state.emit(&self.raw, event, &data).await
     }
 
     /// Sends an event and waits up to 5 seconds for the client's acknowledgement. `T` is its first argument; a tuple
@@ -120,20 +125,29 @@ impl Socket {
     ///
     /// As [`emit`](Self::emit), and [`Error::Acknowledgement`] when none arrived in time or it does not deserialize
     /// into `T`.
-    pub async fn emit_with_ack<T: DeserializeOwned>(&self, event: &str, data: impl Serialize) -> Result<T> {
-        check_name(event)?;
-        if self.state.mailbox.is_closed() {
-            return Err(Error::Closed);
-        }
-        let mut answer = None;
-        let attempt = || {
-            answer = Some(self.raw.emit_with_ack::<T, _>(event, &data)?);
-            Ok(())
-        };
-        self.state.send_when_room(&self.raw, attempt, event).await?;
-        match answer {
-            Some(answer) => answer.await,
-            None => Err(Error::Closed),
+    #[track_caller]
+    pub fn emit_with_ack<T: DeserializeOwned>(
+        &self,
+        event: &str,
+        data: impl Serialize,
+    ) -> impl Future<Output = Result<T>> {
+        let place = Location::caller();
+        async move {
+            check_name(event)?;
+            if self.state.mailbox.is_closed() {
+                return Err(Error::Closed);
+            }
+            self.state.channel.emits.check(self.state.channel.label(), event, place);
+            let mut answer = None;
+            let attempt = || {
+                answer = Some(self.raw.emit_with_ack::<T, _>(event, &data)?);
+                Ok(())
+            };
+            self.state.send_when_room(&self.raw, attempt, event).await?;
+            match answer {
+                Some(answer) => answer.await,
+                None => Err(Error::Closed),
+            }
         }
     }
 

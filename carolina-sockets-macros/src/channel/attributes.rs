@@ -1,43 +1,44 @@
-//! Finds `#[on]` and `#[cfg]` among an item's attributes, including those inside `#[cfg_attr]`.
+//! Finds `#[on]`, `#[emits]` and `#[cfg]` among an item's attributes, including those inside `#[cfg_attr]`, and its documentation.
 
 use proc_macro2::{Punct, Spacing, TokenStream, TokenTree};
 use quote::quote;
-use syn::{Attribute, Meta, Token, parse::Parser, parse_quote, punctuated::Punctuated};
+use syn::{Attribute, Expr, ExprLit, Lit, Meta, Token, parse::Parser, parse_quote, punctuated::Punctuated};
 
-/// An `#[on]` attribute that was removed from its item.
-pub(super) struct TakenOn {
+/// An attribute of the library's that was removed from its item.
+pub(super) struct Taken {
     pub(super) attribute: Attribute,
     /// The predicates of the enclosing `#[cfg_attr]`s, as `#[cfg]`s.
     pub(super) conditions: Vec<Attribute>,
 }
 
-/// Removes every `#[on]` from the attributes and returns them.
-pub(super) fn take_on_attributes(attributes: &mut Vec<Attribute>) -> Vec<TakenOn> {
+/// Removes every attribute of this name and returns them.
+pub(super) fn take_attributes(name: &str, attributes: &mut Vec<Attribute>) -> Vec<Taken> {
     let mut taken = Vec::new();
     let kept = std::mem::take(attributes).into_iter().filter_map(|attribute| {
-        let meta = without_on_attributes(&attribute, attribute.meta.clone(), &[], &mut taken)?;
+        let meta = without_attributes(name, &attribute, attribute.meta.clone(), &[], &mut taken)?;
         Some(Attribute { meta, ..attribute })
     });
     *attributes = kept.collect();
     taken
 }
 
-/// `meta` without its `#[on]`s; `None` if nothing remains.
-fn without_on_attributes(
+/// `meta` without the attributes of this name; `None` if nothing remains.
+fn without_attributes(
+    name: &str,
     whole: &Attribute,
     meta: Meta,
     conditions: &[Attribute],
-    taken: &mut Vec<TakenOn>,
+    taken: &mut Vec<Taken>,
 ) -> Option<Meta> {
-    if meta.path().segments.last().is_some_and(|segment| segment.ident == "on") {
-        taken.push(TakenOn { attribute: Attribute { meta, ..whole.clone() }, conditions: conditions.to_vec() });
+    if meta.path().segments.last().is_some_and(|segment| segment.ident == name) {
+        taken.push(Taken { attribute: Attribute { meta, ..whole.clone() }, conditions: conditions.to_vec() });
         return None;
     }
     let Some((predicate, inner)) = conditional(&meta) else { return Some(meta) };
     let conditions: Vec<Attribute> = conditions.iter().cloned().chain([parse_quote!(#[cfg(#predicate)])]).collect();
     let before = taken.len();
     let kept: Vec<Meta> =
-        inner.into_iter().filter_map(|meta| without_on_attributes(whole, meta, &conditions, taken)).collect();
+        inner.into_iter().filter_map(|meta| without_attributes(name, whole, meta, &conditions, taken)).collect();
     match (taken.len() == before, kept.is_empty()) {
         (true, _) => Some(meta),
         (false, true) => None,
@@ -58,6 +59,21 @@ fn cfg_of(meta: &Meta) -> Option<Meta> {
     let (predicate, inner) = conditional(meta)?;
     let cfgs: Vec<Meta> = inner.iter().filter_map(cfg_of).collect();
     (!cfgs.is_empty()).then(|| parse_quote!(cfg_attr(#predicate, #(#cfgs),*)))
+}
+
+/// The documentation comments, without the space that begins each line.
+pub(super) fn docs(attributes: &[Attribute]) -> String {
+    let lines = attributes.iter().filter_map(|attribute| {
+        let meta = attribute.meta.require_name_value().ok().filter(|meta| meta.path.is_ident("doc"))?;
+        let Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) = &meta.value else { return None };
+        Some(text.value())
+    });
+    let lines: Vec<String> = lines
+        .flat_map(|text| {
+            text.split('\n').map(|line| line.strip_prefix(' ').unwrap_or(line).to_owned()).collect::<Vec<_>>()
+        })
+        .collect();
+    lines.join("\n").trim().to_owned()
 }
 
 /// The predicate of a `cfg_attr(…)` and its attributes. Malformed ones are left for the compiler to report.
@@ -122,7 +138,7 @@ mod tests {
             parse_quote!(#[cfg_attr(x, on("d"))]),
             parse_quote!(#[cfg_attr(x, must_use)]),
         ];
-        let ons = take_on_attributes(&mut attributes);
+        let ons = take_attributes("on", &mut attributes);
         assert_eq!(
             texts(&attributes),
             ["# [doc = \"kept\"]", "# [cfg_attr (all (x , y) , must_use)]", "# [cfg_attr (x , must_use)]"]
@@ -144,6 +160,17 @@ mod tests {
             parse_quote!(#[cfg_attr(z, must_use, cfg(y))]),
         ];
         assert_eq!(texts(&cfgs(&attributes)), ["# [cfg (x)]", "# [cfg_attr (z , cfg (y))]"]);
+    }
+
+    #[test]
+    fn documentation_is_read_as_it_is_written() {
+        let attributes: Vec<Attribute> = vec![
+            parse_quote!(#[doc = " One."]),
+            parse_quote!(#[doc = ""]),
+            parse_quote!(#[must_use]),
+            parse_quote!(#[doc = "   Two."]),
+        ];
+        assert_eq!(docs(&attributes), "One.\n\n  Two.");
     }
 
     #[test]

@@ -245,14 +245,14 @@ pub(super) fn strip_groups(of: &Type) -> &Type {
 }
 
 /// The name of a type that looks like one of the library's: a bare name, or a path that begins with the library's name.
-fn library_name(of: &Type) -> Option<String> {
+pub(super) fn library_name(of: &Type) -> Option<String> {
     let Type::Path(path) = strip_groups(of) else { return None };
     let segments = &path.path.segments;
     let ours = segments.len() == 1 || segments.first().is_some_and(|first| first.ident == "carolina_sockets");
     segments.last().filter(|_| ours).map(|last| last.ident.to_string())
 }
 
-fn has_impl(tokens: TokenStream) -> bool {
+pub(super) fn has_impl(tokens: TokenStream) -> bool {
     tokens.into_iter().any(|token| match token {
         TokenTree::Ident(word) => word == "impl",
         TokenTree::Group(group) => has_impl(group.stream()),

@@ -10,6 +10,7 @@ use syn::{ExprPath, Type, ext::IdentExt, spanned::Spanned};
 use super::{
     attributes::without_lifetimes,
     check::{path_parameters, result_parts},
+    describe,
     model::{Block, Driver, Handler, Receiver},
 };
 use crate::{
@@ -45,7 +46,7 @@ fn allow_lints() -> TokenStream {
 
 /// The row of a struct.
 pub(super) fn driver(driver: &Driver) -> TokenStream {
-    let Driver { name, path, private: is_private, guards, cfgs, .. } = driver;
+    let Driver { name, path, private: is_private, guards, emits, docs, cfgs, .. } = driver;
     let (channel, row, inventory) = (p("Channel"), p("ChannelRow"), p("inventory"));
     let (channel_type, probe, built, not_built) = (p("channel_type"), p("Probe"), p("DefaultBuilt"), p("NotBuilt"));
     let (erased, option, text) = (p("ErasedChannel"), core("option::Option"), core("primitive::str"));
@@ -59,11 +60,25 @@ pub(super) fn driver(driver: &Driver) -> TokenStream {
     let names: Vec<Ident> = (0..guards.len()).map(|number| local(&format!("guard_{number}"))).collect();
     let functions = guards.iter().zip(&names).map(|(guard, name)| guard_function(guard, name));
     let guards = guard_rows(guards, names.iter().map(|name| quote!(#name)));
+    let emit_row = p("EmitRow");
+    let (describe_emits, emits): (Vec<TokenStream>, Vec<TokenStream>) = emits
+        .iter()
+        .enumerate()
+        .map(|(number, emit)| {
+            let (name, conditions, event) = (local(&format!("emit_{number}")), &emit.cfgs, &emit.event);
+            let function = describe::emit(emit, &name, &local("description"));
+            let (check, value) = (describe::check_emit(emit), describe::value(&quote!(#name)));
+            let function = quote!(#(#conditions)* #function #check);
+            (function, quote!(#(#conditions)* #emit_row { event: #event, describe: #value }))
+        })
+        .unzip();
+    let docs = describe::value(&docs.to_token_stream());
     quote! {
         #(#cfgs)*
         #quiet
         const _: () = {
             #(#functions)*
+            #(#describe_emits)*
             impl #channel for #name {
                 const DRIVER: &'static #text = #driver;
                 const PATH: #option<&'static #text> = #path;
@@ -79,6 +94,8 @@ pub(super) fn driver(driver: &Driver) -> TokenStream {
                     path: #path,
                     private: #is_private,
                     guards: #guards,
+                    emits: &[#(#emits),*],
+                    docs: #docs,
                     channel: #channel_type::<#name>,
                     default: #build,
                     location: #location,
@@ -151,6 +168,9 @@ impl Row<'_> {
             _ => (self.run(&run_name), quote!(Event)),
         };
         let needs = self.needs(&needs_name);
+        let describe_name = local(&format!("describe_{method}_{}", self.number));
+        let describe = describe::handler(self.handler, self.on, &describe_name, &local("description"));
+        let described = describe::value(&quote!(<#channel>::#describe_name));
         let guard_names: Vec<Ident> =
             (0..self.on.guards.len()).map(|guard| local(&format!("guard_{method}_{}_{guard}", self.number))).collect();
         let guard_functions = self.on.guards.iter().zip(&guard_names).map(|(guard, name)| guard_function(guard, name));
@@ -168,6 +188,7 @@ impl Row<'_> {
                 impl #channel {
                     #run
                     #needs
+                    #describe
                     #(#guard_functions)*
                 }
                 #inventory::submit! {
@@ -180,6 +201,7 @@ impl Row<'_> {
                         guards: #guards,
                         needs: <#channel>::#needs_name,
                         call: #call::#variant(<#channel>::#run_name),
+                        describe: #described,
                         location: #location,
                     }
                 }

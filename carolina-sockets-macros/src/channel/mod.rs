@@ -3,6 +3,9 @@
 
 mod attributes;
 mod check;
+mod codes;
+mod describe;
+mod emits;
 mod expand;
 mod model;
 mod parse;
@@ -12,6 +15,8 @@ use quote::quote;
 use syn::Item;
 
 use crate::errors::Errors;
+
+pub(crate) use emits::outside_channel as emits_outside_channel;
 
 pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
@@ -23,8 +28,8 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
         }
     };
     let (item, rows) = match item {
-        Item::Struct(item) => {
-            let driver = parse::driver(arguments, &item, &mut errors);
+        Item::Struct(mut item) => {
+            let driver = parse::driver(arguments, &mut item, &mut errors);
             let rows = driver.sound.then(|| expand::driver(&driver));
             (quote!(#item), rows)
         }
@@ -56,6 +61,9 @@ mod tests {
         assert_eq!(messages("\"/custom\", private", "struct Custom;"), "");
         assert_eq!(messages("\"/custom\", guard = a::b, private, guard = <C as D>::e", "struct Custom;"), "");
         assert_eq!(messages("", "pub(crate) struct Custom { a: u8 }"), "");
+        let emitting = r#"#[emits("a", String)] #[carolina_sockets::emits("b", (u8, Bytes),)]
+            #[cfg_attr(x, emits("c", ()))] #[cfg_attr(not(x), emits("c", u8))] struct Custom;"#;
+        assert_eq!(messages("", emitting), "");
         let block = r#"impl Custom {
             #[on(init)] fn new(state: State<Db>) -> Self { Self }
             #[on(authorize)] fn authorize(&self, user: User) -> bool { true }
@@ -91,6 +99,21 @@ mod tests {
             ("private = true", "struct A;", "takes no value"),
             ("\"/a\" private", "struct A;", "expected `,`"),
             ("", "struct A<T>(T);", "cannot be generic"),
+            ("", "#[emits] struct A;", "`#[emits(\\\"event\\\", Type)]`"),
+            ("", "#[emits(\"a\")] struct A;", "the type of what is sent"),
+            ("", "#[emits(a, String)] struct A;", "has to be in quotes"),
+            ("", "#[emits(String, \"a\")] struct A;", "the event comes first"),
+            ("", "#[emits(\"a\", \"b\", String)] struct A;", "one event"),
+            ("", "#[emits(\"a\", u8, u8)] struct A;", "`(u8, u8)`"),
+            ("", "#[emits(\"a\", impl Serialize)] struct A;", "`impl Trait`"),
+            ("", "#[emits = \"a\"] struct A;", "in parentheses"),
+            ("", "#[emits(\"a\", u8)] #[emits(\"a\", u8)] struct A;", "declared twice"),
+            ("", "#[emits(\"connect\", ())] struct A;", "reserves the name"),
+            ("", "#[emits(\"exception\", ())] struct A;", "library's own event"),
+            ("", "#[emits(\"carolina:closed\", ())] struct A;", "library's own event"),
+            ("", "#[emits(\"\", ())] struct A;", "needs a name"),
+            ("", "#[emits(\"a\", u8)] impl A {}", "above the struct"),
+            ("", "impl A { #[emits(\"a\", u8)] fn a(&self) {} }", "above the struct"),
             ("", "enum A { B }", "belongs above a struct"),
             ("", "fn a() {}", "belongs above a struct"),
             ("\"/a\"", "impl A {}", "belong above the struct"),

@@ -13,10 +13,23 @@ pub(super) struct Driver {
     pub(super) private: bool,
     /// The functions that run before each event's handler.
     pub(super) guards: Vec<ExprPath>,
+    /// What it declares that it sends.
+    pub(super) emits: Vec<Emit>,
+    /// Its documentation comments.
+    pub(super) docs: String,
     /// `#[cfg]`s of the struct.
     pub(super) cfgs: Vec<Attribute>,
     /// Whether the struct gets a row: no error makes one impossible.
     pub(super) sound: bool,
+}
+
+/// An `#[emits]` on a struct.
+pub(super) struct Emit {
+    pub(super) event: LitStr,
+    /// The type of what is sent.
+    pub(super) of: Type,
+    /// The conditions of the `#[cfg_attr]`s around it.
+    pub(super) cfgs: Vec<Attribute>,
 }
 
 /// An impl block under `#[channel]`.
@@ -39,6 +52,10 @@ pub(super) struct Handler {
     pub(super) on: Option<On>,
     /// `#[cfg]`s of the method, repeated on its row.
     pub(super) cfgs: Vec<Attribute>,
+    /// Its documentation comments.
+    pub(super) docs: String,
+    /// The codes of the errors that it makes.
+    pub(super) codes: Vec<String>,
     pub(super) signature: Signature,
     /// Whether it has no errors and gets a row.
     pub(super) sound: bool,

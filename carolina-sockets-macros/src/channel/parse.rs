@@ -9,18 +9,21 @@ use syn::{
 };
 
 use super::{
-    attributes::{TakenOn, cfgs, take_on_attributes},
+    attributes::{Taken, cfgs, docs, take_attributes},
+    codes::Codes,
+    emits,
     model::{Block, Driver, Handler},
 };
 use crate::{errors::Errors, guard, on, path, suggest::did_you_mean};
 
 /// `#[channel(…)]` on a struct.
-pub(super) fn driver(arguments: TokenStream, item: &ItemStruct, errors: &mut Errors) -> Driver {
+pub(super) fn driver(arguments: TokenStream, item: &mut ItemStruct, errors: &mut Errors) -> Driver {
     let mut found = Arguments::default();
     let parser = |input: ParseStream<'_>| found.read(input, errors);
     if let Err(error) = parser.parse2(arguments) {
         errors.push(error);
     }
+    let emits = emits::parse(take_attributes("emits", &mut item.attrs), errors);
     let before = errors.count();
     refuse_generics(&item.generics, errors);
     Driver {
@@ -28,6 +31,8 @@ pub(super) fn driver(arguments: TokenStream, item: &ItemStruct, errors: &mut Err
         path: found.path,
         private: found.private,
         guards: found.guards,
+        emits,
+        docs: docs(&item.attrs),
         cfgs: cfgs(&item.attrs),
         sound: errors.count() == before,
     }
@@ -140,7 +145,11 @@ pub(super) fn block(arguments: &TokenStream, item: &mut ItemImpl, errors: &mut E
         refuse_arguments(&item.self_ty, errors);
     }
     let sound = errors.count() == before;
-    let handlers = item.items.iter_mut().flat_map(|item| handlers(item, errors)).collect();
+    for Taken { attribute, .. } in take_attributes("emits", &mut item.attrs) {
+        errors.at(attribute, emits::ELSEWHERE);
+    }
+    let codes = Codes::of(item);
+    let handlers = item.items.iter_mut().flat_map(|item| handlers(item, &codes, errors)).collect();
     Block {
         channel: (*item.self_ty).clone(),
         driver: driver_name(&item.self_ty),
@@ -175,7 +184,7 @@ fn driver_name(channel: &Type) -> String {
 
 /// The handlers that an item of the block declares: one for each `#[on]`, as several `#[cfg_attr]`s may each contain
 /// one.
-fn handlers(item: &mut ImplItem, errors: &mut Errors) -> Vec<Handler> {
+fn handlers(item: &mut ImplItem, codes: &Codes, errors: &mut Errors) -> Vec<Handler> {
     let attributes = match item {
         ImplItem::Fn(method) => &mut method.attrs,
         ImplItem::Const(item) => &mut item.attrs,
@@ -183,17 +192,21 @@ fn handlers(item: &mut ImplItem, errors: &mut Errors) -> Vec<Handler> {
         ImplItem::Macro(item) => &mut item.attrs,
         _ => return Vec::new(),
     };
-    let ons = take_on_attributes(attributes);
+    for Taken { attribute, .. } in take_attributes("emits", attributes) {
+        errors.at(attribute, emits::ELSEWHERE);
+    }
+    let ons = take_attributes("on", attributes);
     let ImplItem::Fn(method) = item else {
-        for TakenOn { attribute, .. } in &ons {
+        for Taken { attribute, .. } in &ons {
             errors.at(attribute, "`#[on]` belongs above a method");
         }
         return Vec::new();
     };
-    let cfgs = cfgs(&method.attrs);
+    let (cfgs, docs) = (cfgs(&method.attrs), docs(&method.attrs));
+    let codes = codes.reached_from(&method.sig.ident);
     let mut unconditional = None;
     let mut handlers: Vec<Handler> = Vec::new();
-    for TakenOn { attribute, conditions } in ons {
+    for Taken { attribute, conditions } in ons {
         let first = if conditions.is_empty() { unconditional.replace(attribute.clone()) } else { None };
         if let Some(first) = first {
             let both = [&first, &attribute].map(arguments_text).join(", ");
@@ -204,7 +217,8 @@ fn handlers(item: &mut ImplItem, errors: &mut Errors) -> Vec<Handler> {
         let on = on::parse(&attribute, &attribute.meta, errors);
         let cfgs = conditions.into_iter().chain(cfgs.iter().cloned()).collect();
         let sound = errors.count() == before;
-        handlers.push(Handler { attribute, on, cfgs, signature: method.sig.clone(), sound });
+        let (docs, codes) = (docs.clone(), codes.clone());
+        handlers.push(Handler { attribute, on, cfgs, docs, codes, signature: method.sig.clone(), sound });
     }
     handlers
 }

@@ -2,7 +2,7 @@ import type { Socket } from "socket.io-client";
 
 import { ChannelError } from "./channel-error.js";
 import { whyClosed } from "./explain.js";
-import type { Answer, Data, EventsMap } from "./types.js";
+import type { Answer, Data, EventsMap, RequestError, Requested } from "./types.js";
 
 /** What a channel needs of its service. */
 export interface Host {
@@ -67,9 +67,9 @@ export class Channel<Listen extends EventsMap = EventsMap, Emit extends EventsMa
    * {@link ChannelError}: what the server failed with, `timeout`, `disconnected`, why the channel let the client not in, or why it
    * removed it. Waits for the connection if there is none, and for what {@link onJoin} does at once.
    */
-  request<Event extends keyof Emit & string>(event: Event, ...data: Data<Emit[Event]>): Promise<Answer<Emit[Event]>> {
+  request<Event extends keyof Emit & string>(event: Event, ...data: Data<Emit[Event]>): Requested<Emit[Event]> {
     this.#host.notice();
-    return new Promise((resolve, reject) => {
+    return new Promise<Answer<Emit[Event]>>((resolve, reject) => {
       const settle = (act: () => void): void => {
         if (!this.#waiting.delete(waiting)) return;
         clearTimeout(timer);
@@ -99,6 +99,23 @@ export class Channel<Listen extends EventsMap = EventsMap, Emit extends EventsMa
       if (!this.#raw.active && !this.#raw.connected) this.#raw.connect();
       if (this.#isJoined && !this.#host.isRefreshing) waiting.send();
     });
+  }
+
+  /** Whether an error is one that a request of this event was rejected with: after that, TypeScript knows its codes. */
+  failed<Event extends keyof Emit & string>(event: Event, error: unknown): error is RequestError<Emit[Event]> {
+    void event;
+    return error instanceof ChannelError;
+  }
+
+  /** Sends an event without asking for an acknowledgement. Its failure is an exception, which {@link onException} gets. */
+  emit<Event extends keyof Emit & string>(event: Event, ...data: Data<Emit[Event]>): void {
+    this.#raw.emit(event, ...(data as unknown[]));
+  }
+
+  /** Listens to an event. Returns a function that removes the listener. */
+  on<Event extends keyof Listen & string>(event: Event, listener: Listen[Event]): () => void {
+    this.#raw.on(event, listener);
+    return () => void this.#raw.off(event, listener);
   }
 
   /**

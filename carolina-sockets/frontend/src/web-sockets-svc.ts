@@ -4,7 +4,7 @@ import { ChannelError } from "./channel-error.js";
 import { Channel, type Host } from "./channel.js";
 import { explain } from "./explain.js";
 import { SessionService, SessionSvc } from "./session-svc.js";
-import type { Answer, Channels, Data, EmitOf, EventsMap, ListenOf, Path } from "./types.js";
+import type { Channels, Data, EmitOf, EventsMap, ListenOf, Path, Requested } from "./types.js";
 
 /** How a service connects. Every option has a default. */
 export interface ServiceOptions {
@@ -96,11 +96,11 @@ export class WebSocketsService<C = Channels> {
     path: P,
     event: Event,
     ...data: Data<EmitOf<C, P>[Event]>
-  ): Promise<Answer<EmitOf<C, P>[Event]>> {
+  ): Requested<EmitOf<C, P>[Event]> {
     try {
       return this.channel(path).request(event, ...data);
     } catch (error) {
-      return Promise.reject(error);
+      return Promise.reject(error) as Requested<EmitOf<C, P>[Event]>;
     }
   }
 

@@ -5,7 +5,7 @@ mod parameters;
 mod rooms;
 mod sockets;
 
-use std::{collections::BTreeSet, fmt, sync::Arc};
+use std::{collections::BTreeSet, fmt, future::Future, panic::Location, sync::Arc};
 
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -126,8 +126,10 @@ impl ChannelHandle {
     /// # Errors
     ///
     /// As [`Broadcast::emit`].
-    pub async fn emit(&self, event: &str, data: impl Serialize) -> Result<Delivery> {
-        self.everyone().emit(event, data).await
+    #[track_caller]
+    pub fn emit(&self, event: &str, data: impl Serialize) -> impl Future<Output = Result<Delivery>> {
+        let (everyone, place) = (self.everyone(), Location::caller());
+        async move { everyone.emit_from(place, event, data).await }
     }
 
     /// Sends an event to every socket of a user on this channel: all tabs, all devices.
@@ -135,8 +137,15 @@ impl ChannelHandle {
     /// # Errors
     ///
     /// As [`Broadcast::emit`].
-    pub async fn emit_to_user(&self, user: impl UserKey, event: &str, data: impl Serialize) -> Result<Delivery> {
-        self.to_user(user).emit(event, data).await
+    #[track_caller]
+    pub fn emit_to_user(
+        &self,
+        user: impl UserKey,
+        event: &str,
+        data: impl Serialize,
+    ) -> impl Future<Output = Result<Delivery>> {
+        let (theirs, place) = (self.to_user(user), Location::caller());
+        async move { theirs.emit_from(place, event, data).await }
     }
 
     /// Sends an event to every socket of a session on this channel: all tabs of one browser.
@@ -144,13 +153,15 @@ impl ChannelHandle {
     /// # Errors
     ///
     /// As [`Broadcast::emit`].
-    pub async fn emit_to_session(
+    #[track_caller]
+    pub fn emit_to_session(
         &self,
         session: impl AsRef<str>,
         event: &str,
         data: impl Serialize,
-    ) -> Result<Delivery> {
-        self.to_session(session).emit(event, data).await
+    ) -> impl Future<Output = Result<Delivery>> {
+        let (theirs, place) = (self.to_session(session), Location::caller());
+        async move { theirs.emit_from(place, event, data).await }
     }
 
     /// Sends an event to everybody on the channel and collects their acknowledgements, for up to 5 seconds.
@@ -158,12 +169,14 @@ impl ChannelHandle {
     /// # Errors
     ///
     /// As [`Broadcast::emit_with_ack`].
-    pub async fn emit_with_ack<T: DeserializeOwned>(
+    #[track_caller]
+    pub fn emit_with_ack<T: DeserializeOwned>(
         &self,
         event: &str,
         data: impl Serialize,
-    ) -> Result<Vec<Result<T>>> {
-        self.everyone().emit_with_ack(event, data).await
+    ) -> impl Future<Output = Result<Vec<Result<T>>>> {
+        let (everyone, place) = (self.everyone(), Location::caller());
+        async move { everyone.emit_with_ack_from(place, event, data).await }
     }
 
     /// Selects the clients in at least one of these rooms; no room at all selects nobody.
@@ -399,8 +412,19 @@ impl Broadcast {
     /// [`Error::ReservedRoom`] when `to` or `except` named one of the library's own rooms,
     /// [`Error::Backplane`](crate::Error::Backplane) when other nodes could not be notified,
     /// [`Error::Closed`](crate::Error::Closed) when the service has ended.
-    pub async fn emit(&self, event: &str, data: impl Serialize) -> Result<Delivery> {
+    #[track_caller]
+    pub fn emit(&self, event: &str, data: impl Serialize) -> impl Future<Output = Result<Delivery>> {
+        self.emit_from(Location::caller(), event, data)
+    }
+
+    async fn emit_from(
+        &self,
+        place: &'static Location<'static>,
+        event: &str,
+        data: impl Serialize,
+    ) -> Result<Delivery> {
         let namespace = self.namespace()?;
+        self.channel.core.emits.check(self.channel.core.label(), event, place);
         let delivery = if self.channel.core.is_template() {
             self.emit_to_instances(event, &data).await?
         } else {
@@ -418,13 +442,24 @@ impl Broadcast {
     /// # Errors
     ///
     /// As [`emit`](Self::emit).
-    pub async fn emit_with_ack<T: DeserializeOwned>(
+    #[track_caller]
+    pub fn emit_with_ack<T: DeserializeOwned>(
         &self,
+        event: &str,
+        data: impl Serialize,
+    ) -> impl Future<Output = Result<Vec<Result<T>>>> {
+        self.emit_with_ack_from(Location::caller(), event, data)
+    }
+
+    async fn emit_with_ack_from<T: DeserializeOwned>(
+        &self,
+        place: &'static Location<'static>,
         event: &str,
         data: impl Serialize,
     ) -> Result<Vec<Result<T>>> {
         let instances = self.instances().await?;
         let namespace = self.namespace()?;
+        self.channel.core.emits.check(self.channel.core.label(), event, place);
         #[cfg(feature = "testing")]
         self.record(event, &data);
         let Some(instances) = instances else {

@@ -2,6 +2,8 @@
 //! `carolina new` and `carolina generate` outside of one.
 
 mod channels;
+#[cfg(feature = "contract")]
+mod contract;
 mod generate;
 mod name;
 mod new;
@@ -38,6 +40,8 @@ enum AppCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Writes what the channels take, answer and emit, or compares it with what was written before
+    Contract(Contract),
     /// Serves the application, as no command does
     Serve,
 }
@@ -69,6 +73,49 @@ enum ToolCommand {
 enum Generate {
     /// Writes a channel with a test to src/channels/
     Channel(GenerateChannel),
+}
+
+#[derive(Args)]
+#[group(required = true)]
+struct ContractForm {
+    /// As types for TypeScript
+    #[arg(long)]
+    typescript: bool,
+    /// As AsyncAPI 3
+    #[arg(long)]
+    asyncapi: bool,
+    /// As one JSON Schema, draft 2020-12
+    #[arg(long)]
+    json_schema: bool,
+    /// Compares it with what was written to this file before, in any of these forms; fails if clients of that would break
+    #[arg(long, value_name = "FILE", conflicts_with = "out")]
+    check: Option<PathBuf>,
+}
+
+#[derive(Args)]
+struct Contract {
+    #[command(flatten)]
+    form: ContractForm,
+    /// The file to write, instead of standard output
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+#[cfg(not(feature = "contract"))]
+mod contract {
+    use super::{Contract, Result, usage_error};
+    use crate::service::Settings;
+
+    pub(super) fn run(_: Settings, command: &Contract) -> Result {
+        let _ = (
+            &command.out,
+            command.form.typescript,
+            command.form.asyncapi,
+            command.form.json_schema,
+            &command.form.check,
+        );
+        Err(usage_error("this program was built without it; enable the feature `contract` of carolina-sockets"))
+    }
 }
 
 #[derive(Args)]
@@ -106,6 +153,8 @@ impl Generate {
 /// | (none), `serve` | serves, as [`serve`](crate::serve) does |
 /// | `generate channel MyCustomChannel [--path /custom] [--private]` | writes `src/channels/my_custom_channel.rs` |
 /// | `channels [--json]` | lists what is mounted, and where it is declared |
+/// | `contract --typescript`, `--asyncapi`, `--json-schema` `[--out FILE]` | writes what the channels take, answer and emit (rule R21) |
+/// | `contract --check FILE` | compares that with what was written before, and fails if clients would break (rule R22) |
 /// | `--version` | prints the version that [`Cli::version`] gives |
 ///
 /// # Errors
@@ -148,6 +197,7 @@ impl IntoFuture for Cli {
             match asked.command {
                 None | Some(AppCommand::Serve) => self.serve.await,
                 Some(AppCommand::Generate(generate)) => generate.run(),
+                Some(AppCommand::Contract(command)) => contract::run(self.serve.settings, &command),
                 Some(AppCommand::Channels { json }) => print(&channels::list(self.serve.settings, json)?),
             }
         })

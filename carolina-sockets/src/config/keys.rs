@@ -6,11 +6,12 @@ use crate::suggest::{did_you_mean, nearest};
 type Set = fn(&mut Config, &Value<'_>) -> Result<(), String>;
 
 /// Every key but those below `channels`.
-pub(super) const KEYS: [(&str, Set); 44] = [
+pub(super) const KEYS: [(&str, Set); 45] = [
     ("use_sockets", |c, v| v.boolean().map(|value| c.use_sockets = Some(value))),
     ("bind", |c, v| v.text().map(|value| c.bind = value)),
     ("static_dir", |c, v| v.text().map(|value| c.static_dir = Some(value.into()))),
     ("metrics", |c, v| v.text().map(|value| c.metrics = Some(value))),
+    ("contract_page", |c, v| v.boolean().map(|value| c.contract_page = value)),
     ("origins", |c, v| v.list().map(|value| c.origins = value)),
     ("hosts", |c, v| v.list().map(|value| c.hosts = value)),
     ("trusted_proxies", |c, v| v.networks().map(|value| c.trusted_proxies = value)),

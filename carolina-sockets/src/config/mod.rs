@@ -35,6 +35,7 @@
 //! | `bind` | `CAROLINA_BIND` | address and port | `"127.0.0.1:3000"` |
 //! | `static_dir` | `CAROLINA_STATIC_DIR` | path of a folder | none |
 //! | `metrics` | `CAROLINA_METRICS` | address and port | none |
+//! | `contract_page` | `CAROLINA_CONTRACT_PAGE` | `true` or `false` | `false` |
 //! | `origins` | `CAROLINA_ORIGINS` | list of origins | `[]` |
 //! | `hosts` | `CAROLINA_HOSTS` | list of names, with or without a port | `[]` |
 //! | `trusted_proxies` | `CAROLINA_TRUSTED_PROXIES` | list of addresses and networks | `[]` |
@@ -142,6 +143,11 @@ pub struct Config {
     ///
     /// Key `metrics`, variable `CAROLINA_METRICS`.
     pub metrics: Option<String>,
+    /// Whether `GET /contract` is a page that shows what the channels take, answer and emit, private ones included, to everybody who can reach the
+    /// server, and lets them try it (rule R22). Needs the feature `contract`. Default `false`.
+    ///
+    /// Key `contract_page`, variable `CAROLINA_CONTRACT_PAGE`.
+    pub contract_page: bool,
     /// Origins whose pages may connect beside the server's own: scheme, host and port, as `https://app.example` (rule R14). `*` is refused.
     /// Default none.
     ///
@@ -532,6 +538,7 @@ impl Default for Config {
             bind: "127.0.0.1:3000".to_owned(),
             static_dir: None,
             metrics: None,
+            contract_page: false,
             origins: Vec::new(),
             hosts: Vec::new(),
             trusted_proxies: Vec::new(),

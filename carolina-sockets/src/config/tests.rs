@@ -20,6 +20,7 @@ use_sockets = true
 bind = "0.0.0.0:80"
 static_dir = "public"
 metrics = "127.0.0.1:9464"
+contract_page = true
 origins = ["https://app.example"]
 hosts = ["app.example", "127.0.0.1:3000"]
 trusted_proxies = ["10.0.0.0/8", "127.0.0.1"]
@@ -79,6 +80,7 @@ fn every_key_of_a_full_file_is_read() {
     assert_eq!(config.bind, "0.0.0.0:80");
     assert_eq!(config.static_dir.as_deref(), Some("public".as_ref()));
     assert_eq!(config.metrics.as_deref(), Some("127.0.0.1:9464"));
+    assert!(config.contract_page);
     assert_eq!(config.origins, ["https://app.example"]);
     assert_eq!(config.hosts, ["app.example", "127.0.0.1:3000"]);
     assert_eq!(config.trusted_proxies.len(), 2);

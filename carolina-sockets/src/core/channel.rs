@@ -11,7 +11,7 @@ use futures_core::future::BoxFuture;
 use parking_lot::{Mutex, RwLock};
 use tokio_util::task::TaskTracker;
 
-use super::{Job, Services, SocketState};
+use super::{DeclaredEmits, Job, Services, SocketState};
 use crate::{
     config::Limits,
     engine::{EngineNamespace, EngineSocket, SocketId},
@@ -48,6 +48,8 @@ pub(crate) struct ChannelCore {
     /// The rates of the handlers that have one; each socket has a limiter for each.
     pub(crate) rates: Arc<[Rate]>,
     pub(crate) services: Arc<Services>,
+    /// What the channel declares that it emits.
+    pub(crate) emits: Arc<DeclaredEmits>,
     /// The tasks of this service; shutdown waits for them.
     pub(crate) tasks: TaskTracker,
     handlers: Arc<dyn Handlers>,
@@ -82,10 +84,12 @@ impl Instances {
 }
 
 impl ChannelCore {
+    #[allow(clippy::too_many_arguments, reason = "each is a field")]
     pub(crate) fn new(
         path: String,
         limits: Limits,
         rates: Vec<Rate>,
+        emits: DeclaredEmits,
         services: Arc<Services>,
         tasks: TaskTracker,
         handlers: Arc<dyn Handlers>,
@@ -103,6 +107,7 @@ impl ChannelCore {
             path,
             limits: Arc::new(limits),
             rates: rates.into(),
+            emits: Arc::new(emits),
             services,
             tasks,
             handlers,
@@ -171,6 +176,7 @@ impl ChannelCore {
             path: path.to_owned(),
             limits: self.limits.clone(),
             rates: self.rates.clone(),
+            emits: self.emits.clone(),
             services: self.services.clone(),
             tasks: self.tasks.clone(),
             handlers: self.handlers.clone(),

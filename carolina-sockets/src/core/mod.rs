@@ -3,6 +3,7 @@
 
 mod answer;
 mod channel;
+mod declared;
 mod end;
 mod mailbox;
 mod services;
@@ -20,6 +21,7 @@ pub(crate) use answer::{
     AckState, AnswerState, Reply, acknowledge, acknowledge_nothing, deliver, refuse, to_client_error,
 };
 pub(crate) use channel::{ChannelCore, Handlers};
+pub(crate) use declared::DeclaredEmits;
 pub(crate) use end::{CLOSED_EVENT, Closed, Leaving, disconnect_unauthorized, end};
 pub(crate) use mailbox::{Held, Identify, Job, Left, Mailbox, Submitted};
 pub(crate) use services::{Services, States};

@@ -1,11 +1,15 @@
 //! Items used by the macros' expansions only. Not part of the public interface: it changes without notice.
 
 mod argument;
+#[cfg(feature = "contract")]
+pub mod describe;
 mod guard;
 pub mod returned;
 
 use std::{any::Any, future::Future, marker::PhantomData};
 
+#[cfg(feature = "contract")]
+pub use crate::registry::Description;
 pub use crate::{
     core::{AnyChannel, EventFuture, Outcome},
     error::{Error, EventError},
@@ -13,7 +17,7 @@ pub use crate::{
     guard::Rate,
     registry::{
         Channel, channel_type, erase,
-        row::{Call, ChannelRow, ErasedChannel, GuardCall, GuardRow, HandlerRow, Location, On, Options},
+        row::{Call, ChannelRow, EmitRow, ErasedChannel, GuardCall, GuardRow, HandlerRow, Location, On, Options},
     },
 };
 pub use argument::{Readable, Unreadable, ViaReadable, ViaUnreadable, assert_extractor};
@@ -171,6 +175,18 @@ impl<C: Any + Send + Sync, E: Into<EventError>> InitOutput<C> for Result<C, E> {
         self.map(erase).map_err(|error| Error::init(error.into()))
     }
 }
+
+/// What a channel can send.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be emitted",
+    label = "does not implement `serde::Serialize`",
+    note = "derive `Serialize` for it; `()` is an event without arguments"
+)]
+pub trait Emitted {}
+impl<T: serde::Serialize> Emitted for T {}
+
+/// Asserts that the type of an `#[emits]` can be sent.
+pub const fn assert_emitted<T: Emitted>() {}
 
 /// An error that a handler may return.
 #[diagnostic::on_unimplemented(

@@ -44,6 +44,8 @@ inventory::submit! {
         path: None,
         private: false,
         guards: &[],
+        emits: &[],
+        docs: crate::__contract_value!("The built-in channel: clients are in the rooms of their session and user, and hear what is sent to these."),
         channel: channel_type::<MainChannel>,
         default: || Some(erase(MainChannel)),
         location: Location::new(file!(), line!(), column!()),

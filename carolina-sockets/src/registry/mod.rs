@@ -2,6 +2,8 @@
 
 mod channel;
 mod conflict;
+#[cfg(feature = "contract")]
+mod description;
 pub(crate) mod row;
 #[cfg(test)]
 pub(crate) mod test_rows;
@@ -12,6 +14,10 @@ use row::{ChannelRow, HandlerRow};
 
 pub use channel::{Channel, MainChannel, channel_type, erase};
 pub(crate) use conflict::{conflicts, handler_conflicts, name_conflict};
+#[cfg(feature = "contract")]
+pub use description::Description;
+#[cfg(feature = "contract")]
+pub(crate) use description::{Argument, Arguments, Schemas, opaque};
 
 /// A driver and its handlers.
 #[derive(Clone, Debug)]

@@ -40,6 +40,20 @@ impl fmt::Display for Location {
     }
 }
 
+/// Describes a handler, or an event that a channel emits, for the contract. Without the feature `contract` there is nothing of it in a program.
+#[cfg(feature = "contract")]
+pub(crate) type Describe = fn(&mut super::Description<'_>);
+/// Nothing, without the feature `contract`.
+#[cfg(not(feature = "contract"))]
+pub(crate) type Describe = ();
+
+/// Documentation comments, for the contract.
+#[cfg(feature = "contract")]
+pub(crate) type Docs = &'static str;
+/// Nothing, without the feature `contract`.
+#[cfg(not(feature = "contract"))]
+pub(crate) type Docs = ();
+
 /// A struct under `#[channel]`.
 #[derive(Debug)]
 pub struct ChannelRow {
@@ -51,6 +65,10 @@ pub struct ChannelRow {
     pub private: bool,
     /// What runs before each event's handler.
     pub guards: &'static [GuardRow],
+    /// What the struct declares that it sends.
+    pub emits: &'static [EmitRow],
+    /// The struct's documentation.
+    pub docs: Docs,
     /// The struct's type.
     pub channel: fn() -> TypeId,
     /// Builds the channel by `Default`; `None` where the struct has no `Default`.
@@ -60,6 +78,15 @@ pub struct ChannelRow {
 }
 
 inventory::collect!(ChannelRow);
+
+/// An `#[emits]` of a struct.
+#[derive(Clone, Copy, Debug)]
+pub struct EmitRow {
+    /// The event.
+    pub event: &'static str,
+    /// Describes what is sent.
+    pub describe: Describe,
+}
 
 /// A method under `#[on]`.
 #[derive(Debug)]
@@ -80,6 +107,8 @@ pub struct HandlerRow {
     pub needs: fn(&mut Needs),
     /// Runs it.
     pub call: Call,
+    /// Describes what it takes and answers.
+    pub describe: Describe,
     /// Where the method is declared.
     pub location: Location,
 }

@@ -18,6 +18,8 @@ pub(crate) fn channel<C: 'static>(driver: &'static str, path: Option<&'static st
         path,
         private: false,
         guards: &[],
+        emits: &[],
+        docs: crate::__contract_value!(""),
         channel: TypeId::of::<C>,
         default: || None,
         location: Location::new("src/test_rows.rs", line, 1),
@@ -55,6 +57,7 @@ pub(crate) fn needing<C: 'static>(
         guards: &[],
         needs,
         call: Call::Event(uncalled),
+        describe: crate::__contract_value!(|_| {}),
         location: Location::new("src/test_rows.rs", line, 1),
     }))
 }

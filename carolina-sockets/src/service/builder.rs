@@ -6,7 +6,9 @@ use std::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    Inner, Sockets, control,
+    Inner, Sockets,
+    contract_page::ContractPage,
+    control,
     extract::ServiceRef,
     nodes,
     publish::Publisher,
@@ -16,7 +18,7 @@ use crate::{
     background::Background,
     backplane::BackplaneState,
     config::{Config, Reading},
-    core::{ChannelCore, Services, States},
+    core::{ChannelCore, DeclaredEmits, Services, States},
     dispatch::HandlerTable,
     engine::Engine,
     error::{Caused, Error, Result},
@@ -75,6 +77,7 @@ impl Builder {
             reading.config.backplane.prefix = prefix;
         }
         let (config, plan) = settings.plan(reading, &|of| settings.states.contains(of))?;
+        let contract_page = ContractPage::of(&plan, &config)?;
         let stop = CancellationToken::new();
         let background = Background::new(stop.clone());
         let identities = Identities::connect(&config, settings.identify, settings.store, &stop).await?;
@@ -106,6 +109,7 @@ impl Builder {
                     plan.path.clone(),
                     limits,
                     rates,
+                    DeclaredEmits::new(plan.row.emits.iter().map(|row| row.event)),
                     services.clone(),
                     tasks.clone(),
                     table.clone(),
@@ -126,6 +130,7 @@ impl Builder {
                 session_sync,
                 tasks,
                 bus,
+                contract_page,
                 stop,
                 background,
                 draining,

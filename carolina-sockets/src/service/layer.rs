@@ -102,6 +102,9 @@ where
             let engine = engine.clone();
             return Box::pin(async move { Ok(engine.answer(request.map(Body::new)).await) });
         }
+        if let Some(page) = self.sockets.contract_page.answer(&request) {
+            return Box::pin(async { Ok(page) });
+        }
         let sockets = Sockets::from(self.sockets.clone());
         if self.sockets.publisher.as_ref().is_some_and(|publisher| publisher.is_at(request.uri().path())) {
             return Box::pin(async move { Ok(sockets.publish(request.map(Body::new)).await) });

@@ -4,6 +4,7 @@
 mod body;
 mod builder;
 mod client;
+mod contract_page;
 mod control;
 #[cfg(feature = "serve")]
 mod exporter;
@@ -49,6 +50,8 @@ use crate::{
     session_sync::SessionSync,
 };
 
+use contract_page::ContractPage;
+
 pub use builder::Builder;
 pub use layer::{SocketsLayer, SocketsService};
 #[cfg(all(feature = "serve", feature = "testing"))]
@@ -79,6 +82,8 @@ pub(crate) struct Inner {
     tasks: TaskTracker,
     /// The control messages between nodes.
     bus: Bus,
+    /// The page that shows the contract.
+    contract_page: ContractPage,
     /// Ends the service's own tasks.
     stop: CancellationToken,
     background: Background,
@@ -190,6 +195,12 @@ impl Sockets {
     /// The channels with their drivers and events, one per line, human-readable.
     pub fn table(&self) -> String {
         crate::plan::Table(self.0.namespaces.values().map(|namespace| &namespace.plan).collect()).to_string()
+    }
+
+    /// A message for each event that a channel has emitted and does not declare.
+    #[cfg(feature = "testing")]
+    pub(crate) fn undeclared_emits(&self) -> Vec<String> {
+        self.0.namespaces.values().flat_map(|namespace| namespace.core.emits.undeclared(&namespace.core.path)).collect()
     }
 
     fn check_on(&self) -> Result {

@@ -155,6 +155,10 @@ use crate::{
 const SETTLE: usize = 64;
 
 /// A service in the test's own process. It ends when it is dropped.
+///
+/// # Panics
+///
+/// When it is dropped, if a channel has emitted an event that its `#[emits]` do not name, once it has any (rule R22). The message has the place of the emit.
 #[derive(Debug)]
 pub struct TestService {
     sockets: Sockets,
@@ -377,5 +381,10 @@ pub fn __equal_emitted(
 impl Drop for TestService {
     fn drop(&mut self) {
         self.stop.cancel();
+        let undeclared = self.sockets.undeclared_emits();
+        // A test that has failed already has a reason of its own.
+        if !undeclared.is_empty() && !std::thread::panicking() {
+            panic!("{}", undeclared.join("\n"));
+        }
     }
 }

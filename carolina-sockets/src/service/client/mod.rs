@@ -12,6 +12,12 @@ const BUNDLE: &[u8] = include_bytes!("socket.io.min.js");
 /// Changes with the bundle: the version of the package.
 const ETAG: &str = "\"socket.io-client-4.8.4\"";
 
+/// The bundle's text, for a page that has it inside.
+#[cfg(feature = "contract")]
+pub(super) fn text() -> std::borrow::Cow<'static, str> {
+    String::from_utf8_lossy(BUNDLE)
+}
+
 /// Answers a request for the bundle; `None` for any other request.
 pub(super) fn answer<B>(request: &Request<B>, transport: &TransportConfig) -> Option<Response<Body>> {
     if !transport.serve_client || !matches!(*request.method(), Method::GET | Method::HEAD) {
