@@ -71,7 +71,7 @@ mod present {
                 // It speaks to its own server alone, and no other page may frame it.
                 (
                     header::CONTENT_SECURITY_POLICY,
-                    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+                    "default-src 'none'; img-src data:; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
                 ),
             ] {
                 response.headers_mut().insert(name, HeaderValue::from_static(value));
