@@ -25,6 +25,7 @@ frontend-test:
 	cd carolina-sockets/frontend && npm test
 
 chat-test:
+	$(MAKE) -C examples/chat check
 	cd examples/chat/web && npm run build
 	cd examples/chat/e2e && npm test
 

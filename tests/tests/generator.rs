@@ -73,6 +73,13 @@ async fn a_generated_application_is_built_tested_and_driven() {
     let table = run("cargo", &["run", "--quiet", "--", "channels"], &app).await;
     assert!(text(&table).contains("/news  NewsChannel") && !text(&table).contains('\u{1b}'), "{}", text(&table));
 
+    let typed =
+        run("cargo", &["run", "--quiet", "--", "contract", "--typescript", "--out", "contract.d.ts"], &app).await;
+    assert!(typed.status.success() && typed.stderr.is_empty(), "{}", text(&typed));
+    let checked = run("cargo", &["run", "--quiet", "--", "contract", "--check", "contract.d.ts"], &app).await;
+    assert!(checked.status.success() && text(&checked).starts_with("equal to"), "{}", text(&checked));
+    typed_page(&app.join("contract.d.ts")).await;
+
     let mut command = Command::new("cargo");
     command
         .args(["run", "--quiet"])
@@ -103,6 +110,28 @@ async fn a_generated_application_is_built_tested_and_driven() {
     assert!(driven.status.success(), "{}", text(&driven));
     server.process.kill().await.unwrap();
     std::fs::remove_dir_all(&folder).unwrap();
+}
+
+/// Compiles a page of the application that is typed by its contract.
+async fn typed_page(contract: &Path) {
+    let folder = program::e2e().join(format!(".generated-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::copy(contract, folder.join("contract.d.ts")).unwrap();
+    std::fs::write(folder.join("tsconfig.json"), r#"{ "extends": "../types/tsconfig.json", "include": ["*.ts"] }"#)
+        .unwrap();
+    let page = r#"
+        import WebSocketsSvc from "carolina-sockets";
+        WebSocketsSvc.channel("/hello").on("said", (text) => console.log(text.trim()));
+        const said: string = await WebSocketsSvc.request("/hello", "say", "hello");
+        WebSocketsSvc.request("/hello", "say", said).catch((error) => error.code === "nothing_said");
+        // @ts-expect-error -- another type
+        void WebSocketsSvc.request("/hello", "say", 5);
+        export {};
+    "#;
+    std::fs::write(folder.join("page.ts"), page).unwrap();
+    let compiled = run(program::e2e().join("node_modules/.bin/tsc"), &["-p", "."], &folder).await;
+    std::fs::remove_dir_all(&folder).unwrap();
+    assert!(compiled.status.success(), "{}", text(&compiled));
 }
 
 #[tokio::test]

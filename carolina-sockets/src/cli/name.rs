@@ -35,6 +35,7 @@ const TAKEN: [&str; 45] = [
     "Handshake",
     "Identify",
     "Identity",
+    "JsonSchema",
     "MainChannel",
     "None",
     "Ok",
@@ -61,8 +62,19 @@ const TAKEN: [&str; 45] = [
 ];
 
 /// The dependencies of a generated application, which it cannot be named after.
-const PACKAGES: [&str; 10] =
-    ["alloc", "automod", "axum", "carolina-sockets", "carolina_sockets", "core", "serde", "std", "test", "tokio"];
+const PACKAGES: [&str; 11] = [
+    "alloc",
+    "automod",
+    "axum",
+    "carolina-sockets",
+    "carolina_sockets",
+    "core",
+    "schemars",
+    "serde",
+    "std",
+    "test",
+    "tokio",
+];
 
 /// Checks the name of a struct.
 pub(super) fn check_struct(name: &str) -> Result {

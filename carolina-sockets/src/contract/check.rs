@@ -117,6 +117,9 @@ enum Direction {
     Out,
 }
 
+/// Pairs of schemas, as text.
+type Pairs = HashSet<(String, String)>;
+
 /// A schema without alternatives and references.
 type Plain = Map<String, Value>;
 
@@ -128,7 +131,7 @@ struct Comparing<'a> {
     /// Channel, event, and whether it is taken, answered or emitted.
     place: String,
     /// The pairs of schemas that were compared, as types may be in a circle.
-    seen: HashSet<(String, String)>,
+    seen: Pairs,
     found: &'a mut Comparison,
 }
 
@@ -167,7 +170,7 @@ impl Comparing<'_> {
         };
         let mut used = HashSet::new();
         for one in narrow {
-            let mut best: Option<(usize, Comparison, HashSet<(String, String)>)> = None;
+            let mut best: Option<(usize, Comparison, Pairs)> = None;
             for (number, other) in wide.iter().enumerate().filter(|(_, other)| is_kin(one, other)) {
                 let (old, new) = if self.direction == Direction::In { (one, other) } else { (other, one) };
                 let mut trial = Comparison::default();

@@ -6,13 +6,14 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
+use carolina_sockets::schemars::{self, JsonSchema};
 use serde::Serialize;
 
 /// How many messages of a room are kept.
 const KEPT: usize = 50;
 
 /// A message, in a room or to one user.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub(crate) struct Message {
     /// The room, or the user it is for.
     pub to: String,

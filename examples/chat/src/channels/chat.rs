@@ -1,6 +1,6 @@
 //! `/chat`: rooms, typing notices, who is online, direct messages. For those who are logged in.
 
-use carolina_sockets::prelude::*;
+use carolina_sockets::{prelude::*, schemars};
 
 use crate::house::{House, Message};
 
@@ -9,18 +9,25 @@ const ROOMS: [&str; 3] = ["lobby", "rust", "random"];
 
 /// Clients of `/chat`.
 #[channel("/chat", private)]
+#[emits("rooms", Vec<String>)]
+#[emits("online", Vec<String>)]
+#[emits("said", Message)]
+#[emits("typing", String)]
+#[emits("direct", Message)]
 #[derive(Debug)]
 pub(crate) struct Chat {
     house: State<House>,
 }
 
-#[derive(Deserialize)]
+/// A message to one user.
+#[derive(Deserialize, JsonSchema)]
 struct Direct {
     to: String,
     text: String,
 }
 
-#[derive(Serialize)]
+/// A room with its recent messages.
+#[derive(Serialize, JsonSchema)]
 struct Joined {
     room: String,
     said: Vec<Message>,
@@ -66,6 +73,7 @@ impl Chat {
         Ok(Joined { said: self.house.said(&room), room })
     }
 
+    /// Says something in the room that was joined.
     #[on("say", rate = "10/s")]
     async fn say(&self, socket: Socket, user: User, Data(text): Data<String>) -> Result<(), EventError> {
         let room = room_of(&socket)?;
@@ -75,6 +83,7 @@ impl Chat {
         Ok(())
     }
 
+    /// Tells the others in the room.
     #[on("typing", rate = "5/s")]
     async fn typing(&self, socket: Socket, user: User) -> Result<(), EventError> {
         let room = room_of(&socket)?;

@@ -4,6 +4,7 @@ use carolina_sockets::prelude::*;
 
 /// Clients of `/`.
 #[channel("/")]
+#[emits("people", usize)]
 #[derive(Debug, Default)]
 pub(crate) struct Lobby;
 

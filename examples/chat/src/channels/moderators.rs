@@ -6,6 +6,7 @@ use crate::house::House;
 
 /// Clients of `/moderators`.
 #[channel("/moderators", private)]
+#[emits("removed", Vec<String>)]
 #[derive(Debug)]
 pub(crate) struct Moderators {
     house: State<House>,
@@ -40,6 +41,7 @@ impl Moderators {
         self.tell(&socket).await
     }
 
+    /// Lets a banned user in again.
     #[on("readmit")]
     async fn readmit(&self, socket: Socket, Data(user): Data<String>) -> Result<(), EventError> {
         self.house.set_removed(&user, false);

@@ -1,37 +1,6 @@
 import { ChannelError, WebSocketsService } from "carolina-sockets";
 
-interface Message {
-  to: string;
-  from: string;
-  text: string;
-  at: number;
-}
-
-/** The events of each channel. */
-interface Channels {
-  "/chat": {
-    listen: {
-      rooms: (rooms: string[]) => void;
-      online: (users: string[]) => void;
-      said: (message: Message) => void;
-      typing: (user: string) => void;
-      direct: (message: Message) => void;
-    };
-    emit: {
-      join: (room: string, answer: (joined: { room: string; said: Message[] }) => void) => void;
-      say: (text: string, answer: () => void) => void;
-      typing: () => void;
-      direct: (direct: { to: string; text: string }, answer: () => void) => void;
-    };
-  };
-  "/moderators": {
-    listen: { removed: (users: string[]) => void };
-    emit: {
-      remove: (user: string, answer: () => void) => void;
-      readmit: (user: string, answer: () => void) => void;
-    };
-  };
-}
+import type { Message } from "./contract";
 
 /** A room, or a talk with one user. */
 interface Place {
@@ -43,7 +12,7 @@ const key = (place: Place): string => `${place.kind}:${place.name}`;
 
 /** The chat itself. */
 export function startChat(app: HTMLElement, me: { user: string; moderator: boolean }): void {
-  const channels = new WebSocketsService<Channels>();
+  const channels = new WebSocketsService();
   app.innerHTML = `
     <div class="chat">
       <header>

@@ -17,7 +17,7 @@ export function startLogin(app: HTMLElement): void {
   if (refused) refused.hidden = !location.search.includes("refused");
   const people = app.querySelector<HTMLElement>("#people");
   WebSocketsSvc.configureChannel("/", (socket) => {
-    socket.on("people", (count: number) => {
+    socket.on("people", (count) => {
       if (people) people.textContent = count === 1 ? "1 person is chatting" : `${count} people are chatting`;
     });
   });

@@ -1,0 +1,157 @@
+// Written by `contract --typescript` from the channels' declarations; changes are lost.
+/* eslint-disable */
+
+/** The codes that any event may be answered with. */
+export type CommonCode = "rate_limited" | "overloaded" | "shutting_down" | "timeout" | "internal";
+
+/** What an event that has failed is answered with. */
+export interface Failure<Code extends string = string> {
+  error: { code: Code; message: string; details?: unknown };
+}
+
+/** The failure of an event that was sent without an acknowledgement. */
+export interface Exception {
+  code: string;
+  message: string;
+  details?: unknown;
+  event: string;
+}
+
+/** Why the server ends the channel, sent before it does. */
+export interface Closed {
+  code: string;
+  message: string;
+}
+
+/** Binary data, as clients send it. */
+export type BinaryInput = ArrayBuffer | Uint8Array;
+/** Binary data, as browsers get it. */
+export type Binary = ArrayBuffer;
+
+/** What the library itself emits on every channel. */
+export interface SystemEvents {
+  exception: (exception: Exception) => void;
+  "carolina:closed": (closed: Closed) => void;
+}
+
+/** What the library itself takes on every channel. */
+export interface SystemRequests {
+  session_id: (session: string, answer?: (failure?: Failure) => void) => void;
+}
+
+/** A message to one user. */
+export interface Direct {
+  text: string;
+  to: string;
+}
+
+/** A room with its recent messages. */
+export interface Joined {
+  room: string;
+  said: Message[];
+}
+
+/** A message, in a room or to one user. */
+export interface Message {
+  /**
+   * When, in milliseconds since 1970.
+   * An integer that may be beyond 2^53, where numbers lose their last digits.
+   */
+  at: number;
+  /** The sender. */
+  from: string;
+  /** The text. */
+  text: string;
+  /** The room, or the user it is for. */
+  to: string;
+}
+
+/**
+ * `/`.
+ * Clients of `/`.
+ */
+export namespace Main {
+  /** Where a client joins it. */
+  export type Path = "/";
+
+  /** What the server sends. */
+  export interface ServerToClientEvents extends SystemEvents {
+    people: (data: number) => void;
+  }
+
+  /** What a client sends. */
+  export interface ClientToServerEvents extends SystemRequests {
+  }
+}
+
+/**
+ * `/chat`. For clients that it authorizes.
+ * Clients of `/chat`.
+ */
+export namespace Chat {
+  /** Where a client joins it. */
+  export type Path = "/chat";
+
+  /** What the server sends. */
+  export interface ServerToClientEvents extends SystemEvents {
+    direct: (data: Message) => void;
+    online: (data: string[]) => void;
+    rooms: (data: string[]) => void;
+    said: (data: Message) => void;
+    typing: (data: string) => void;
+  }
+
+  /** What a client sends. */
+  export interface ClientToServerEvents extends SystemRequests {
+    /** Sends a message to all tabs of one user and of the sender. */
+    direct: (data: Direct, answer?: (failure?: Failure<CommonCode | "forbidden" | "invalid_payload" | "offline" | "unauthenticated" | (string & {})>) => void) => void;
+    /** Joins a room, leaves the previous one, and returns the room's recent messages. */
+    join: (data: string, answer: (answer: Joined | Failure<CommonCode | "forbidden" | "invalid_payload" | "unauthenticated" | "unknown_room" | (string & {})>) => void) => void;
+    /** Says something in the room that was joined. */
+    say: (data: string, answer?: (failure?: Failure<CommonCode | "forbidden" | "invalid_payload" | "unauthenticated" | (string & {})>) => void) => void;
+    /** Tells the others in the room. */
+    typing: (answer?: (failure?: Failure<CommonCode | "forbidden" | "unauthenticated" | (string & {})>) => void) => void;
+  }
+}
+
+/**
+ * `/moderators`. For clients that it authorizes.
+ * Clients of `/moderators`.
+ */
+export namespace Moderators {
+  /** Where a client joins it. */
+  export type Path = "/moderators";
+
+  /** What the server sends. */
+  export interface ServerToClientEvents extends SystemEvents {
+    removed: (data: string[]) => void;
+  }
+
+  /** What a client sends. */
+  export interface ClientToServerEvents extends SystemRequests {
+    /** Lets a banned user in again. */
+    readmit: (data: string, answer?: (failure?: Failure<CommonCode | "forbidden" | "invalid_payload" | "unauthenticated" | (string & {})>) => void) => void;
+    /** Disconnects a user from every channel and bans them. */
+    remove: (data: string, answer?: (failure?: Failure<CommonCode | "forbidden" | "invalid_payload" | "moderator" | "unauthenticated" | (string & {})>) => void) => void;
+  }
+}
+
+/** The channels by their paths, as `new WebSocketsService<Channels>()` takes them. */
+export interface Channels {
+  "/": { listen: Main.ServerToClientEvents; emit: Main.ClientToServerEvents };
+  "/chat": { listen: Chat.ServerToClientEvents; emit: Chat.ClientToServerEvents };
+  "/moderators": { listen: Moderators.ServerToClientEvents; emit: Moderators.ClientToServerEvents };
+}
+
+declare global {
+  /** Types the channels of the npm package `carolina-sockets`. */
+  interface CarolinaSocketsChannels extends Channels {}
+}
+
+// The same as JSON Schema, for `contract --check`:
+//: ["$defs","Direct",{"description":"A message to one user.","properties":{"text":{"type":"string"},"to":{"type":"string"}},"required":["to","text"],"type":"object"}]
+//: ["$defs","Joined",{"description":"A room with its recent messages.","properties":{"room":{"type":"string"},"said":{"items":{"$ref":"#/$defs/Message"},"type":"array"}},"required":["room","said"],"type":"object"}]
+//: ["$defs","Message",{"description":"A message, in a room or to one user.","properties":{"at":{"description":"When, in milliseconds since 1970.","maximum":18446744073709551615,"minimum":0,"type":"integer"},"from":{"description":"The sender.","type":"string"},"text":{"description":"The text.","type":"string"},"to":{"description":"The room, or the user it is for.","type":"string"}},"required":["to","from","text","at"],"type":"object"}]
+//: ["properties","/",{"description":"Clients of `/`.","properties":{"emits":{"additionalProperties":false,"properties":{"people":{"maxItems":1,"minItems":1,"prefixItems":[{"maximum":18446744073709551615,"minimum":0,"type":"integer"}],"type":"array"}},"type":"object"},"private":{"const":false},"takes":{"additionalProperties":false,"properties":{},"type":"object"}},"type":"object"}]
+//: ["properties","/chat",{"description":"Clients of `/chat`.","properties":{"emits":{"additionalProperties":false,"properties":{"direct":{"maxItems":1,"minItems":1,"prefixItems":[{"$ref":"#/$defs/Message"}],"type":"array"},"online":{"maxItems":1,"minItems":1,"prefixItems":[{"items":{"type":"string"},"type":"array"}],"type":"array"},"rooms":{"maxItems":1,"minItems":1,"prefixItems":[{"items":{"type":"string"},"type":"array"}],"type":"array"},"said":{"maxItems":1,"minItems":1,"prefixItems":[{"$ref":"#/$defs/Message"}],"type":"array"},"typing":{"maxItems":1,"minItems":1,"prefixItems":[{"type":"string"}],"type":"array"}},"type":"object"},"private":{"const":true},"takes":{"additionalProperties":false,"properties":{"direct":{"description":"Sends a message to all tabs of one user and of the sender.","properties":{"answer":{"maxItems":0,"minItems":0,"type":"array"},"arguments":{"minItems":1,"prefixItems":[{"$ref":"#/$defs/Direct"}],"type":"array"},"error":{"properties":{"code":{"anyOf":[{"enum":["forbidden","internal","invalid_payload","offline","overloaded","rate_limited","shutting_down","timeout","unauthenticated"]},{"type":"string"}]},"details":{},"message":{"type":"string"}},"required":["code","message"],"type":"object"}},"type":"object"},"join":{"description":"Joins a room, leaves the previous one, and returns the room's recent messages.","properties":{"answer":{"maxItems":1,"minItems":1,"prefixItems":[{"$ref":"#/$defs/Joined"}],"type":"array"},"arguments":{"minItems":1,"prefixItems":[{"type":"string"}],"type":"array"},"error":{"properties":{"code":{"anyOf":[{"enum":["forbidden","internal","invalid_payload","overloaded","rate_limited","shutting_down","timeout","unauthenticated","unknown_room"]},{"type":"string"}]},"details":{},"message":{"type":"string"}},"required":["code","message"],"type":"object"}},"type":"object"},"say":{"description":"Says something in the room that was joined.","properties":{"answer":{"maxItems":0,"minItems":0,"type":"array"},"arguments":{"minItems":1,"prefixItems":[{"type":"string"}],"type":"array"},"error":{"properties":{"code":{"anyOf":[{"enum":["forbidden","internal","invalid_payload","overloaded","rate_limited","shutting_down","timeout","unauthenticated"]},{"type":"string"}]},"details":{},"message":{"type":"string"}},"required":["code","message"],"type":"object"}},"type":"object"},"typing":{"description":"Tells the others in the room.","properties":{"answer":{"maxItems":0,"minItems":0,"type":"array"},"arguments":{"minItems":0,"type":"array"},"error":{"properties":{"code":{"anyOf":[{"enum":["forbidden","internal","overloaded","rate_limited","shutting_down","timeout","unauthenticated"]},{"type":"string"}]},"details":{},"message":{"type":"string"}},"required":["code","message"],"type":"object"}},"type":"object"}},"type":"object"}},"type":"object"}]
+//: ["properties","/moderators",{"description":"Clients of `/moderators`.","properties":{"emits":{"additionalProperties":false,"properties":{"removed":{"maxItems":1,"minItems":1,"prefixItems":[{"items":{"type":"string"},"type":"array"}],"type":"array"}},"type":"object"},"private":{"const":true},"takes":{"additionalProperties":false,"properties":{"readmit":{"description":"Lets a banned user in again.","properties":{"answer":{"maxItems":0,"minItems":0,"type":"array"},"arguments":{"minItems":1,"prefixItems":[{"type":"string"}],"type":"array"},"error":{"properties":{"code":{"anyOf":[{"enum":["forbidden","internal","invalid_payload","overloaded","rate_limited","shutting_down","timeout","unauthenticated"]},{"type":"string"}]},"details":{},"message":{"type":"string"}},"required":["code","message"],"type":"object"}},"type":"object"},"remove":{"description":"Disconnects a user from every channel and bans them.","properties":{"answer":{"maxItems":0,"minItems":0,"type":"array"},"arguments":{"minItems":1,"prefixItems":[{"type":"string"}],"type":"array"},"error":{"properties":{"code":{"anyOf":[{"enum":["forbidden","internal","invalid_payload","moderator","overloaded","rate_limited","shutting_down","timeout","unauthenticated"]},{"type":"string"}]},"details":{},"message":{"type":"string"}},"required":["code","message"],"type":"object"}},"type":"object"}},"type":"object"}},"type":"object"}]
