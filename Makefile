@@ -3,7 +3,7 @@
 CARGO ?= cargo
 NODE_FOLDERS := examples/quickstart tests/e2e carolina-sockets/frontend examples/chat/web examples/chat/e2e
 
-.PHONY: help run test setup rust-test frontend-test chat-test chat node-packages bench-programs bench bench-quick bench-micro bench-compile
+.PHONY: help run test setup rust-test frontend-test chat-test chat node-packages bench-programs bench bench-quick bench-micro bench-contract bench-compile
 .PHONY: attack attack-quick fuzz check fmt clippy doc package deny features minimal-versions msrv semver unused
 
 help: ## list the targets
@@ -63,6 +63,9 @@ bench-micro: ## time and instruction count of one event and one start-up
 	$(CARGO) bench --package carolina-bench-micro
 	$(CARGO) build --release --package carolina-bench-micro
 	$(CARGO) run --release --quiet --package carolina-bench-micro --bin bench-count
+
+bench-contract: ## how long the contract of 1,000 channels takes to write
+	$(CARGO) run --release --quiet --package carolina-bench-contract
 
 bench-compile: ## compile time of the quickstart and of the same program on raw socketioxide
 	bash tests/bench/compile/measure.sh

@@ -80,6 +80,7 @@
 //! | add channels to an axum or tower application | [`Sockets::builder`], [`Sockets::layer`] |
 //! | know who a client is | [`identity`], [`User`], [`http::Session`] |
 //! | configure | [`config`] |
+//! | have the page's types written, and changes compared | [`emits`](macro@emits), [`cli`](fn@cli); the chapter [The contract](https://github.com/carolina-framework/carolina-sockets/blob/main/docs/contract.md) |
 //! | test channels | `testing` (with the feature of that name) |
 //!
 //! # Cargo features
@@ -88,6 +89,7 @@
 //! |---|---|---|
 //! | `serve` | yes | `serve()`: the listener, static files, signals and log output |
 //! | `cli` | | `cli()`, the command line inside an application, and the program `carolina`; includes `serve` |
+//! | `contract` | | the contract: TypeScript, AsyncAPI and JSON Schema from the declarations, and the setting `contract_page`; includes `cli` |
 //! | `testing` | | `testing`: a service and clients in the test's own process |
 //! | `redis` | | sessions and backplane in Redis |
 //! | `postgres` | | sessions and backplane in PostgreSQL |
@@ -200,6 +202,15 @@
 //!   [`Error::ReservedRoom`], which says what to write instead. The names of Socket.IO's own events (`connect`, `connect_error`, `disconnect`,
 //!   `disconnecting`, `newListener`, `removeListener`) are refused by every emit with [`Error::ReservedEvent`]; handlers for them do not compile.
 //!
+//! **The contract**
+//!
+//! - **R21** With the feature `contract`, the command `contract --typescript`, `--asyncapi` or `--json-schema` writes what the channels take, answer and emit, from the
+//!   declarations alone: types by `schemars`, errors with their codes, parameters of paths, binary data, documentation comments. Equal sources give
+//!   equal bytes. A type without a schema is `unknown`, and named on standard error.
+//! - **R22** `contract --check` with a file that was written before fails if clients of that contract would break, and names each change by which they would. `contract_page = true`
+//!   serves a page that shows the contract at `/contract`. Once a channel has an [`emits`](macro@emits), an emit that is not declared is a warning in the log of
+//!   a debug build, once for each event, and fails tests that use `TestService`.
+//!
 //! **Identity**
 //!
 //! - **R10** Who a socket belongs to is known before `#[on(authorize)]` and `#[on(connect)]` run, from the handshake: by the session cookie, or by
@@ -236,7 +247,7 @@
 //! # Types of other crates
 //!
 //! The public API names types of `axum` 0.8, `tower-sessions` 0.14, `http` 1, `serde` 1, `bytes` 1, `ipnet` 2, `uuid` 1 and `tokio` 1, and traits of
-//! `tower-layer` and `tower-service`; with the feature `valid`, `validator` 0.21. It names none of `socketioxide`, which may be updated by any release.
+//! `tower-layer` and `tower-service`; with the feature `valid`, `validator` 0.21, and with `contract`, `schemars` 1. It names none of `socketioxide`, which may be updated by any release.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -386,7 +397,7 @@ pub use carolina_sockets_macros::on;
 /// use carolina_sockets::prelude::*;
 ///
 /// #[derive(Serialize)]
-/// # #[cfg_attr(feature = "contract", derive(carolina_sockets::schemars::JsonSchema), schemars(crate = "carolina_sockets::schemars"))]
+/// # #[cfg_attr(feature = "contract", derive(JsonSchema))]
 /// struct Position {
 ///     x: f64,
 ///     y: f64,
@@ -428,8 +439,8 @@ pub use service::{Builder, Sockets, SocketsLayer, SocketsService, sockets, try_s
 pub use service::{Serve, serve};
 pub use socket::Socket;
 
-/// The crate whose `JsonSchema` the contract reads types by, for `#[derive(JsonSchema)]` without a dependency of one's own: with
-/// `#[schemars(crate = "carolina_sockets::schemars")]`.
+/// The crate whose `JsonSchema` the contract reads types by, for `#[derive(JsonSchema)]` without a dependency of one's own. The derive finds it by its
+/// name, which the [prelude] has; elsewhere write `use carolina_sockets::schemars;`.
 #[cfg(feature = "contract")]
 pub use schemars;
 

@@ -2,7 +2,7 @@
 //!
 //! Besides the library's own names it has `serde`'s `Serialize` and `Deserialize`, `Bytes`, and the atomic types with
 //! `Relaxed`, which a channel's `&self` often needs. With the feature `valid`, `Valid` and `Validate` are in it too, with `contract`
-//! `JsonSchema`.
+//! `JsonSchema` and `schemars`, by which its derive finds its own crate.
 
 pub use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
@@ -17,6 +17,6 @@ pub use crate::{
 #[cfg(feature = "valid")]
 pub use crate::Valid;
 #[cfg(feature = "contract")]
-pub use schemars::JsonSchema;
+pub use schemars::{self, JsonSchema};
 #[cfg(feature = "valid")]
 pub use validator::Validate;

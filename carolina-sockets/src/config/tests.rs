@@ -86,7 +86,7 @@ fn every_key_of_a_full_file_is_read() {
     assert_eq!(config.trusted_proxies.len(), 2);
     assert_eq!(config.channels["/other"].private, Some(true));
     assert!(!config.channels["/gone"].enabled);
-    assert_eq!(config.channels["/other"].place().to_string(), "web.toml:11");
+    assert_eq!(config.channels["/other"].place().to_string(), "web.toml:12");
     assert_eq!(config.session.store, "sqlite://sessions.db");
     assert_eq!((config.session.cookie.as_str(), config.session.user_key.as_str()), ("sid", "uid"));
     assert_eq!(config.session.secret.len(), 2);

@@ -2,7 +2,16 @@
 
 use serde_json::{Value, json};
 
-use super::{check::compare, schema};
+use super::{Contract, check::compare, schema};
+use crate::{
+    config::Config,
+    plan::{Plan, PlanOptions},
+    registry::{
+        Registry,
+        row::{ChannelRow, EmitRow, HandlerRow, On},
+        test_rows,
+    },
+};
 
 /// What a change means to clients.
 #[derive(Debug, PartialEq, Eq)]
@@ -249,4 +258,121 @@ fn r22_what_is_no_contract_is_refused() {
         let problem = compare(text, &sound).unwrap_err();
         assert!(problem.contains(expected), "{text}: {problem}");
     }
+}
+
+/// A channel with twenty events, mounted a hundred times.
+fn mounted(handlers: impl IntoIterator<Item = &'static HandlerRow>) -> Contract {
+    let row = Box::leak(Box::new(ChannelRow {
+        emits: &[
+            EmitRow { event: "b", describe: |description| description.begin_sent() },
+            EmitRow {
+                event: "a",
+                describe: |description| {
+                    description.begin_sent();
+                    let argument = description.written::<Vec<Payload>>();
+                    description.add_sent(argument);
+                },
+            },
+        ],
+        ..*test_rows::channel::<test_rows::A>("A", None, 1)
+    }));
+    let registry = Registry::from_rows([&*row], handlers);
+    let mounts: Vec<_> =
+        (0..100).map(|number| (std::any::TypeId::of::<test_rows::A>(), "A", format!("/{number}"))).collect();
+    let options = PlanOptions { discover: false, mounts: &mounts, has_state: &|_| true };
+    let plan = Plan::make(&registry, &Config::default(), &options).unwrap();
+    Contract::of(&plan, &Config::default())
+}
+
+/// What the events of the test have.
+#[derive(serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
+struct Payload {
+    id: u64,
+    name: Option<String>,
+}
+
+#[test]
+fn r21_link_order_is_any_order() {
+    let names: Vec<&'static [&'static str]> = (0..20)
+        .map(|number| &*Box::leak(Box::new([&*format!("event{number}").leak()])))
+        .map(|names| &names[..])
+        .collect();
+    let handlers: Vec<&'static HandlerRow> = names
+        .iter()
+        .zip(10..)
+        .map(|(names, line)| {
+            let row = HandlerRow {
+                describe: |description| {
+                    description.begin_taken();
+                    let argument = description.read::<Payload>();
+                    description.add_taken(argument);
+                },
+                ..*test_rows::handler::<test_rows::A>("A", On::Events(names), line)
+            };
+            &*Box::leak(Box::new(row))
+        })
+        .collect();
+    let one = mounted(handlers.iter().copied());
+    let other = mounted(handlers.iter().rev().copied());
+    assert_eq!(one.channels.len(), 100);
+    assert_eq!(one.channels[0].takes.len(), 20);
+    assert!(one.typescript() == other.typescript() && one.typescript().contains("export namespace"));
+    assert!(one.asyncapi() == other.asyncapi());
+    assert!(one.json_schema() == other.json_schema());
+    let compared = compare(&one.typescript(), &other.asyncapi()).unwrap();
+    assert!(compared.breaking.is_empty() && compared.compatible.is_empty(), "{compared:#?}");
+}
+
+#[test]
+fn r21_channels_are_named_by_their_paths() {
+    let named = |paths: &[&str]| {
+        let mut channels: Vec<super::Channel> = paths
+            .iter()
+            .map(|path| super::Channel {
+                path: (*path).to_owned(),
+                name: String::new(),
+                docs: String::new(),
+                private: false,
+                takes: Default::default(),
+                takes_any: None,
+                emits: None,
+            })
+            .collect();
+        schema::name_channels(&mut channels);
+        channels.into_iter().map(|channel| channel.name).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        named(&["/", "/chat", "/my-chat", "/orders/{id}", "/orders/id", "/2024", "/größe", "/chat/room"]),
+        ["Main", "Chat", "MyChat", "OrdersId", "OrdersId2", "Main2024", "GrE", "ChatRoom"]
+    );
+}
+
+#[test]
+fn r21_paths_with_parameters_are_in_every_document() {
+    let channel = super::Channel {
+        path: "/orders/{id}/lines/{line}".to_owned(),
+        name: "OrdersIdLinesLine".to_owned(),
+        docs: "The lines.".to_owned(),
+        private: true,
+        takes: Default::default(),
+        takes_any: None,
+        emits: Some(
+            [("changed".to_owned(), super::Tuple::List { items: vec![json!({ "type": "string" })], required: 1 })]
+                .into(),
+        ),
+    };
+    let contract = Contract {
+        channels: vec![channel],
+        types: Default::default(),
+        notes: Default::default(),
+        server: super::Server { host: "a".to_owned(), path: "/socket.io".to_owned(), cookie: "sid".to_owned() },
+    };
+    let types = contract.typescript();
+    assert!(types.contains("export type Path = `/orders/${string | number}/lines/${string | number}`;"), "{types}");
+    assert!(types.contains("id: string | number;") && types.contains("line: string | number;"), "{types}");
+    let asyncapi: Value = serde_json::from_str(&contract.asyncapi()).unwrap();
+    let described = &asyncapi["channels"]["OrdersIdLinesLine"];
+    assert_eq!(described["address"], "/orders/{id}/lines/{line}");
+    assert_eq!(described["parameters"].as_object().unwrap().keys().collect::<Vec<_>>(), ["id", "line"]);
+    assert!(contract.json_schema().contains("\"/orders/{id}/lines/{line}\""));
 }

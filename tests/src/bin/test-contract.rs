@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use carolina_sockets::{extract::TryData, prelude::*, schemars};
+use carolina_sockets::prelude::*;
 
 /// A place in the house.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]

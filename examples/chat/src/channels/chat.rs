@@ -1,6 +1,6 @@
 //! `/chat`: rooms, typing notices, who is online, direct messages. For those who are logged in.
 
-use carolina_sockets::{prelude::*, schemars};
+use carolina_sockets::prelude::*;
 
 use crate::house::{House, Message};
 
