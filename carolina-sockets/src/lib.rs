@@ -254,39 +254,6 @@
 #[allow(unused_extern_crates)]
 extern crate self as carolina_sockets;
 
-/// Items that expansions have for the contract.
-#[cfg(feature = "contract")]
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __contract_items {
-    ($($items:tt)*) => { $($items)* };
-}
-/// Items that expansions have for the contract: none, without the feature `contract`.
-#[cfg(not(feature = "contract"))]
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __contract_items {
-    ($($items:tt)*) => {};
-}
-/// A value that a row has for the contract.
-#[cfg(feature = "contract")]
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __contract_value {
-    ($value:expr) => {
-        $value
-    };
-}
-/// A value that a row has for the contract: none, without the feature `contract`.
-#[cfg(not(feature = "contract"))]
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __contract_value {
-    ($value:expr) => {
-        ()
-    };
-}
-
 mod background;
 mod backplane;
 mod channel;

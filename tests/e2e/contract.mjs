@@ -17,7 +17,7 @@ const receive = operations.find((operation) => operation.id() === "Custom.receiv
 assert.equal(receive.action(), "receive");
 assert.deepEqual(receive.reply().messages().all().map((message) => message.name()), ["checkin", "checkin"]);
 assert.equal(operations.find((operation) => operation.id() === "Custom.send.checked-in").action(), "send");
-assert.deepEqual(document.channels().all().map((channel) => channel.address()).sort(), ["/", "/custom", "/open"]);
+assert.deepEqual(document.channels().all().map((channel) => channel.address()).sort(), ["/", "/custom", "/open", "/orders/{id}/lines/{line}"]);
 
 const contract = JSON.parse(readFileSync(schemaFile, "utf8"));
 assert.equal(contract.$schema, "https://json-schema.org/draft/2020-12/schema");

@@ -25,6 +25,8 @@ mod shadowed {
     use ::carolina_sockets::{Data, Event, EventError, Handshake, Socket, Sockets, State, channel, on};
 
     #[channel("/shadowed")]
+    #[emits("hello", i32)]
+    #[emits("both", (&'static i32, [u8; 2]))]
     #[derive(::std::default::Default)]
     pub(crate) struct Shadowed;
 

@@ -37,7 +37,9 @@ pub(super) fn handler(handler: &Handler, on: &On, name: &Ident, description: &Id
         handler.signature.generics.lifetimes().map(|known| known.lifetime.ident.to_string()).collect();
     let (docs, codes) = (&handler.docs, &handler.codes);
     let is_event = matches!(on.target, Target::Events(_) | Target::Any);
-    let arguments = handler.arguments().filter(|_| is_event).map(|of| argument(of, &lifetimes, description));
+    // `init` runs before there is a client.
+    let has_client = !matches!(on.target, Target::Init);
+    let arguments = handler.arguments().filter(|_| has_client).map(|of| argument(of, &lifetimes, description));
     let answer = is_event.then(|| handler.output().map(|of| answer(of, &lifetimes, description)));
     let imports = imports();
     let all = p("Description");

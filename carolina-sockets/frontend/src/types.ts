@@ -30,12 +30,13 @@ declare global {
 export interface Channels extends CarolinaSocketsChannels {}
 
 /** The paths of a map of channels, with any value for a parameter such as `{id}`; every path if the map is empty. */
-export type Path<C> = [keyof C] extends [never] ? string : Pattern<keyof C & string>;
+export type Path<C> = [keyof C] extends [never] ? string : { [K in keyof C & string]: PathOf<K, C[K]> }[keyof C & string];
 /** What a client listens to on a channel. */
 export type ListenOf<C, P> = EntryOf<C, P> extends { listen: infer L extends EventsMap } ? L : EventsMap;
 /** What a client sends on a channel. */
 export type EmitOf<C, P> = EntryOf<C, P> extends { emit: infer E extends EventsMap } ? E : EventsMap;
 
+type PathOf<K extends string, Entry> = Entry extends { path: infer P extends string } ? P : Pattern<K>;
 type Pattern<K extends string> = K extends `${infer Before}{${string}}${infer After}` ? `${Before}${string}${Pattern<After>}` : K;
 /** The entry of a path: a literal one comes before one with parameters. */
 type EntryOf<C, P> = P extends keyof C ? C[P] : { [K in keyof C & string]: P extends string ? Matching<P, K, C[K]> : never }[keyof C & string];

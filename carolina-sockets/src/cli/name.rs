@@ -12,7 +12,7 @@ const KEYWORDS: [&str; 52] = [
 ];
 
 /// Names that a channel's file already uses: from the prelude, the standard library and the test.
-const TAKEN: [&str; 45] = [
+const TAKEN: [&str; 46] = [
     "Ack",
     "Args",
     "AtomicBool",

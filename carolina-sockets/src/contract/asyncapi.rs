@@ -103,7 +103,10 @@ fn channel(channel: &Channel) -> Value {
     document["x-private"] = channel.private.into();
     document["x-declares-emits"] = channel.emits.is_some().into();
     let parameters: Map<String, Value> = parameters(&channel.path)
-        .map(|name| (name.to_owned(), json!({ "description": format!("The segment `{{{name}}}` of the path.") })))
+        .map(|name| {
+            let of = channel.parameters.get(name).map(|of| format!(", a {of}")).unwrap_or_default();
+            (name.to_owned(), json!({ "description": format!("The segment `{{{name}}}` of the path{of}.") }))
+        })
         .collect();
     if !parameters.is_empty() {
         document["parameters"] = parameters.into();

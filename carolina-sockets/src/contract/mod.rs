@@ -56,6 +56,8 @@ struct Channel {
     name: String,
     docs: String,
     private: bool,
+    /// The types of the path's parameters, as far as they are known.
+    parameters: BTreeMap<String, &'static str>,
     /// By event.
     takes: BTreeMap<String, Taken>,
     /// Of events that nothing else names: `#[on(any)]`.
@@ -149,11 +151,16 @@ impl Gathering {
             name: String::new(),
             docs: mount.row.docs.to_owned(),
             private: mount.private,
+            parameters: BTreeMap::new(),
             takes: BTreeMap::new(),
             takes_any: None,
             emits: None,
         };
+        let names: Vec<&str> = parameters(&mount.path).collect();
         for row in &mount.handlers {
+            if !names.is_empty() && channel.parameters.is_empty() {
+                channel.parameters = self.parameters(&names, row);
+            }
             match row.on {
                 On::Events(names) => {
                     for name in names {
@@ -173,6 +180,14 @@ impl Gathering {
             channel.emits.get_or_insert_default().insert(row.event.to_owned(), tuple);
         }
         channel
+    }
+
+    /// The types of a path's parameters, if this handler reads them.
+    fn parameters(&mut self, names: &[&str], row: &HandlerRow) -> BTreeMap<String, &'static str> {
+        let mut description = Description::new(&mut self.schemas);
+        (row.describe)(&mut description);
+        let Some(read) = description.parameters else { return BTreeMap::new() };
+        schema::parameter_types(names, &read.schema, self.schemas.read.definitions())
     }
 
     fn taken(&mut self, mount: &MountPlan, row: &HandlerRow, event: &str) -> Taken {

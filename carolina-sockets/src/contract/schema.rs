@@ -116,6 +116,28 @@ pub(super) fn allows_null(schema: &Value, definitions: &Map<String, Value>) -> b
     }
 }
 
+/// The parameters of a path by their names, each `number`, `boolean` or `string`, from the type that they are read as: a scalar for one, a tuple in order,
+/// or an object by name.
+pub(super) fn parameter_types(
+    names: &[&str],
+    schema: &Value,
+    definitions: &Map<String, Value>,
+) -> BTreeMap<String, &'static str> {
+    let scalar = |schema: &Value| match definition(schema, definitions)["type"].as_str()? {
+        "integer" | "number" => Some("number"),
+        "boolean" => Some("boolean"),
+        "string" => Some("string"),
+        _ => None,
+    };
+    let types: Vec<Option<&'static str>> =
+        match (parts(schema, definitions), &definition(schema, definitions)["properties"]) {
+            (Some(parts), _) => parts.iter().map(scalar).collect(),
+            (None, Value::Object(properties)) => names.iter().map(|name| scalar(properties.get(*name)?)).collect(),
+            _ => vec![scalar(schema)],
+        };
+    names.iter().zip(types).filter_map(|(name, of)| Some(((*name).to_owned(), of?))).collect()
+}
+
 /// Names each channel by its path: `/orders/{id}` is `OrdersId`, `/` is `Main`.
 pub(super) fn name_channels(channels: &mut [Channel]) {
     let mut taken = BTreeSet::new();

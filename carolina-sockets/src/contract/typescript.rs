@@ -74,7 +74,7 @@ pub(super) fn document(contract: &Contract) -> String {
     for Channel { path, name, .. } in &contract.channels {
         let _ = writeln!(
             text,
-            "  {}: {{ listen: {name}.ServerToClientEvents; emit: {name}.ClientToServerEvents }};",
+            "  {}: {{ path: {name}.Path; listen: {name}.ServerToClientEvents; emit: {name}.ClientToServerEvents }};",
             quoted(path)
         );
     }
@@ -136,11 +136,11 @@ fn namespace(text: &mut String, channel: &Channel) {
     let access = if channel.private { " For clients that it authorizes." } else { "" };
     comment(text, "", &format!("`{}`.{access}\n{}", channel.path, channel.docs));
     let _ = writeln!(text, "export namespace {} {{", channel.name);
-    let _ = writeln!(text, "  /** Where a client joins it. */\n  export type Path = {};", pattern(&channel.path));
+    let _ = writeln!(text, "  /** Where a client joins it. */\n  export type Path = {};", pattern(channel));
     if parameters(&channel.path).next().is_some() {
         text.push_str("  /** The parameters of the path. */\n  export interface Parameters {\n");
         for name in parameters(&channel.path) {
-            let _ = writeln!(text, "    {}: string | number;", key(name));
+            let _ = writeln!(text, "    {}: {};", key(name), parameter_type(channel, name));
         }
         text.push_str("  }\n");
     }
@@ -242,15 +242,19 @@ fn signature(parameters: &Parameters, answer: Option<&str>) -> String {
 }
 
 /// The paths that a channel's path stands for, as a type.
-fn pattern(path: &str) -> String {
-    if parameters(path).next().is_none() {
-        return quoted(path);
+fn pattern(channel: &Channel) -> String {
+    if parameters(&channel.path).next().is_none() {
+        return quoted(&channel.path);
     }
-    let segments = path.split('/').map(|segment| match parameter(segment) {
-        Some(_) => "${string | number}".to_owned(),
+    let segments = channel.path.split('/').map(|segment| match parameter(segment) {
+        Some(name) => format!("${{{}}}", parameter_type(channel, name)),
         None => segment.replace('\\', "\\\\").replace('`', "\\`").replace("${", "\\${"),
     });
     format!("`{}`", segments.collect::<Vec<_>>().join("/"))
+}
+
+fn parameter_type<'a>(channel: &'a Channel, name: &str) -> &'a str {
+    channel.parameters.get(name).copied().unwrap_or("string | number")
 }
 
 /// The body of an interface, for an object with known properties alone.

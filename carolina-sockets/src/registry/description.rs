@@ -74,6 +74,8 @@ pub struct Description<'a> {
     schemas: &'a mut Schemas,
     pub(crate) docs: &'static str,
     pub(crate) taken: Option<Arguments>,
+    /// The type of the path's parameters.
+    pub(crate) parameters: Option<Argument>,
     pub(crate) sent: Arguments,
     /// The handler acknowledges by itself.
     pub(crate) answers_by_hand: bool,
@@ -88,6 +90,7 @@ impl<'a> Description<'a> {
             schemas,
             docs: "",
             taken: None,
+            parameters: None,
             sent: Arguments::default(),
             answers_by_hand: false,
             codes: BTreeSet::new(),
@@ -161,6 +164,11 @@ impl<'a> Description<'a> {
 
     pub(crate) fn all_sent(&mut self, argument: Argument) {
         self.sent = Arguments::All(argument);
+    }
+
+    /// The path's parameters are read as this type.
+    pub(crate) fn parameters(&mut self, argument: Argument) {
+        self.parameters = Some(argument);
     }
 
     /// The schema of a type that is read.

@@ -40,6 +40,39 @@ impl fmt::Display for Location {
     }
 }
 
+/// Items that expansions have for the contract.
+#[cfg(feature = "contract")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __contract_items {
+    ($($items:tt)*) => { $($items)* };
+}
+/// Items that expansions have for the contract: none, without the feature `contract`.
+#[cfg(not(feature = "contract"))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __contract_items {
+    ($($items:tt)*) => {};
+}
+/// A value that a row has for the contract.
+#[cfg(feature = "contract")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __contract_value {
+    ($value:expr) => {
+        $value
+    };
+}
+/// A value that a row has for the contract: none, without the feature `contract`.
+#[cfg(not(feature = "contract"))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __contract_value {
+    ($value:expr) => {
+        ()
+    };
+}
+
 /// Describes a handler, or an event that a channel emits, for the contract. Without the feature `contract` there is nothing of it in a program.
 #[cfg(feature = "contract")]
 pub(crate) type Describe = fn(&mut super::Description<'_>);

@@ -48,6 +48,11 @@ interface Orders {
 const orders = new WebSocketsService<Orders>();
 
 export async function parameters(id: number, line: string): Promise<void> {
+  WebSocketsSvc.channel(`/orders/${id}/lines/${line}`).on("changed", (changed) => changed.toFixed());
+  (await WebSocketsSvc.request("/orders/7/lines/a", "amount")).toFixed();
+  // @ts-expect-error -- the number of the order is a number
+  WebSocketsSvc.channel("/orders/seven/lines/a");
+
   orders.channel("/orders/42").on("changed", (changed) => changed.trim());
   orders.channel(`/orders/${id}`).emit("note", "text");
   orders.channel("/orders/new").on("made", (made) => made.toFixed());

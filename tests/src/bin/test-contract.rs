@@ -241,6 +241,25 @@ impl Open {
     }
 }
 
+/// One order each.
+#[channel("/orders/{id}/lines/{line}")]
+#[emits("changed", u16)]
+#[derive(Default)]
+struct Lines;
+
+#[channel]
+impl Lines {
+    #[on(authorize)]
+    fn authorize(Path((order, line)): Path<(u32, String)>) -> bool {
+        order > 0 && !line.is_empty()
+    }
+
+    #[on("amount")]
+    fn amount() -> u16 {
+        1
+    }
+}
+
 #[tokio::main]
 async fn main() -> carolina_sockets::Result {
     carolina_sockets::cli().await
