@@ -88,6 +88,11 @@ impl Bus {
         self.link.is_some()
     }
 
+    /// Whether the backplane is reached; `true` without one.
+    pub(crate) fn is_up(&self) -> bool {
+        self.link.is_up()
+    }
+
     /// Sends a message to all other nodes, if there may be any.
     pub(crate) async fn publish(&self, message: Message) -> Result<(), BackplaneError> {
         if !self.has_backplane() {

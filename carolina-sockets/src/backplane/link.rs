@@ -86,6 +86,17 @@ impl Link {
         !matches!(self, Self::None)
     }
 
+    /// Whether the server is reached.
+    pub(super) fn is_up(&self) -> bool {
+        match self {
+            Self::None => true,
+            #[cfg(feature = "redis")]
+            Self::Redis(redis) => redis.is_up(),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(postgres) => postgres.is_up(),
+        }
+    }
+
     /// Sends a text to every node that listens to the control channel.
     pub(super) async fn publish(&self, text: String) -> std::result::Result<(), BackplaneError> {
         let _ = &text;

@@ -127,6 +127,11 @@ impl Postgres {
         format!("{}-control", self.prefix)
     }
 
+    /// Whether the server is reached.
+    pub(super) fn is_up(&self) -> bool {
+        self.up.load(Ordering::Acquire)
+    }
+
     /// A message to all nodes. Unlike an emit, it is sent before this returns: the sending process may be about to
     /// exit.
     pub(super) async fn publish_control(&self, text: String) -> Result<(), BackplaneError> {

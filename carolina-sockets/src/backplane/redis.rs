@@ -136,6 +136,11 @@ impl Redis {
         format!("{}-control", self.prefix)
     }
 
+    /// Whether the server is reached.
+    pub(super) fn is_up(&self) -> bool {
+        self.server.connection.lock().is_some()
+    }
+
     /// A message to all nodes. Unlike an emit, it is sent before this returns: the sending process may be about to
     /// exit.
     pub(super) async fn publish_control(&self, text: String) -> Result<(), BackplaneError> {

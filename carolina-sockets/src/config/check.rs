@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use super::{Config, SameSite, SessionConfig, redact::without_password, source::Place};
+use super::{Config, SameSite, SessionConfig, operations, redact::without_password, source::Place};
 use crate::path;
 
 /// What is wrong with the value of a key.
@@ -14,7 +14,7 @@ pub(super) struct Fault {
 }
 
 /// An upper bound for durations; beyond it, dates and timers overflow.
-const MAX_DURATION: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+pub(super) const MAX_DURATION: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 /// An upper bound for counts; beyond it, queues cannot be allocated.
 const MAX_COUNT: usize = 100_000_000;
 
@@ -77,6 +77,7 @@ pub(super) fn faults(config: &Config) -> Vec<Fault> {
     let below = path.strip_prefix(transport).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     let taken = || format!("`{path}` is taken by Socket.IO (transport.path): write a path that is not below it");
     check("publish.path", ensure(publish.secret.is_empty() || !below, taken));
+    operations::check(config, &mut check);
 
     let limits = &config.limits;
     for (key, value) in [
@@ -137,7 +138,7 @@ pub(super) fn faults(config: &Config) -> Vec<Fault> {
     faults
 }
 
-fn ensure(sound: bool, problem: impl FnOnce() -> String) -> Result<(), String> {
+pub(super) fn ensure(sound: bool, problem: impl FnOnce() -> String) -> Result<(), String> {
     if sound { Ok(()) } else { Err(problem()) }
 }
 

@@ -1,12 +1,12 @@
 //! The table of settings: each key with its reader; and suggestions for mistyped keys.
 
-use super::{Config, source::PREFIX, value::Value};
+use super::{Config, HealthConfig, TlsConfig, source::PREFIX, value::Value};
 use crate::suggest::{did_you_mean, nearest};
 
 type Set = fn(&mut Config, &Value<'_>) -> Result<(), String>;
 
 /// Every key but those below `channels`.
-pub(super) const KEYS: [(&str, Set); 45] = [
+pub(super) const KEYS: [(&str, Set); 53] = [
     ("use_sockets", |c, v| v.boolean().map(|value| c.use_sockets = Some(value))),
     ("bind", |c, v| v.text().map(|value| c.bind = value)),
     ("static_dir", |c, v| v.text().map(|value| c.static_dir = Some(value.into()))),
@@ -31,6 +31,14 @@ pub(super) const KEYS: [(&str, Set); 45] = [
     ("publish.secret", |c, v| v.secrets().map(|value| c.publish.secret = value)),
     ("publish.path", |c, v| v.text().map(|value| c.publish.path = value)),
     ("publish.max_body", |c, v| v.size().map(|value| c.publish.max_body = value)),
+    ("health.live", |c, v| v.text().map(|value| health(c).live = value)),
+    ("health.ready", |c, v| v.text().map(|value| health(c).ready = value)),
+    ("health.requires", |c, v| v.requirements().map(|value| health(c).requires = value)),
+    ("drain.delay", |c, v| v.duration().map(|value| c.drain.delay = value)),
+    ("drain.over", |c, v| v.duration().map(|value| c.drain.over = value)),
+    ("tls.cert", |c, v| v.text().map(|value| tls(c).cert = value.into())),
+    ("tls.key", |c, v| v.text().map(|value| tls(c).key = value.into())),
+    ("tls.hsts", |c, v| v.duration().map(|value| tls(c).hsts = Some(value))),
     ("limits.max_payload", |c, v| v.size().map(|value| c.limits.max_payload = value)),
     ("limits.max_attachments", |c, v| v.number().map(|value| c.limits.max_attachments = value)),
     ("limits.mailbox", |c, v| v.number().map(|value| c.limits.mailbox = value)),
@@ -54,8 +62,21 @@ pub(super) const KEYS: [(&str, Set); 45] = [
     ("transport.transports", |c, v| v.transports().map(|value| c.transport.transports = value)),
 ];
 
+/// Sections that are also switched on and off, by their names.
+pub(super) const SWITCHES: [(&str, Set); 1] =
+    [("health", |c, v| v.boolean().map(|on| c.health = on.then(|| c.health.take().unwrap_or_default())))];
+
+fn health(config: &mut Config) -> &mut HealthConfig {
+    config.health.get_or_insert_default()
+}
+
+fn tls(config: &mut Config) -> &mut TlsConfig {
+    config.tls.get_or_insert_default()
+}
+
 /// The sections, except `channels`, whose keys are the application's paths.
-pub(super) const SECTIONS: [&str; 5] = ["session", "backplane", "publish", "limits", "transport"];
+pub(super) const SECTIONS: [&str; 8] =
+    ["session", "backplane", "publish", "health", "drain", "tls", "limits", "transport"];
 
 /// The section that maps paths to drivers.
 pub(super) const CHANNELS: &str = "channels";

@@ -56,6 +56,15 @@
 //! | `publish.secret` | `CAROLINA_PUBLISH__SECRET` | text of at least 32 bytes, or a list of them | none: nothing is published |
 //! | `publish.path` | `CAROLINA_PUBLISH__PATH` | path of a URL | `"/_carolina/emit"` |
 //! | `publish.max_body` | `CAROLINA_PUBLISH__MAX_BODY` | size | `"1MB"` |
+//! | `health` | `CAROLINA_HEALTH` | `true` or `false`, or the section below | `true` |
+//! | `health.live` | `CAROLINA_HEALTH__LIVE` | path of a URL | `"/live"` |
+//! | `health.ready` | `CAROLINA_HEALTH__READY` | path of a URL | `"/ready"` |
+//! | `health.requires` | `CAROLINA_HEALTH__REQUIRES` | list of `backplane` and `session` | `["backplane", "session"]` |
+//! | `drain.delay` | `CAROLINA_DRAIN__DELAY` | duration | `"0s"` |
+//! | `drain.over` | `CAROLINA_DRAIN__OVER` | duration | `"0s"` |
+//! | `tls.cert` | `CAROLINA_TLS__CERT` | path of a file | none |
+//! | `tls.key` | `CAROLINA_TLS__KEY` | path of a file | none |
+//! | `tls.hsts` | `CAROLINA_TLS__HSTS` | duration | none |
 //! | `limits.max_payload` | `CAROLINA_LIMITS__MAX_PAYLOAD` | size | `"1MB"` |
 //! | `limits.max_attachments` | `CAROLINA_LIMITS__MAX_ATTACHMENTS` | binary values per packet | `10` |
 //! | `limits.mailbox` | `CAROLINA_LIMITS__MAILBOX` | events per socket and channel | `256` |
@@ -78,14 +87,14 @@
 //! | `transport.ping_timeout` | `CAROLINA_TRANSPORT__PING_TIMEOUT` | duration | `"20s"` |
 //! | `transport.transports` | `CAROLINA_TRANSPORT__TRANSPORTS` | list of `polling` and `websocket` | `["polling", "websocket"]` |
 //!
-//! What each of them does is said at the fields of [`Config`], [`SessionConfig`], [`BackplaneConfig`], [`PublishConfig`], [`Limits`] and
-//! [`TransportConfig`].
+//! What each of them does is said at the fields of [`Config`], [`SessionConfig`], [`BackplaneConfig`], [`PublishConfig`], [`HealthConfig`],
+//! [`DrainConfig`], [`TlsConfig`], [`Limits`] and [`TransportConfig`].
 //!
 //! # Values
 //!
 //! | value | written as |
 //! |---|---|
-//! | duration | text with units: `"500ms"`, `"5s"`, `"1m 30s"`, `"7d"`; more than zero, at most 100 years |
+//! | duration | text with units: `"500ms"`, `"5s"`, `"1m 30s"`, `"7d"`; more than zero (`drain`, `tls.hsts`: or zero), at most 100 years |
 //! | size | bytes as a number, or text with a unit: `"100kB"` is 100,000 bytes, `"1MiB"` 1,048,576; at least 1 |
 //! | number | `256`, `100_000`; at least 1 (`max_attachments`: 0), at most 100,000,000 |
 //! | list | `["a", "b"]`; in a variable also `a, b` |
@@ -93,6 +102,7 @@
 
 mod check;
 mod keys;
+mod operations;
 mod read;
 mod redact;
 mod source;
@@ -108,6 +118,7 @@ use crate::error::{Error, Result};
 use source::{Place, Source};
 
 pub(crate) use check::SHORTEST_SECRET;
+pub use operations::{DrainConfig, HealthConfig, Requirement, TlsConfig};
 pub(crate) use read::Reading;
 pub(crate) use redact::without_password;
 
@@ -175,6 +186,13 @@ pub struct Config {
     pub backplane: BackplaneConfig,
     /// Emitting from programs in other languages: `[publish]`.
     pub publish: PublishConfig,
+    /// What `serve()` answers balancers and orchestrators (rule R25): `[health]`, or `None` for `health = false`. Default: at `/live` and
+    /// `/ready`.
+    pub health: Option<HealthConfig>,
+    /// How clients are sent away at shutdown (rule R25): `[drain]`.
+    pub drain: DrainConfig,
+    /// The certificate with which `serve()` serves https and wss (rule R28): `[tls]`. Default none: http and ws.
+    pub tls: Option<TlsConfig>,
     /// What a client may use: `[limits]`.
     pub limits: Limits,
     /// How clients connect: `[transport]`.
@@ -386,7 +404,7 @@ pub struct Limits {
     ///
     /// Key `limits.send_timeout`, variable `CAROLINA_LIMITS__SEND_TIMEOUT`.
     pub send_timeout: Duration,
-    /// How long running handlers may take to finish at shutdown. Default 10 s.
+    /// How long running handlers may take to finish at shutdown; with `drain.over`, those of each client from its turn on. Default 10 s.
     ///
     /// Key `limits.shutdown_timeout`, variable `CAROLINA_LIMITS__SHUTDOWN_TIMEOUT`.
     pub shutdown_timeout: Duration,
@@ -558,6 +576,9 @@ impl Default for Config {
             },
             backplane: BackplaneConfig { url: None, prefix: "carolina".to_owned() },
             publish: PublishConfig { secret: Vec::new(), path: "/_carolina/emit".to_owned(), max_body: 1_000_000 },
+            health: Some(HealthConfig::default()),
+            drain: DrainConfig::default(),
+            tls: None,
             limits: Limits {
                 max_payload: 1_000_000,
                 max_attachments: 10,

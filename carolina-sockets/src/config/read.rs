@@ -8,7 +8,7 @@ use toml::{
 
 use super::{
     ChannelConfig, Config, check,
-    keys::{CHANNEL_KEYS, CHANNELS, KEYS, SECTIONS, suggest, suggest_for_variable, variable_of},
+    keys::{CHANNEL_KEYS, CHANNELS, KEYS, SECTIONS, SWITCHES, suggest, suggest_for_variable, variable_of},
     source::{DEFAULT_FILE, PREFIX, Place, Source},
     value::{Value, table},
 };
@@ -105,7 +105,7 @@ impl Reader {
                 Err(problem) => self.problem(place, CHANNELS, &problem),
             };
         }
-        match KEYS.iter().find(|(key, _)| variable_of(key) == name) {
+        match KEYS.iter().chain(&SWITCHES).find(|(key, _)| variable_of(key) == name) {
             Some((key, _)) => self.set(key, &Value::Text(value), place),
             None => self.unknown_variable(name, place),
         }
@@ -136,7 +136,7 @@ impl Reader {
     }
 
     fn set(&mut self, key: &str, value: &Value<'_>, place: Place) {
-        let Some((key, set)) = KEYS.iter().find(|(known, _)| *known == key) else {
+        let Some((key, set)) = KEYS.iter().chain(&SWITCHES).find(|(known, _)| *known == key) else {
             let problem = format!("unknown key{}", suggest(key));
             return self.problem(place, key, &problem);
         };
@@ -239,7 +239,7 @@ impl File<'_> {
                 section,
                 "is a section: write [channels] and below it \"/other\" = { driver = \"MyCustomChannel\" }",
             ),
-            _ if SECTIONS.contains(&section) => {
+            _ if SECTIONS.contains(&section) && SWITCHES.iter().all(|(switch, _)| *switch != section) => {
                 reading.problem(place, section, &format!("is a section: write [{section}] and its keys below"));
             }
             value => reading.set(section, &Value::Toml(value), place),

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::{Config, Error, SameSite, Source, Transport, keys, read::read};
+use super::{Config, Error, HealthConfig, Requirement, SameSite, Source, Transport, keys, read::read};
 
 fn from(text: &str, variables: &[(&str, &str)]) -> Result<Config, Vec<String>> {
     let owned = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
@@ -47,6 +47,17 @@ prefix = "mine"
 secret = ["fedcba9876543210fedcba9876543211"]
 path = "/publish"
 max_body = "3kB"
+[health]
+live = "/alive"
+ready = "/take"
+requires = ["session"]
+[drain]
+delay = "10s"
+over = "11s"
+[tls]
+cert = "cert.pem"
+key = "key.pem"
+hsts = "365d"
 [limits]
 max_payload = "1MB"
 max_attachments = 3
@@ -99,6 +110,13 @@ fn every_key_of_a_full_file_is_read() {
     assert_eq!(config.backplane.prefix, "mine");
     assert_eq!(config.publish.secret, ["fedcba9876543210fedcba9876543211"]);
     assert_eq!((config.publish.path.as_str(), config.publish.max_body), ("/publish", 3000));
+    let health = config.health.as_ref().unwrap();
+    assert_eq!((health.live.as_str(), health.ready.as_str()), ("/alive", "/take"));
+    assert_eq!(health.requires, [Requirement::Session]);
+    assert_eq!((config.drain.delay, config.drain.over), (seconds(10), seconds(11)));
+    let tls = config.tls.as_ref().unwrap();
+    assert_eq!((tls.cert.to_str(), tls.key.to_str()), (Some("cert.pem"), Some("key.pem")));
+    assert_eq!(tls.hsts, Some(seconds(365 * 86_400)));
     let limits = &config.limits;
     assert_eq!((limits.max_payload, limits.max_attachments, limits.events_per_second), (1_000_000, 3, 10));
     assert_eq!((limits.mailbox, limits.send_queue), (64, 65));
@@ -129,6 +147,17 @@ fn every_key_has_a_variable_that_says_the_same() {
     values.push(("CAROLINA_CHANNELS".to_owned(), channels.to_owned()));
     let borrowed: Vec<(&str, &str)> = values.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     assert_eq!(from("", &borrowed).unwrap(), from(FULL, &[]).unwrap());
+}
+
+#[test]
+fn r25_health_is_switched_off_by_its_name() {
+    assert_eq!(from("", &[]).unwrap().health, Some(HealthConfig::default()));
+    assert_eq!(from("health = true", &[]).unwrap().health, Some(HealthConfig::default()));
+    assert_eq!(from("health = false", &[]).unwrap().health, None);
+    assert_eq!(from("[health]\nlive = \"/up\"", &[("CAROLINA_HEALTH", "false")]).unwrap().health, None);
+    let config = from("health = { ready = \"/go\" }", &[]).unwrap();
+    assert_eq!(config.health, Some(HealthConfig { ready: "/go".to_owned(), ..HealthConfig::default() }));
+    assert_eq!(from("[drain]\ndelay = \"0s\"", &[]).unwrap(), Config::default());
 }
 
 #[test]
@@ -220,6 +249,18 @@ fn mistakes_name_place_key_and_what_would_be_right() {
         ("[channels]\n\"/x\" = { enabled = \"no\" }", "channels.\"/x\".enabled: `no` is not `true` or `false`"),
         ("[channels]\n\"/x\" = \"X\"", "is not a table such as { driver = \"X\" }"),
         ("channels = 5", "channels: is a section: write [channels]"),
+        ("health = \"off\"", "web.toml:1: health: `off` is not `true` or `false`"),
+        ("health = { live = \"up\" }", "web.toml:1: health.live: a path begins with `/`: write \"/up\""),
+        ("[health]\nready = \"/live\"", "health.ready: `/live` is also health.live"),
+        ("[health]\nready = \"/socket.io/ready\"", "health.ready: `/socket.io/ready` is below `/socket.io`"),
+        (
+            "[health]\nrequires = [\"sesion\"]",
+            "health.requires: `sesion` is not \"backplane\" or \"session\"; did you mean `session`?",
+        ),
+        ("[drain]\nover = \"1000000 years\"", "web.toml:2: drain.over: is longer than a hundred years"),
+        ("[tls]\ncert = \"a.pem\"", "tls.key: is missing: a certificate and its key are two files"),
+        ("tls = { key = \"a.pem\" }", "tls.cert: is missing"),
+        ("tls = true", "tls: is a section: write [tls]"),
         ("limits = 5", "limits: is a section: write [limits]"),
         ("transport = 5", "transport: is a section: write [transport]"),
         ("use_sockets = \"yes\"", "`yes` is not `true` or `false`"),
@@ -410,7 +451,7 @@ fn hosts_are_names_with_or_without_a_port() {
 }
 
 /// The documentation of the module and of its types.
-const DOCUMENTATION: &str = include_str!("mod.rs");
+const DOCUMENTATION: &str = concat!(include_str!("mod.rs"), include_str!("operations.rs"));
 
 #[test]
 fn every_key_is_in_the_table_and_at_its_field() {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use toml::{Spanned, de::DeValue};
 
-use super::{SameSite, Transport};
+use super::{Requirement, SameSite, Transport};
 use crate::suggest::did_you_mean;
 
 /// A value to be read.
@@ -114,6 +114,18 @@ impl Value<'_> {
             other => Err(format!(
                 "`{other}` is not a transport; there are \"polling\" and \"websocket\"{}",
                 did_you_mean(other, ["polling", "websocket"])
+            )),
+        };
+        self.list()?.iter().map(read).collect()
+    }
+
+    pub(super) fn requirements(&self) -> Read<Vec<Requirement>> {
+        let read = |name: &String| match name.as_str() {
+            "backplane" => Ok(Requirement::Backplane),
+            "session" => Ok(Requirement::Session),
+            other => Err(format!(
+                "`{other}` is not \"backplane\" or \"session\"{}",
+                did_you_mean(other, ["backplane", "session"])
             )),
         };
         self.list()?.iter().map(read).collect()

@@ -280,6 +280,12 @@ impl Mailbox {
         true
     }
 
+    /// Whether no handler runs or waits to run.
+    pub(crate) fn is_idle(&self) -> bool {
+        let state = self.state();
+        !state.busy && state.queue.is_empty() && state.concurrent == 0
+    }
+
     pub(crate) fn is_closed(&self) -> bool {
         self.state().phase == Phase::Closed
     }

@@ -147,6 +147,16 @@ impl SocketState {
         self.send_when_room(raw, || raw.emit(event, data), event).await
     }
 
+    /// Whether no event of the socket is being handled or answered.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.mailbox.is_idle() && self.waiting_answers.load(Ordering::Acquire) == 0
+    }
+
+    /// Whether its events are refused, since the service or its connection is about to end.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.channel.is_draining() || self.client.is_leaving()
+    }
+
     /// Reserves a place among the answers that wait outside the mailbox; the limit is the capacity of the mailbox.
     pub(super) fn begin_waiting(&self) -> bool {
         let before = self.waiting_answers.fetch_add(1, Ordering::Relaxed);

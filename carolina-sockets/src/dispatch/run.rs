@@ -51,7 +51,7 @@ impl Handlers for HandlerTable {
 /// Submits an event to the socket's mailbox, and runs it at once if the socket is idle.
 pub(super) fn submit(table: &Arc<HandlerTable>, socket: &Arc<SocketState>, raw: &EngineSocket, job: Job) {
     let capacity = socket.channel.limits.mailbox;
-    if socket.channel.is_draining() {
+    if socket.is_draining() {
         if let Some((payload, ack)) = job.event_and_ack() {
             let error = EventError::new(code::SHUTTING_DOWN, "the server is shutting down");
             refuse(socket, raw, payload, ack, error);

@@ -63,6 +63,8 @@ pub(crate) struct ClientConnection {
     /// Refused events since the last backoff.
     refused: AtomicU32,
     closed: AtomicBool,
+    /// It is about to be closed, as the service ends.
+    leaving: AtomicBool,
     /// Packets other than events, which a client has less reason to send.
     packets: rate::Limiter,
     /// Joins and leaves, of which there may be as many as events.
@@ -118,6 +120,7 @@ impl ClientConnection {
             opened: OnceLock::new(),
             has_joined: AtomicBool::new(false),
             closed: AtomicBool::new(false),
+            leaving: AtomicBool::new(false),
             reader: AtomicWaker::new(),
             writer: AtomicWaker::new(),
         }
@@ -265,6 +268,15 @@ impl ClientConnection {
     pub(super) fn set_close_reason(&self, reason: DisconnectReason) {
         // The first reason counts.
         let _ = self.reason.set(reason);
+    }
+
+    /// Refuses further events and joins, as the connection is about to be closed.
+    pub(crate) fn leave(&self) {
+        self.leaving.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::Acquire)
     }
 
     /// Wakes the reader, to check for incoming data.

@@ -77,8 +77,8 @@ pub(crate) struct Engine {
     sessions: Arc<Sessions>,
     templates: Templates,
     background: Background,
-    /// Whether the service is shutting down.
-    draining: Arc<AtomicBool>,
+    /// Whether new clients are refused, since the service is shutting down.
+    closed_to_clients: Arc<AtomicBool>,
 }
 
 impl Engine {
@@ -87,7 +87,7 @@ impl Engine {
         backplane: BackplaneState,
         guard: Arc<Guard>,
         background: Background,
-        draining: Arc<AtomicBool>,
+        closed_to_clients: Arc<AtomicBool>,
     ) -> Self {
         let limits = &config.limits;
         // What exceeds the limits never reaches the engine. What replaces it does, and may be larger than a low limit.
@@ -123,7 +123,7 @@ impl Engine {
             sessions: Arc::new(Sessions::new(background.clone())),
             templates: Templates::default(),
             background,
-            draining,
+            closed_to_clients,
         }
     }
 
@@ -167,13 +167,18 @@ impl Engine {
         socket.client().is_some_and(|client| client.close_transport())
     }
 
+    /// The same for a connection, whatever it is on.
+    pub(crate) fn close_client(&self, client: &ClientConnection) -> bool {
+        client.close_transport()
+    }
+
     /// Closes every connection.
     pub(crate) async fn close(&self) {
         self.io.close().await;
     }
 
     fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Acquire)
+        self.closed_to_clients.load(Ordering::Acquire)
     }
 }
 

@@ -74,7 +74,10 @@ impl ConnectHook {
         raw: EngineSocket,
         auth: Option<Auth>,
     ) -> Result<Arc<SocketHook>, EventError> {
-        if self.core.is_draining() {
+        let Some(client) = raw.client() else {
+            return Err(EventError::internal("a connection came past the service's own layer"));
+        };
+        if self.core.is_draining() || client.is_leaving() {
             return Err(EventError::new(code::SHUTTING_DOWN, "the server is shutting down"));
         }
         // Before anything is allocated for the instance (rule R18).
@@ -85,9 +88,6 @@ impl ConnectHook {
                 self.core.instance(path)
             }
             _ => self.core.clone(),
-        };
-        let Some(client) = raw.client() else {
-            return Err(EventError::internal("a connection came past the service's own layer"));
         };
         let bytes = auth.as_ref().map_or(0, |auth| auth.len());
         if !client.brought.try_add(bytes) {

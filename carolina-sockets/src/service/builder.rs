@@ -10,9 +10,11 @@ use super::{
     contract_page::ContractPage,
     control,
     extract::ServiceRef,
+    health::Readiness,
     nodes,
     publish::Publisher,
     settings::{Settings, setters},
+    shutdown::Ending,
 };
 use crate::{
     background::Background,
@@ -83,14 +85,15 @@ impl Builder {
         let identities = Identities::connect(&config, settings.identify, settings.store, &stop).await?;
         let backplane = BackplaneState::connect(&config).await?;
         let bus = backplane.bus();
-        let (tasks, draining) = (TaskTracker::new(), Arc::new(AtomicBool::new(false)));
+        let (tasks, draining, closed_to_clients) =
+            (TaskTracker::new(), Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
         let guard = Arc::new(Guard::new(&config));
         if !plan.sockets_on {
             log_disabled(&config);
         }
-        let engine = plan
-            .sockets_on
-            .then(|| Arc::new(Engine::new(&config, backplane, guard.clone(), background.clone(), draining.clone())));
+        let engine = plan.sockets_on.then(|| {
+            Arc::new(Engine::new(&config, backplane, guard.clone(), background.clone(), closed_to_clients.clone()))
+        });
         let store = identities.sessions().store().clone();
         let session_layer = SessionLayer::new(store, identities.cookie_keys().clone(), &config);
         let inner = Arc::new_cyclic(|service| {
@@ -136,6 +139,9 @@ impl Builder {
                 draining,
                 reached: AtomicBool::new(false),
                 publisher,
+                closed_to_clients,
+                readiness: Readiness::default(),
+                ending: Ending::default(),
             }
         });
         let sockets = Sockets::from(inner);

@@ -9,6 +9,7 @@ mod control;
 #[cfg(feature = "serve")]
 mod exporter;
 mod extract;
+mod health;
 mod layer;
 #[cfg(feature = "serve")]
 mod listen;
@@ -18,6 +19,8 @@ mod publish;
 mod serve;
 mod settings;
 mod shutdown;
+#[cfg(feature = "serve")]
+mod signals;
 #[cfg(feature = "serve")]
 mod static_files;
 
@@ -33,6 +36,9 @@ use std::{
 };
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use health::Readiness;
+use shutdown::Ending;
 
 use crate::{
     background::Background,
@@ -92,6 +98,10 @@ pub(crate) struct Inner {
     reached: AtomicBool,
     /// `None` while `publish.secret` is not set.
     publisher: Option<publish::Publisher>,
+    /// New clients are refused; set before `draining`, which refuses events as well.
+    closed_to_clients: Arc<AtomicBool>,
+    readiness: Readiness,
+    ending: Ending,
 }
 
 impl Inner {
@@ -116,6 +126,7 @@ impl Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
+        self.closed_to_clients.store(true, Ordering::Release);
         self.draining.store(true, Ordering::Release);
         self.stop.cancel();
     }
@@ -261,9 +272,22 @@ impl Sockets {
         self.0.session_sync.refresh(id.as_ref()).await
     }
 
-    /// Ends the service: new clients and events are refused with `shutting_down`, handlers that run may finish within
-    /// `limits.shutdown_timeout` (10 s by default), then every connection is closed, so that clients come back to another node. It returns
-    /// when that is done; a second call waits for the first.
+    /// Whether the service takes clients (rule R25): `GET /ready` of [`serve`](crate::serve) for embedding applications. `false` from the
+    /// moment that [`shutdown`](Self::shutdown) is called, and while a server that `health.requires` names does not answer.
+    pub async fn is_ready(&self) -> bool {
+        health::reasons(&self.0).await.is_empty()
+    }
+
+    /// Ends the service, in this order (rule R25):
+    ///
+    /// 1. It is not [ready](Self::is_ready) any more, and goes on as before for `drain.delay` (by default not at all).
+    /// 2. New clients are refused with `shutting_down`.
+    /// 3. Over the time `drain.over`, one client after another is closed: its new events are refused, what it has sent is handled, within
+    ///    `limits.shutdown_timeout` (10 s by default), it is told by `carolina:closed`, and its transport is closed, so that
+    ///    it comes back to another node. By default all are closed together.
+    /// 4. What is left is closed.
+    ///
+    /// It returns when that is done; a second call waits for the first.
     pub async fn shutdown(&self) {
         shutdown::shutdown(&self.0).await;
     }

@@ -14,9 +14,11 @@ use tracing_subscriber::{
 use super::{
     Builder, Sockets,
     exporter::Exporter,
+    health::Health,
     listen::HttpServer,
     set_global,
     settings::{Settings, serve_setters, setters},
+    signals::stop_signal,
     static_files::static_files,
 };
 use crate::{
@@ -27,10 +29,13 @@ use crate::{
 
 /// Runs a service: `carolina_sockets::serve().await`.
 ///
-/// It loads the configuration, finds the linked channels and listens. On SIGTERM or ctrl-c it shuts down: it stops
-/// accepting connections, lets running handlers finish within `limits.shutdown_timeout`, closes the connections and
-/// returns. Ctrl-c during that time ends the process at once, with code 130. It sets the global [`sockets`](crate::sockets), and, unless the application has set one, a `tracing`
+/// It loads the configuration, finds the linked channels and listens. On SIGTERM or ctrl-c it shuts down, as
+/// [`Sockets::shutdown`](crate::Sockets::shutdown) says, and returns; a second signal during that time ends the process at once, with
+/// code 143 or 130. It sets the global [`sockets`](crate::sockets), and, unless the application has set one, a `tracing`
 /// subscriber that writes to standard error by the variable `RUST_LOG` (default `info`).
+///
+/// `GET /live` is answered while the process runs, and `GET /ready` with 503 in place of 200 while it takes no clients (rule R25):
+/// see [`HealthConfig`](crate::config::HealthConfig).
 ///
 /// # Errors
 ///
@@ -135,52 +140,6 @@ fn check_directory(directory: &std::path::Path) -> Result {
     }
 }
 
-/// Waits for the signal to stop. From then on, ctrl-c ends the process at once.
-#[cfg(unix)]
-async fn stop_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let listen = |kind, name| match signal(kind) {
-        Ok(signal) => Some(signal),
-        Err(error) => {
-            tracing::error!(%error, "cannot listen for {name}");
-            None
-        }
-    };
-    let mut interrupt = listen(SignalKind::interrupt(), "ctrl-c");
-    let mut terminate = listen(SignalKind::terminate(), "SIGTERM");
-    tokio::select! {
-        Some(()) = async { interrupt.as_mut()?.recv().await } => {}
-        Some(()) = async { terminate.as_mut()?.recv().await } => {}
-        else => std::future::pending().await,
-    }
-    // The same listener, so that no signal is missed in between.
-    tokio::spawn(async move {
-        if let Some(()) = async { interrupt.as_mut()?.recv().await }.await {
-            end_at_once();
-        }
-    });
-}
-
-/// Waits for ctrl-c. From then on, another one ends the process at once.
-#[cfg(not(unix))]
-async fn stop_signal() {
-    if let Err(error) = tokio::signal::ctrl_c().await {
-        tracing::error!(%error, "cannot listen for ctrl-c");
-        std::future::pending::<()>().await;
-    }
-    tokio::spawn(async {
-        if tokio::signal::ctrl_c().await.is_ok() {
-            end_at_once();
-        }
-    });
-}
-
-fn end_at_once() -> ! {
-    tracing::warn!("ctrl-c during the shutdown: ended at once");
-    // As shells report a process that ctrl-c has ended.
-    std::process::exit(130);
-}
-
 /// How long connections have, at the least, to send their last responses.
 const LEAST_CLOSING: Duration = Duration::from_millis(100);
 
@@ -192,9 +151,16 @@ pub(crate) async fn run(
     stop: impl Future<Output = ()>,
 ) -> Result {
     let app = sockets.layer().layer(router.layer(sockets.session_layer()));
+    let app = Health::new(app, sockets.inner().clone());
     let limits = &sockets.config().limits;
     let server = HttpServer::new(app, StreamGuard::new(sockets.config()), limits);
-    server.accept(listener, stop).await;
+    let ending = async {
+        stop.await;
+        sockets.inner().leave().await;
+        // Clients that poll need new TCP connections until it is their turn; new clients are refused.
+        sockets.inner().send_away().await;
+    };
+    server.accept(listener, ending).await;
     server.close();
     let began = Instant::now();
     sockets.shutdown().await;

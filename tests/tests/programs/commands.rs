@@ -41,7 +41,14 @@ async fn the_version_is_the_applications() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn a_second_ctrl_c_ends_at_once() {
+async fn r25_a_second_signal_ends_at_once() {
+    for (first, second, code) in [("-INT", "-INT", 130), ("-TERM", "-TERM", 143), ("-TERM", "-INT", 130)] {
+        ends_at_once(first, second, code).await;
+    }
+}
+
+#[cfg(unix)]
+async fn ends_at_once(first: &str, second: &str, code: i32) {
     let log = Folder::new();
     let log = log.path().join("log");
     let mut command = Command::new(program::path("test-node"));
@@ -53,15 +60,17 @@ async fn a_second_ctrl_c_ends_at_once() {
     socket.send("42/lab,[\"never\"]").await;
     socket.send("42/lab,1[\"echo\",1]").await;
     let id = server.process.id().unwrap().to_string();
-    let interrupt = async || assert!(Command::new("kill").args(["-INT", &id]).status().await.unwrap().success());
-    interrupt().await;
+    let kill = async |signal: &str| {
+        assert!(Command::new("kill").args([signal, id.as_str()]).status().await.unwrap().success())
+    };
+    kill(first).await;
     let logged = || std::fs::read_to_string(&log).unwrap_or_default();
     until("the shutdown begins", || logged().contains("shutting down")).await;
     assert!(server.process.try_wait().unwrap().is_none(), "it waits for the handler");
     let began = Instant::now();
-    interrupt().await;
+    kill(second).await;
     let status = tokio::time::timeout(DEADLINE, server.process.wait()).await.expect("it ends").unwrap();
-    assert_eq!(status.code(), Some(130));
+    assert_eq!(status.code(), Some(code));
     assert!(began.elapsed() < Duration::from_secs(5) && logged().contains("ended at once"), "{}", logged());
 }
 

@@ -1,6 +1,7 @@
 //! Official clients, and the examples as their users run them.
 
 mod commands;
+mod drain;
 mod front_end;
 mod login;
 mod metrics;
