@@ -95,6 +95,8 @@
 //! | `postgres` | | sessions and backplane in PostgreSQL |
 //! | `sqlite` | | sessions in SQLite |
 //! | `prometheus` | | the setting `metrics`: a page for Prometheus; includes `serve` |
+//! | `tls` | | the setting `tls`: https and wss; includes `serve` |
+//! | `systemd` | | `Type=notify`, and sockets that systemd has opened; includes `serve` |
 //! | `jwt` | | `identity::JwtIdentify`: identity from JSON Web Tokens |
 //! | `uuid` | yes | `Uuid` as a user's key, and as a parameter of a path |
 //! | `anyhow` | | `anyhow::Error` by `?` in handlers, and as what they fail with |

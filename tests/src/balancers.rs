@@ -27,6 +27,12 @@ pub struct Balancer {
 impl Balancer {
     /// Starts one, with the configuration of the documentation, in front of nodes on these ports.
     pub fn start(ports: &[u16]) -> Self {
+        // A test's machine may allow few open files.
+        Self::start_for(ports, 1000)
+    }
+
+    /// The same for at most so many connections.
+    pub fn start_for(ports: &[u16], connections: usize) -> Self {
         let folder = Folder::new();
         let port = Port::reserve();
         let nodes: Vec<String> = ports
@@ -37,8 +43,7 @@ impl Balancer {
         let config: Vec<String> = documented("haproxy.cfg")
             .lines()
             .filter(|line| !line.trim_start().starts_with("server "))
-            // A test's machine may allow fewer open files.
-            .map(|line| line.replace("maxconn 200000", "maxconn 1000"))
+            .map(|line| line.replace("maxconn 200000", &format!("maxconn {connections}")))
             .map(|line| line.replace("*:80", &format!("127.0.0.1:{}", port.number())))
             .chain(nodes)
             .collect();

@@ -11,6 +11,7 @@ pub mod port;
 pub mod process;
 pub mod program;
 pub mod relay;
+pub mod rolling;
 pub mod servers;
 pub mod wire;
 

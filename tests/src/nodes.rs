@@ -114,6 +114,11 @@ impl Node {
         self.process.kill();
     }
 
+    /// Asks it to end, and waits.
+    pub fn end(&mut self) {
+        self.process.end("TERM");
+    }
+
     /// Asks it to end, waits, and starts it again on the same port.
     pub fn restart(&mut self) {
         self.process.end("TERM");

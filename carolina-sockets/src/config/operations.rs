@@ -131,6 +131,32 @@ pub(super) fn check(config: &Config, check: &mut impl FnMut(&str, Result<(), Str
     }
 }
 
+impl Config {
+    /// The sections and keys in which two configurations differ.
+    #[cfg(feature = "serve")]
+    pub(crate) fn differences(&self, other: &Self) -> Vec<&'static str> {
+        let all = [
+            ("use_sockets", self.use_sockets != other.use_sockets),
+            ("bind", self.bind != other.bind),
+            ("static_dir", self.static_dir != other.static_dir),
+            ("metrics", self.metrics != other.metrics),
+            ("origins", self.origins != other.origins),
+            ("hosts", self.hosts != other.hosts),
+            ("trusted_proxies", self.trusted_proxies != other.trusted_proxies),
+            ("[channels]", self.channels != other.channels),
+            ("[session]", self.session != other.session),
+            ("[backplane]", self.backplane != other.backplane),
+            ("[publish]", self.publish != other.publish),
+            ("[health]", self.health != other.health),
+            ("[drain]", self.drain != other.drain),
+            ("[tls]", self.tls != other.tls),
+            ("[limits]", self.limits != other.limits),
+            ("[transport]", self.transport != other.transport),
+        ];
+        all.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
+    }
+}
+
 fn is_below(path: &str, base: &str) -> bool {
     let base = base.trim_end_matches('/');
     path.strip_prefix(base).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))

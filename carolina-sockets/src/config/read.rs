@@ -42,7 +42,7 @@ impl Reading {
     }
 
     /// The configuration, if nothing is wrong with it.
-    pub(super) fn into_result(self) -> Result<Config> {
+    pub(crate) fn into_result(self) -> Result<Config> {
         if self.problems.is_empty() { Ok(self.config) } else { Err(Error::Config(self.problems)) }
     }
 }
@@ -75,7 +75,11 @@ impl Reader {
         for fault in check::faults(&self.config) {
             let place = fault.place.or_else(|| {
                 let set = self.places.iter().rev().find(|(key, _)| *key == fault.key);
-                set.map(|(_, place)| place.clone())
+                // A key that is missing: beside those of its section that are there.
+                let section = fault.key.split_once('.').map(|(section, _)| section);
+                let beside = || self.places.iter().find(|(key, _)| key.split_once('.').map(|(of, _)| of) == section);
+                let place = set.or_else(|| section.and_then(|_| beside()));
+                place.map(|(_, place)| place.clone())
             });
             self.problem(place.unwrap_or(Place::Code), &fault.key, &fault.problem);
         }

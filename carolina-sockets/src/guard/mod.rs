@@ -18,6 +18,7 @@ use std::{
 };
 
 use http::{StatusCode, request::Parts};
+use parking_lot::RwLock;
 
 pub use address::OverTls;
 pub(crate) use address::is_secure;
@@ -40,8 +41,8 @@ use origin::Origins;
 
 /// The checks on a request before the engine sees it.
 pub(crate) struct Guard {
-    origins: Origins,
-    hosts: Hosts,
+    /// Which pages may connect. It is set anew while the service runs.
+    pages: RwLock<(Origins, Hosts)>,
     connections: Arc<Connections>,
     trusted_proxies: Vec<ipnet::IpNet>,
     /// Has warned that addresses are not known.
@@ -51,8 +52,7 @@ pub(crate) struct Guard {
 impl Guard {
     pub(crate) fn new(config: &Config) -> Self {
         Self {
-            origins: Origins::new(&config.origins),
-            hosts: Hosts::new(&config.hosts),
+            pages: RwLock::new((Origins::new(&config.origins), Hosts::new(&config.hosts))),
             connections: Connections::new(
                 Counted::Clients,
                 config.limits.connections,
@@ -81,9 +81,10 @@ impl Guard {
             refused(cause, &message);
             Refusal { status: StatusCode::FORBIDDEN, code: code::FORBIDDEN, message }
         };
-        let origin = self.origins.check(&parts.headers, &parts.uri, forwarded);
+        let (origins, hosts) = &*self.pages.read();
+        let origin = origins.check(&parts.headers, &parts.uri, forwarded);
         let origin = origin.map_err(|message| refuse(Cause::Origin, message))?;
-        let host = self.hosts.check(&parts.headers, &parts.uri, forwarded);
+        let host = hosts.check(&parts.headers, &parts.uri, forwarded);
         host.map_err(|message| refuse(Cause::Host, message))?;
         Ok(origin)
     }
@@ -102,6 +103,12 @@ impl Guard {
             refused(cause, &message);
             Refusal { status: StatusCode::SERVICE_UNAVAILABLE, code: code::OVERLOADED, message }
         })
+    }
+
+    /// Replaces `origins` and `hosts`.
+    #[cfg(feature = "serve")]
+    pub(crate) fn set_pages(&self, config: &Config) {
+        *self.pages.write() = (Origins::new(&config.origins), Hosts::new(&config.hosts));
     }
 
     /// How many connections there are.

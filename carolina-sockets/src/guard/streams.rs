@@ -20,6 +20,9 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
+#[cfg(feature = "tls")]
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+
 use super::Permit;
 #[cfg(feature = "serve")]
 use super::{Connections, Counted};
@@ -28,9 +31,16 @@ use crate::{config::Config, telemetry::refused};
 
 /// An accepted TCP connection, counted until it is dropped.
 pub(crate) struct AcceptedStream {
-    stream: TcpStream,
+    stream: Carried,
     stall: Option<Box<Stall>>,
     _permit: Option<Permit>,
+}
+
+/// What a connection carries.
+enum Carried {
+    Plain(TcpStream),
+    #[cfg(feature = "tls")]
+    Tls(Box<TlsStream<TcpStream>>),
 }
 
 /// Fails writes that make no progress: a client that does not read would otherwise hold its connection for ever.
@@ -58,22 +68,51 @@ impl AcceptedStream {
     }
 }
 
+#[cfg(feature = "tls")]
+impl AcceptedStream {
+    /// The same connection under TLS, after the handshake. The limits on the connection hold during it.
+    ///
+    /// # Errors
+    ///
+    /// When the client does not finish the handshake as the protocol asks for.
+    pub(crate) async fn into_tls(self, acceptor: &TlsAcceptor) -> io::Result<Self> {
+        let Self { stream: Carried::Plain(stream), stall, _permit } = self else { return Ok(self) };
+        let stream = Carried::Tls(Box::new(acceptor.accept(stream).await?));
+        Ok(Self { stream, stall, _permit })
+    }
+
+    /// The first byte that the client sends, which stays to be read; `None` if it closes the connection.
+    pub(crate) async fn peek(&self) -> io::Result<Option<u8>> {
+        let Carried::Plain(stream) = &self.stream else { return Ok(None) };
+        let mut first = [0];
+        Ok((stream.peek(&mut first).await? > 0).then_some(first[0]))
+    }
+}
+
 /// A stream of another server, which counts it in its own way or not at all.
 impl From<TcpStream> for AcceptedStream {
     fn from(stream: TcpStream) -> Self {
-        Self { stream, stall: None, _permit: None }
+        Self { stream: Carried::Plain(stream), stall: None, _permit: None }
     }
 }
 
 impl AsyncRead for AcceptedStream {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, into)
+        match &mut self.stream {
+            Carried::Plain(stream) => Pin::new(stream).poll_read(context, into),
+            #[cfg(feature = "tls")]
+            Carried::Tls(stream) => Pin::new(stream).poll_read(context, into),
+        }
     }
 }
 
 impl AsyncWrite for AcceptedStream {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(context, data);
+        let written = match &mut self.stream {
+            Carried::Plain(stream) => Pin::new(stream).poll_write(context, data),
+            #[cfg(feature = "tls")]
+            Carried::Tls(stream) => Pin::new(stream).poll_write(context, data),
+        };
         self.watch(context, written)
     }
 
@@ -82,20 +121,40 @@ impl AsyncWrite for AcceptedStream {
         context: &mut Context<'_>,
         data: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(context, data);
+        let written = match &mut self.stream {
+            Carried::Plain(stream) => Pin::new(stream).poll_write_vectored(context, data),
+            #[cfg(feature = "tls")]
+            Carried::Tls(stream) => Pin::new(stream).poll_write_vectored(context, data),
+        };
         self.watch(context, written)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        match &self.stream {
+            Carried::Plain(stream) => stream.is_write_vectored(),
+            #[cfg(feature = "tls")]
+            Carried::Tls(stream) => stream.is_write_vectored(),
+        }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        match &mut self.stream {
+            Carried::Plain(stream) => Pin::new(stream).poll_flush(context),
+            #[cfg(feature = "tls")]
+            Carried::Tls(stream) => {
+                // What was written may still be in the buffer of the TLS connection.
+                let flushed = Pin::new(stream).poll_flush(context);
+                self.watch(context, flushed)
+            }
+        }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        match &mut self.stream {
+            Carried::Plain(stream) => Pin::new(stream).poll_shutdown(context),
+            #[cfg(feature = "tls")]
+            Carried::Tls(stream) => Pin::new(stream).poll_shutdown(context),
+        }
     }
 }
 
@@ -146,18 +205,19 @@ impl StreamGuard {
     }
 
     /// Counts a connection. One that is beyond the limits is told so and closed.
-    pub(crate) fn accept(&self, stream: TcpStream, from: SocketAddr) -> Option<AcceptedStream> {
+    /// Where it speaks TLS, it is only closed.
+    pub(crate) fn accept(&self, stream: TcpStream, from: SocketAddr, over_tls: bool) -> Option<AcceptedStream> {
         let address = from.ip().to_canonical();
         // The clients of a trusted proxy are counted one by one, by the addresses that it forwards.
         match self.streams.acquire(Some(address).filter(|address| !self.is_proxy(*address))) {
             Ok(permit) => {
                 let stall = Some(Box::new(Stall { timeout: self.stall_timeout, since: None }));
-                Some(AcceptedStream { stream, stall, _permit: Some(permit) })
+                Some(AcceptedStream { stream: Carried::Plain(stream), stall, _permit: Some(permit) })
             }
             Err((cause, message)) => {
                 refused(cause, &message);
                 // Into the empty send buffer of a new connection. If that fails, the client only sees it closed.
-                if let Ok(mut stream) = stream.into_std() {
+                if !over_tls && let Ok(mut stream) = stream.into_std() {
                     let _ = io::Write::write(&mut stream, REFUSAL.as_bytes());
                 }
                 None

@@ -69,7 +69,7 @@ mod prometheus {
                 async { ([(CONTENT_TYPE, "text/plain; version=0.0.4")], text) }
             };
             let router = Router::new().route("/metrics", get(page));
-            let server = HttpServer::new(router, StreamGuard::for_metrics(config), &config.limits);
+            let server = HttpServer::new(router, StreamGuard::for_metrics(config), &config.limits, None);
             let accepting = server.clone();
             server.tasks.spawn(async move { accepting.accept(listener, accepting.aborted()).await });
             Ok(Some(Self { address, server }))

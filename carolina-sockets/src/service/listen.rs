@@ -4,33 +4,40 @@ use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{body::Body, extract::ConnectInfo};
 use futures_core::future::BoxFuture;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response, header};
 use hyper::body::{Body as _, Incoming};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    time::Instant,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_service::Service;
 
-use super::body::PacedBody;
+use super::{body::PacedBody, tls::Tls};
 use crate::{
     config::Limits,
-    guard::{AcceptedStream, StreamGuard},
+    guard::{AcceptedStream, OverTls, StreamGuard},
     telemetry::{Cause, refused},
 };
 
 /// How long nothing is accepted after that has failed.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// How long a new connection is not closed for having no request.
+const FIRST_REQUEST: Duration = Duration::from_millis(250);
+
 /// The memory that a connection may take for a request's head, unless `limits.header_bytes` is more.
 const HEAD_BYTES: usize = 64 * 1024;
 
-/// An HTTP/1.1 server.
+/// An HTTP/1.1 server, with or without TLS.
 pub(super) struct HttpServer<A> {
     app: A,
     guard: StreamGuard,
+    tls: Option<Arc<Tls>>,
     /// How long a client may take to send its request's head, the first and any later one.
     header_timeout: Duration,
     body_timeout: Duration,
@@ -48,10 +55,11 @@ where
     A: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + Sync + 'static,
     A::Future: Send + 'static,
 {
-    pub(super) fn new(app: A, guard: StreamGuard, limits: &Limits) -> Arc<Self> {
+    pub(super) fn new(app: A, guard: StreamGuard, limits: &Limits, tls: Option<Arc<Tls>>) -> Arc<Self> {
         Arc::new(Self {
             app,
             guard,
+            tls,
             header_timeout: limits.connect_timeout,
             body_timeout: limits.body_timeout,
             head_bytes: usize::try_from(limits.header_bytes).unwrap_or(usize::MAX).max(HEAD_BYTES),
@@ -89,14 +97,28 @@ where
     fn serve_stream(self: &Arc<Self>, stream: TcpStream, from: SocketAddr) {
         // Events are small and should be sent without delay.
         let _ = stream.set_nodelay(true);
-        if let Some(stream) = self.guard.accept(stream, from) {
+        if let Some(stream) = self.guard.accept(stream, from, self.tls.is_some()) {
             let closed = self.closed.clone();
             self.tasks.spawn(closed.run_until_cancelled_owned(self.clone().connection(stream, from)));
         }
     }
 
     async fn connection(self: Arc<Self>, stream: AcceptedStream, from: SocketAddr) {
-        let app = Requests { app: self.app.clone(), from, body_timeout: self.body_timeout };
+        let opened = Instant::now();
+        let mut over_tls = None;
+        let stream = match &self.tls {
+            None => stream,
+            Some(tls) => {
+                over_tls = Some(tls.hsts());
+                // Boxed, so that the connection does not keep room for it.
+                let handshake = Box::pin(tls.handshake(stream, from, self.header_timeout));
+                match handshake.await {
+                    Some(stream) => stream,
+                    None => return,
+                }
+            }
+        };
+        let app = Requests { app: self.app.clone(), from, body_timeout: self.body_timeout, over_tls };
         let connection = hyper::server::conn::http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.header_timeout)
@@ -104,9 +126,14 @@ where
             .serve_connection(TokioIo::new(stream), TowerToHyperService::new(app))
             .with_upgrades();
         tokio::pin!(connection);
+        let closing = async {
+            self.closing.cancelled().await;
+            // Its first request may be on the way.
+            tokio::time::sleep_until(opened + FIRST_REQUEST).await;
+        };
         let ended = tokio::select! {
             ended = &mut connection => ended,
-            () = self.closing.cancelled() => {
+            () = closing => {
                 connection.as_mut().graceful_shutdown();
                 connection.await
             }
@@ -156,6 +183,8 @@ struct Requests<A> {
     app: A,
     from: SocketAddr,
     body_timeout: Duration,
+    /// Set if the connection is, with the value of `Strict-Transport-Security`, if there is one.
+    over_tls: Option<Option<HeaderValue>>,
 }
 
 impl<A> Service<Request<Incoming>> for Requests<A>
@@ -176,6 +205,15 @@ where
             if body.is_end_stream() { Body::empty() } else { Body::new(PacedBody::new(body, self.body_timeout)) }
         });
         request.extensions_mut().insert(ConnectInfo(self.from));
-        Box::pin(self.app.call(request))
+        let Some(hsts) = self.over_tls.clone() else { return Box::pin(self.app.call(request)) };
+        request.extensions_mut().insert(OverTls);
+        let response = self.app.call(request);
+        Box::pin(async move {
+            let mut response = response.await?;
+            if let Some(hsts) = hsts {
+                response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, hsts);
+            }
+            Ok(response)
+        })
     }
 }

@@ -16,6 +16,8 @@ mod listen;
 mod nodes;
 mod publish;
 #[cfg(feature = "serve")]
+mod reload;
+#[cfg(feature = "serve")]
 mod serve;
 mod settings;
 mod shutdown;
@@ -23,6 +25,10 @@ mod shutdown;
 mod signals;
 #[cfg(feature = "serve")]
 mod static_files;
+#[cfg(feature = "serve")]
+mod systemd;
+#[cfg(feature = "serve")]
+mod tls;
 
 use std::{
     any::TypeId,
@@ -61,7 +67,7 @@ use contract_page::ContractPage;
 pub use builder::Builder;
 pub use layer::{SocketsLayer, SocketsService};
 #[cfg(all(feature = "serve", feature = "testing"))]
-pub(crate) use serve::run;
+pub(crate) use serve::{Listening, run};
 #[cfg(feature = "serve")]
 pub use serve::{Serve, serve};
 #[cfg(feature = "cli")]

@@ -1,4 +1,4 @@
-use std::{fmt, future::IntoFuture, io::Write, time::Duration};
+use std::{fmt, future::IntoFuture, io::Write, sync::Arc, time::Duration};
 
 use axum::Router;
 use futures_core::future::BoxFuture;
@@ -16,10 +16,13 @@ use super::{
     exporter::Exporter,
     health::Health,
     listen::HttpServer,
+    reload::{Hangups, reload},
     set_global,
     settings::{Settings, serve_setters, setters},
     signals::stop_signal,
     static_files::static_files,
+    systemd,
+    tls::Tls,
 };
 use crate::{
     config::Reading,
@@ -33,6 +36,9 @@ use crate::{
 /// [`Sockets::shutdown`](crate::Sockets::shutdown) says, and returns; a second signal during that time ends the process at once, with
 /// code 143 or 130. It sets the global [`sockets`](crate::sockets), and, unless the application has set one, a `tracing`
 /// subscriber that writes to standard error by the variable `RUST_LOG` (default `info`).
+///
+/// With the feature `systemd` it takes the socket that systemd has opened for it in place of `bind`, and tells systemd when it is ready
+/// and when it ends. SIGHUP has it read its certificate (`tls`), `origins` and `hosts` again, unless it was started from a terminal.
 ///
 /// `GET /live` is answered while the process runs, and `GET /ready` with 503 in place of 200 while it takes no clients (rule R25):
 /// see [`HealthConfig`](crate::config::HealthConfig).
@@ -60,6 +66,7 @@ serve_setters!(Serve);
 impl Serve {
     async fn run(mut self) -> Result {
         start_log();
+        let is_read = self.settings.config.is_none();
         let mut reading = match self.settings.config.take() {
             Some(config) => Reading::of(config),
             None => Reading::system(),
@@ -67,6 +74,10 @@ impl Serve {
         if let Some(Err(error)) = reading.config.static_dir.as_deref().map(check_directory) {
             reading.problems.push(error.to_string());
         }
+        let tls = Tls::load(&reading.config).unwrap_or_else(|problem| {
+            reading.problems.push(problem);
+            None
+        });
         if !reading.problems.is_empty() {
             // It fails, before it touches anything, and reports them with those of the channels.
             return Builder::from(self.settings).build_with(reading).await.map(|_| ());
@@ -77,23 +88,35 @@ impl Serve {
             router = router.fallback_service(static_files(directory));
         }
         // Bind first: a second instance must fail before it touches stores and backplanes.
-        let listener = match self.listener {
-            Some(listener) => listener,
-            None => TcpListener::bind(&config.bind)
-                .await
-                .map_err(|error| Error::io(format!("cannot listen on {}", config.bind), error))?,
+        let listening = match (self.listener, systemd::listener()?) {
+            (Some(listener), _) => Listening { listener, is_inherited: false, tls },
+            (None, Some(listener)) => Listening { listener, is_inherited: true, tls },
+            (None, None) => {
+                let listener = TcpListener::bind(&config.bind).await;
+                let listener =
+                    listener.map_err(|error| Error::io(format!("cannot listen on {}", config.bind), error))?;
+                Listening { listener, is_inherited: false, tls }
+            }
         };
         // Before any metric is recorded.
         let exporter = Exporter::bind(&config).await?;
         let sockets = Builder::from(self.settings).config(config).build().await?;
         set_global(&sockets)?;
-        let address = listener.local_addr().map_err(|error| Error::io("cannot listen", error))?;
+        let url = listening.url()?;
+        // From here on, signals do what they should, which whoever reads the line relies on.
+        let (stop, hangups) = (stop_signal(), Hangups::listen());
+        sockets.inner().background.spawn(reload(hangups, sockets.clone(), listening.tls.clone(), is_read));
         // Whoever reads it may have gone, which is no reason to end.
-        let _ = writeln!(std::io::stdout(), "listening on http://{address}\n{}", sockets.table());
+        let _ = writeln!(std::io::stdout(), "listening on {url}\n{}", sockets.table());
         if let Some(exporter) = &exporter {
             exporter.announce();
         }
-        run(sockets, router, listener, stop_signal()).await
+        systemd::ready(&url);
+        let stop = async {
+            stop.await;
+            systemd::stopping();
+        };
+        run(sockets, router, listening, stop).await
     }
 }
 
@@ -143,24 +166,59 @@ fn check_directory(directory: &std::path::Path) -> Result {
 /// How long connections have, at the least, to send their last responses.
 const LEAST_CLOSING: Duration = Duration::from_millis(100);
 
+/// Where connections come in.
+pub(crate) struct Listening {
+    listener: TcpListener,
+    /// It stays open in the process that has opened it: connections wait there for the next one to serve them.
+    is_inherited: bool,
+    tls: Option<Arc<Tls>>,
+}
+
+impl Listening {
+    /// A listener of this process's own, with the certificate that the configuration names.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] when the certificate cannot be used.
+    #[cfg(feature = "testing")]
+    pub(crate) fn new(listener: TcpListener, config: &crate::config::Config) -> Result<Self> {
+        let tls = Tls::load(config).map_err(|problem| Error::Config(vec![problem]))?;
+        Ok(Self { listener, is_inherited: false, tls })
+    }
+
+    /// Where clients find it.
+    pub(crate) fn url(&self) -> Result<String> {
+        let address = self.listener.local_addr().map_err(|error| Error::io("cannot listen", error))?;
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        Ok(format!("{scheme}://{address}"))
+    }
+}
+
 /// Accepts connections until `stop`, then shuts the service down.
 pub(crate) async fn run(
     sockets: Sockets,
     router: Router,
-    listener: TcpListener,
+    listening: Listening,
     stop: impl Future<Output = ()>,
 ) -> Result {
+    let Listening { listener, is_inherited, tls } = listening;
     let app = sockets.layer().layer(router.layer(sockets.session_layer()));
     let app = Health::new(app, sockets.inner().clone());
     let limits = &sockets.config().limits;
-    let server = HttpServer::new(app, StreamGuard::new(sockets.config()), limits);
+    let server = HttpServer::new(app, StreamGuard::new(sockets.config()), limits, tls.clone());
+    if let Some(tls) = tls {
+        sockets.inner().background.spawn(tls.watch());
+    }
     let ending = async {
         stop.await;
         sockets.inner().leave().await;
-        // Clients that poll need new TCP connections until it is their turn; new clients are refused.
-        sockets.inner().send_away().await;
+        if !is_inherited {
+            // Clients that poll need new TCP connections until it is their turn; new clients are refused.
+            sockets.inner().send_away().await;
+        }
     };
     server.accept(listener, ending).await;
+    sockets.inner().send_away().await;
     server.close();
     let began = Instant::now();
     sockets.shutdown().await;

@@ -3,19 +3,21 @@
 #[cfg(unix)]
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Waits for SIGTERM or ctrl-c. From then on, another one ends the process at once.
+/// Waits for SIGTERM or ctrl-c, which are listened for from the call on. After the first, another one ends the process at once.
 #[cfg(unix)]
-pub(super) async fn stop_signal() {
+pub(super) fn stop_signal() -> impl Future<Output = ()> {
     let mut signals = Signals {
         interrupt: listen(SignalKind::interrupt(), "ctrl-c"),
         terminate: listen(SignalKind::terminate(), "SIGTERM"),
     };
-    signals.next().await;
-    // The same listeners, so that no signal is missed in between.
-    tokio::spawn(async move {
-        let number = signals.next().await;
-        end_at_once(number);
-    });
+    async move {
+        signals.next().await;
+        // The same listeners, so that no signal is missed in between.
+        tokio::spawn(async move {
+            let number = signals.next().await;
+            end_at_once(number);
+        });
+    }
 }
 
 #[cfg(unix)]
@@ -37,7 +39,7 @@ impl Signals {
 }
 
 #[cfg(unix)]
-fn listen(kind: SignalKind, name: &str) -> Option<Signal> {
+pub(super) fn listen(kind: SignalKind, name: &str) -> Option<Signal> {
     match signal(kind) {
         Ok(signal) => Some(signal),
         Err(error) => {

@@ -129,11 +129,7 @@ mod error;
 mod jar;
 mod wire;
 
-use std::{
-    net::{Ipv4Addr, SocketAddr},
-    panic::Location,
-    time::Duration,
-};
+use std::{net::Ipv4Addr, panic::Location, time::Duration};
 
 use http::Request;
 use serde::{Serialize, de::DeserializeOwned};
@@ -163,7 +159,7 @@ const SETTLE: usize = 64;
 pub struct TestService {
     sockets: Sockets,
     router: axum::Router,
-    address: Option<SocketAddr>,
+    url: Option<String>,
     stop: tokio_util::sync::CancellationToken,
 }
 
@@ -189,7 +185,7 @@ impl TestService {
     /// Starts a service that is already built.
     pub fn of(sockets: Sockets) -> Self {
         sockets.inner().tap().start();
-        Self { sockets, router: axum::Router::new(), address: None, stop: Default::default() }
+        Self { sockets, router: axum::Router::new(), url: None, stop: Default::default() }
     }
 
     /// Serves these routes as well, under the session layer, as `serve()` does.
@@ -208,21 +204,20 @@ impl TestService {
     pub async fn listen(mut self) -> Result<Self> {
         let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
         let listener = listener.map_err(|error| crate::Error::io("cannot listen on 127.0.0.1", error))?;
-        let address = listener.local_addr().map_err(|error| crate::Error::io("cannot listen on 127.0.0.1", error))?;
-        self.address = Some(address);
+        let listening = crate::service::Listening::new(listener, self.sockets.config())?;
+        self.url = Some(listening.url()?);
         let stop = self.stop.clone().cancelled_owned();
-        tokio::spawn(crate::service::run(self.sockets.clone(), self.router.clone(), listener, stop));
+        tokio::spawn(crate::service::run(self.sockets.clone(), self.router.clone(), listening, stop));
         Ok(self)
     }
 
-    /// The port of [`listen`](Self::listen), as `http://127.0.0.1:…`.
+    /// The port of [`listen`](Self::listen), as `http://127.0.0.1:…`, or `https://…` with `tls`.
     ///
     /// # Panics
     ///
     /// Without [`listen`](Self::listen).
     pub fn url(&self) -> String {
-        let address = self.address.expect("`url` needs `listen` first");
-        format!("http://{address}")
+        self.url.clone().expect("`url` needs `listen` first")
     }
 
     /// The service, to emit from.

@@ -37,6 +37,9 @@ impl Open {
 #[derive(Default)]
 struct Members;
 
+/// How often `work` has begun.
+static BEGUN: AtomicU64 = AtomicU64::new(0);
+
 /// Where clients are tried out.
 #[channel("/lab")]
 #[derive(Default)]
@@ -52,6 +55,13 @@ impl Lab {
     #[on("fails")]
     fn fails(&self, Data(code): Data<String>) -> Result<(), EventError> {
         Err(EventError::new(code, "as it was asked to").details(json!({ "asked": true })))
+    }
+
+    /// Takes a while.
+    #[on("work")]
+    async fn work(&self) {
+        BEGUN.fetch_add(1, Relaxed);
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
 
     #[on("never")]
@@ -165,5 +175,7 @@ async fn main() -> carolina_sockets::Result {
         .route("/sockets", get(list))
         .route("/join", post(join_remote))
         .route("/disconnect", post(disconnect));
-    carolina_sockets::serve().router(router).await
+    let served = carolina_sockets::serve().router(router).await;
+    eprintln!("work begun: {}", BEGUN.load(Relaxed));
+    served
 }

@@ -9,6 +9,7 @@ mod membership;
 mod nginx;
 mod outage;
 mod publishing;
+mod rolling;
 mod sessions;
 mod tls;
 mod unreachable;

@@ -7,3 +7,6 @@ mod login;
 mod metrics;
 mod official_client;
 mod quickstart;
+#[cfg(unix)]
+mod systemd;
+mod tls;

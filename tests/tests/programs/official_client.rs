@@ -87,7 +87,11 @@ impl Official {
 struct Private;
 
 async fn service() -> TestService {
-    let mut config = carolina_sockets::Config::default();
+    official(carolina_sockets::Config::default()).await
+}
+
+/// The service that `client.mjs` expects.
+pub(super) async fn official(mut config: carolina_sockets::Config) -> TestService {
     config.limits.events_per_second = 100_000;
     config.limits.mailbox = 2_000;
     let builder = by_hand()
