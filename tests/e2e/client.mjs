@@ -7,7 +7,7 @@ const [url, transports] = process.argv.slice(2);
 const options = { transports: transports.split(","), reconnection: false, forceNew: true, timeout: 10_000 };
 
 // The server lets nobody in before this is answered, which happens behind the first event.
-const joins = (socket) => socket.on("connecting", (_, answer) => answer());
+const joins = (socket) => socket.on("connecting", (answer) => answer());
 
 const socket = joins(io(`${url}/official`, { ...options, auth: { token: "t" } }));
 const welcomed = next(socket, "welcome");

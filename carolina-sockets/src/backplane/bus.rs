@@ -93,6 +93,12 @@ impl Bus {
         self.link.is_up()
     }
 
+    /// The time of the backplane's server.
+    #[cfg(feature = "cli")]
+    pub(crate) async fn server_time(&self) -> Option<std::time::SystemTime> {
+        self.link.server_time().await
+    }
+
     /// Sends a message to all other nodes, if there may be any.
     pub(crate) async fn publish(&self, message: Message) -> Result<(), BackplaneError> {
         if !self.has_backplane() {

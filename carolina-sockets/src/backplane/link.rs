@@ -97,6 +97,18 @@ impl Link {
         }
     }
 
+    /// The time of the server, if it tells.
+    #[cfg(feature = "cli")]
+    pub(super) async fn server_time(&self) -> Option<std::time::SystemTime> {
+        match self {
+            Self::None => None,
+            #[cfg(feature = "redis")]
+            Self::Redis(redis) => redis.server_time().await,
+            #[cfg(feature = "postgres")]
+            Self::Postgres(postgres) => postgres.server_time().await,
+        }
+    }
+
     /// Sends a text to every node that listens to the control channel.
     pub(super) async fn publish(&self, text: String) -> std::result::Result<(), BackplaneError> {
         let _ = &text;

@@ -132,6 +132,14 @@ impl Postgres {
         self.up.load(Ordering::Acquire)
     }
 
+    /// The server's clock.
+    #[cfg(feature = "cli")]
+    pub(super) async fn server_time(&self) -> Option<std::time::SystemTime> {
+        let now = sqlx::query_scalar("SELECT extract(epoch FROM clock_timestamp())::bigint");
+        let seconds: i64 = now.fetch_one(&*self.pool().ok()?).await.ok()?;
+        Some(std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(seconds).ok()?))
+    }
+
     /// A message to all nodes. Unlike an emit, it is sent before this returns: the sending process may be about to
     /// exit.
     pub(super) async fn publish_control(&self, text: String) -> Result<(), BackplaneError> {

@@ -141,6 +141,14 @@ impl Redis {
         self.server.connection.lock().is_some()
     }
 
+    /// The server's clock.
+    #[cfg(feature = "cli")]
+    pub(super) async fn server_time(&self) -> Option<std::time::SystemTime> {
+        let mut publisher = self.server.connection().ok()?.publisher;
+        let (seconds, _): (u64, u64) = redis::cmd("TIME").query_async(&mut publisher).await.ok()?;
+        Some(std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
+    }
+
     /// A message to all nodes. Unlike an emit, it is sent before this returns: the sending process may be about to
     /// exit.
     pub(super) async fn publish_control(&self, text: String) -> Result<(), BackplaneError> {

@@ -1,9 +1,9 @@
-use std::io::IsTerminal;
+use std::{io::IsTerminal, time::Duration};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
-    config::Reading,
+    config::{Config, Reading, Transport},
     error::Result,
     plan::{MountPlan, Plan},
     registry::row::Options,
@@ -14,11 +14,69 @@ use crate::{
 pub(super) fn list(mut settings: Settings, json: bool) -> Result<String> {
     let reading = settings.config.take().map_or_else(Reading::system, Reading::of);
     // State is provided when the application serves; it is not checked here.
-    let (_, plan) = settings.plan(reading, &|_| true)?;
-    if json { Ok(as_json(&plan)) } else { Ok(as_table(&plan, std::io::stdout().is_terminal())) }
+    let (config, plan) = settings.plan(reading, &|_| true)?;
+    if json { Ok(as_json(&plan, &config)) } else { Ok(as_table(&plan, &config, std::io::stdout().is_terminal())) }
 }
 
-fn as_json(plan: &Plan) -> String {
+/// The limits that hold for every channel, by their keys.
+fn limits(config: &Config) -> [(&'static str, Value); 14] {
+    let limits = &config.limits;
+    let time = |time: Duration| json!(humantime::format_duration(time).to_string());
+    [
+        ("connections", json!(limits.connections)),
+        ("connections_per_address", json!(limits.connections_per_address)),
+        ("events_per_second", json!(limits.events_per_second)),
+        ("max_payload", json!(limits.max_payload)),
+        ("max_attachments", json!(limits.max_attachments)),
+        ("mailbox", json!(limits.mailbox)),
+        ("mailbox_bytes", json!(limits.mailbox_bytes)),
+        ("send_queue", json!(limits.send_queue)),
+        ("send_buffer", json!(limits.send_buffer)),
+        ("header_bytes", json!(limits.header_bytes)),
+        ("connect_timeout", time(limits.connect_timeout)),
+        ("handler_timeout", time(limits.handler_timeout)),
+        ("send_timeout", time(limits.send_timeout)),
+        ("shutdown_timeout", time(limits.shutdown_timeout)),
+    ]
+}
+
+/// Where clients come in, and which: the key with its value.
+fn doors(config: &Config) -> Vec<(&'static str, Value)> {
+    let scheme = if config.tls.is_some() { "https" } else { "http" };
+    let transports: Vec<&str> = config
+        .transport
+        .transports
+        .iter()
+        .map(|transport| match transport {
+            Transport::Polling => "polling",
+            Transport::Websocket => "websocket",
+        })
+        .collect();
+    let proxies: Vec<String> = config.trusted_proxies.iter().map(ToString::to_string).collect();
+    let mut doors = vec![
+        ("sockets", json!(format!("{scheme}://{}{}", config.bind, config.transport.path))),
+        ("transports", json!(transports)),
+        ("origins", json!(config.origins)),
+        ("hosts", json!(config.hosts)),
+        ("trusted_proxies", json!(proxies)),
+    ];
+    if let Some(health) = &config.health {
+        doors.push(("health", json!([health.live, health.ready])));
+    }
+    if !config.publish.secret.is_empty() {
+        doors.push(("publish", json!(config.publish.path)));
+    }
+    if let Some(metrics) = &config.metrics {
+        doors.push(("metrics", json!(format!("http://{metrics}/metrics"))));
+    }
+    doors
+}
+
+fn object(entries: impl IntoIterator<Item = (&'static str, Value)>) -> Value {
+    Value::Object(entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
+}
+
+fn as_json(plan: &Plan, config: &Config) -> String {
     let channel = |mount: &MountPlan| {
         let handlers = mount.handlers.iter().map(|row| {
             json!({
@@ -39,10 +97,12 @@ fn as_json(plan: &Plan) -> String {
         })
     };
     let channels: Vec<_> = plan.mounts.iter().map(channel).collect();
-    format!("{:#}", json!({ "use_sockets": plan.sockets_on, "channels": channels }))
+    let (limits, doors) = (object(limits(config)), object(doors(config)));
+    let all = json!({ "use_sockets": plan.sockets_on, "channels": channels, "limits": limits, "doors": doors });
+    format!("{all:#}")
 }
 
-fn as_table(plan: &Plan, colours: bool) -> String {
+fn as_table(plan: &Plan, config: &Config, colours: bool) -> String {
     let (bold, dim, plain) = if colours { ("\x1b[1m", "\x1b[2m", "\x1b[0m") } else { ("", "", "") };
     if !plan.sockets_on {
         return "web sockets are off: declare a channel, add one under [channels], or set `use_sockets = true`"
@@ -66,7 +126,22 @@ fn as_table(plan: &Plan, colours: bool) -> String {
             lines.push(format!("    {words:first$}  {options:second$}  {dim}{place}{plain}"));
         }
     }
+    for (title, entries) in [("limits", limits(config).to_vec()), ("doors", doors(config))] {
+        lines.push(format!("{bold}{title}{plain}"));
+        let width = entries.iter().map(|(key, _)| key.len()).max().unwrap_or_default();
+        lines.extend(entries.iter().map(|(key, value)| format!("    {key:width$}  {}", shown(value))));
+    }
     lines.join("\n")
+}
+
+/// A value without the marks of JSON.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(items) if items.is_empty() => "-".to_owned(),
+        Value::Array(items) => items.iter().map(shown).collect::<Vec<_>>().join(", "),
+        other => other.to_string(),
+    }
 }
 
 fn options(options: &Options) -> String {
@@ -97,5 +172,22 @@ mod tests {
         assert!(picked.contains(r#""path": "/picked""#) && !picked.contains(r#""path": "/""#), "{picked}");
         let off = listed(cli().config(Config::default()).discover(false));
         assert!(off.contains(r#""use_sockets": false"#), "{off}");
+    }
+
+    #[test]
+    fn the_list_shows_limits_and_doors() {
+        let config = Config::default().origin("https://app.example").bind("127.0.0.1:80");
+        let shown = |json| {
+            let cli = cli().config(config.clone()).discover(false).mount::<MainChannel>("/");
+            super::list(cli.serve.settings, json).unwrap()
+        };
+        let json: serde_json::Value = serde_json::from_str(&shown(true)).unwrap();
+        assert_eq!(json["limits"]["events_per_second"], 100, "{json}");
+        assert_eq!(json["limits"]["handler_timeout"], "30s", "{json}");
+        assert_eq!(json["doors"]["origins"][0], "https://app.example", "{json}");
+        assert_eq!(json["doors"]["sockets"], "http://127.0.0.1:80/socket.io", "{json}");
+        let text = shown(false);
+        assert!(text.contains("\ndoors\n") && text.contains("events_per_second"), "{text}");
+        assert!(text.lines().any(|line| line.contains("origins") && line.ends_with("https://app.example")), "{text}");
     }
 }

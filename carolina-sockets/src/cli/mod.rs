@@ -2,6 +2,7 @@
 //! `carolina new` and `carolina generate` outside of one.
 
 mod channels;
+mod check;
 #[cfg(feature = "contract")]
 mod contract;
 mod generate;
@@ -34,7 +35,7 @@ enum AppCommand {
     /// Writes code
     #[command(subcommand)]
     Generate(Generate),
-    /// Lists the channels: paths, drivers, events, options, and where each is declared
+    /// Lists the channels: paths, drivers, events, rates and other options, and where each is declared; limits and doors
     Channels {
         /// For programs
         #[arg(long)]
@@ -42,6 +43,12 @@ enum AppCommand {
     },
     /// Writes what the channels take, answer and emit, or compares it with what was written before
     Contract(Contract),
+    /// Looks for what would go wrong in production, and says what to do; exits with code 1 if there is an error
+    Check {
+        /// Exits with code 1 for warnings too
+        #[arg(long)]
+        strict: bool,
+    },
     /// Serves the application, as no command does
     Serve,
 }
@@ -152,9 +159,10 @@ impl Generate {
 /// |---|---|
 /// | (none), `serve` | serves, as [`serve`](crate::serve) does |
 /// | `generate channel MyCustomChannel [--path /custom] [--private]` | writes `src/channels/my_custom_channel.rs` |
-/// | `channels [--json]` | lists what is mounted, and where it is declared |
 /// | `contract --typescript`, `--asyncapi`, `--json-schema` `[--out FILE]` | writes what the channels take, answer and emit (rule R21) |
 /// | `contract --check FILE` | compares that with what was written before, and fails if clients would break (rule R22) |
+/// | `channels [--json]` | lists what is mounted, and where it is declared; the limits, and where which clients come in |
+/// | `check [--strict]` | reads the configuration, opens stores and backplane, looks at files, clock, secret, origins and proxies, asks itself over loopback, and says what is wrong and what to do |
 /// | `--version` | prints the version that [`Cli::version`] gives |
 ///
 /// # Errors
@@ -198,6 +206,11 @@ impl IntoFuture for Cli {
                 None | Some(AppCommand::Serve) => self.serve.await,
                 Some(AppCommand::Generate(generate)) => generate.run(),
                 Some(AppCommand::Contract(command)) => contract::run(self.serve.settings, &command),
+                Some(AppCommand::Check { strict }) => {
+                    let findings = check::check(self.serve).await;
+                    print(&findings.to_string())?;
+                    findings.into_result(strict)
+                }
                 Some(AppCommand::Channels { json }) => print(&channels::list(self.serve.settings, json)?),
             }
         })

@@ -29,6 +29,8 @@ pub(crate) use refusal::Refusal;
 pub(crate) use streams::AcceptedStream;
 #[cfg(feature = "serve")]
 pub(crate) use streams::StreamGuard;
+#[cfg(feature = "cli")]
+pub(crate) use streams::{most_connections, open_files};
 
 use crate::{
     config::Config,

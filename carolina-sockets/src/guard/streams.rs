@@ -251,9 +251,15 @@ fn most_streams(connections: usize, per_address: usize, files: Option<usize>) ->
     }
 }
 
+/// How many TCP connections the process would serve with this configuration.
+#[cfg(feature = "cli")]
+pub(crate) fn most_connections(config: &Config) -> usize {
+    most_streams(config.limits.connections, config.limits.connections_per_address, open_files()).0
+}
+
 /// How many files the process may open, if that can be found out and is limited.
 #[cfg(feature = "serve")]
-fn open_files() -> Option<usize> {
+pub(crate) fn open_files() -> Option<usize> {
     parse_open_files(&std::fs::read_to_string("/proc/self/limits").ok()?)
 }
 

@@ -66,12 +66,16 @@ use contract_page::ContractPage;
 
 pub use builder::Builder;
 pub use layer::{SocketsLayer, SocketsService};
-#[cfg(all(feature = "serve", feature = "testing"))]
+#[cfg(feature = "cli")]
+pub(crate) use serve::check_directory;
+#[cfg(any(feature = "cli", all(feature = "serve", feature = "testing")))]
 pub(crate) use serve::{Listening, run};
 #[cfg(feature = "serve")]
 pub use serve::{Serve, serve};
 #[cfg(feature = "cli")]
 pub(crate) use settings::{Settings, serve_setters, setters};
+#[cfg(feature = "cli")]
+pub(crate) use tls::problems as tls_problems;
 
 /// The running service. Cheap to clone, and an extractor.
 ///

@@ -153,7 +153,7 @@ fn start_log() {
     }
 }
 
-fn check_directory(directory: &std::path::Path) -> Result {
+pub(crate) fn check_directory(directory: &std::path::Path) -> Result {
     let what = || format!("cannot serve files from `{}` (static_dir)", directory.display());
     let found = std::fs::metadata(directory).map_err(|error| Error::io(what(), error))?;
     if found.is_dir() {
@@ -180,7 +180,7 @@ impl Listening {
     /// # Errors
     ///
     /// [`Error::Config`] when the certificate cannot be used.
-    #[cfg(feature = "testing")]
+    #[cfg(any(feature = "cli", feature = "testing"))]
     pub(crate) fn new(listener: TcpListener, config: &crate::config::Config) -> Result<Self> {
         let tls = Tls::load(config).map_err(|problem| Error::Config(vec![problem]))?;
         Ok(Self { listener, is_inherited: false, tls })

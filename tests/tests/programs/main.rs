@@ -1,5 +1,6 @@
 //! Official clients, and the examples as their users run them.
 
+mod check;
 mod commands;
 mod drain;
 mod front_end;

@@ -56,12 +56,11 @@ impl Files {
         let pem = read_file("tls.cert", &self.cert)?;
         let chain = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>();
         let chain = chain.map_err(|error| format!("tls.cert: `{cert}` is not a PEM file of certificates: {error}"))?;
-        let Some(first) = chain.first() else {
+        if chain.is_empty() {
             return Err(format!(
                 "tls.cert: `{cert}` holds no certificate: it has to have a line `-----BEGIN CERTIFICATE-----`"
             ));
-        };
-        tell_end(first, &self.cert);
+        }
         let pem = read_file("tls.key", &self.key)?;
         let private = PrivateKeyDer::from_pem_slice(&pem).map_err(|error| {
             if String::from_utf8_lossy(&pem).contains("ENCRYPTED") {
@@ -80,6 +79,31 @@ impl Files {
             error => format!("tls.key: the key in `{key}` cannot be used: {error}; there are RSA, ECDSA P-256 and P-384, and Ed25519"),
         })
     }
+
+    /// Whether a certificate has expired, and that it has or is about to.
+    pub(super) fn end(&self, pair: &CertifiedKey) -> Option<(bool, String)> {
+        let (end, cert) = (not_after(pair.cert.first()?)?, self.cert.display());
+        let date = humantime::format_rfc3339_seconds(end);
+        match end.duration_since(SystemTime::now()) {
+            Err(_) => Some((
+                true,
+                format!("tls.cert: the certificate in `{cert}` has expired on {date}, so clients refuse it; renew it"),
+            )),
+            Ok(left) if left < SOON => {
+                Some((false, format!("tls.cert: the certificate in `{cert}` expires on {date}; renew it")))
+            }
+            Ok(_) => None,
+        }
+    }
+
+    /// Logs the same.
+    pub(super) fn tell_end(&self, pair: &CertifiedKey) {
+        match self.end(pair) {
+            Some((true, problem)) => tracing::error!("{problem}"),
+            Some((false, problem)) => tracing::warn!("{problem}"),
+            None => {}
+        }
+    }
 }
 
 fn read_file(key: &str, path: &Path) -> Result<Vec<u8>, String> {
@@ -91,24 +115,6 @@ fn read_file(key: &str, path: &Path) -> Result<Vec<u8>, String> {
         };
         format!("{key}: cannot read `{}`: {error}{help}", path.display())
     })
-}
-
-/// Logs that a certificate has ended or is about to.
-fn tell_end(certificate: &CertificateDer<'_>, path: &Path) {
-    let Some(end) = not_after(certificate) else { return };
-    match end.duration_since(SystemTime::now()) {
-        Err(_) => tracing::error!(
-            "tls.cert: the certificate in `{}` has expired on {}: clients refuse it; renew it",
-            path.display(),
-            humantime::format_rfc3339_seconds(end)
-        ),
-        Ok(left) if left < SOON => tracing::warn!(
-            "tls.cert: the certificate in `{}` expires on {}; renew it",
-            path.display(),
-            humantime::format_rfc3339_seconds(end)
-        ),
-        Ok(_) => {}
-    }
 }
 
 #[cfg(test)]

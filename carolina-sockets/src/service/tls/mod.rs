@@ -10,6 +10,17 @@ pub(super) use with_tls::Tls;
 #[cfg(not(feature = "tls"))]
 pub(super) use without_tls::Tls;
 
+/// What is wrong with the certificate of a configuration, and whether clients would refuse it.
+#[cfg(feature = "cli")]
+pub(crate) fn problems(config: &crate::config::Config) -> Vec<(bool, String)> {
+    match Tls::load(config) {
+        Err(problem) => vec![(true, problem)],
+        #[cfg(feature = "tls")]
+        Ok(Some(tls)) => tls.end().into_iter().collect(),
+        Ok(_) => Vec::new(),
+    }
+}
+
 #[cfg(not(feature = "tls"))]
 mod without_tls {
     use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -116,7 +127,9 @@ mod with_tls {
             let files = Files::new(tls);
             // Before they are read, so that a change in between is noticed.
             let stamps = files.stamps();
-            let current = Arc::new(Current(RwLock::new(Arc::new(files.read()?))));
+            let pair = files.read()?;
+            files.tell_end(&pair);
+            let current = Arc::new(Current(RwLock::new(Arc::new(pair))));
             let server = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
                 .with_safe_default_protocol_versions()
                 .map_err(|error| format!("tls: {error}"))?;
@@ -126,6 +139,12 @@ mod with_tls {
             let hsts = hsts.transpose().map_err(|error| format!("tls.hsts: {error}"))?;
             let acceptor = TlsAcceptor::from(Arc::new(server));
             Ok(Some(Arc::new(Self { acceptor, files, current, stamps: Mutex::new(stamps), hsts })))
+        }
+
+        /// That the certificate has expired, or is about to.
+        #[cfg(feature = "cli")]
+        pub(super) fn end(&self) -> Option<(bool, String)> {
+            self.files.end(&self.current.0.read())
         }
 
         /// The value of `Strict-Transport-Security`.
@@ -168,6 +187,7 @@ mod with_tls {
             *self.stamps.lock() = stamps;
             match read {
                 Ok(pair) => {
+                    self.files.tell_end(&pair);
                     *self.current.0.write() = Arc::new(pair);
                     tracing::info!("new connections get the certificate that was read from {}", self.files);
                 }
