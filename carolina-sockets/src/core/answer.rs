@@ -222,7 +222,8 @@ pub(crate) fn refuse(
     ack: Option<i64>,
     error: EventError,
 ) {
-    if socket.mailbox.is_closed() {
+    // A client that has been told of the end of the server is still answered until its connection is closed.
+    if socket.mailbox.is_closed() && !socket.client.is_leaving() {
         return;
     }
     // A name that is longer than any that is declared need not be kept in full while the answer waits.
