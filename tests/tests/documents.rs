@@ -26,11 +26,13 @@ fn the_runbook_says_what_to_do_for_every_metric_and_cause() {
     let metrics = metrics.split('"').filter(|text| text.starts_with("carolina_sockets_"));
     // Those that are counted by metrics of their own.
     let own = ["missed", "lost"];
-    let causes = causes.lines().filter_map(|line| line.trim().strip_prefix("Self::")?.split_once("=> \"")?.1.split('"').next());
+    let causes =
+        causes.lines().filter_map(|line| line.trim().strip_prefix("Self::")?.split_once("=> \"")?.1.split('"').next());
     let mut known = 0;
     for name in metrics.chain(causes.filter(|cause| !own.contains(cause))) {
         let row = runbook.lines().find(|line| line.starts_with(&format!("| `{name}` | ")));
-        let cells = row.map_or(0, |row| row.split(" | ").filter(|cell| cell.trim_matches(['|', ' ']).len() > 3).count());
+        let cells =
+            row.map_or(0, |row| row.split(" | ").filter(|cell| cell.trim_matches(['|', ' ']).len() > 3).count());
         assert_eq!(cells, 3, "`{name}`: {row:?}");
         known += 1;
     }

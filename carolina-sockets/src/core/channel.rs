@@ -250,6 +250,7 @@ impl ChannelCore {
         let mut sockets = self.sockets.write();
         let is_new = sockets.insert(socket.id, socket.clone()).is_none();
         self.count(sockets.len(), |all| if is_new { all + 1 } else { all });
+        self.services.roster.add(socket);
     }
 
     /// Removes a socket, unless a newer one has taken its place.

@@ -6,6 +6,7 @@ mod channel;
 mod declared;
 mod end;
 mod mailbox;
+mod roster;
 mod services;
 mod socket;
 #[cfg(feature = "testing")]
@@ -24,6 +25,7 @@ pub(crate) use channel::{ChannelCore, Handlers};
 pub(crate) use declared::DeclaredEmits;
 pub(crate) use end::{CLOSED_EVENT, Closed, Leaving, disconnect_unauthorized, end};
 pub(crate) use mailbox::{Held, Identify, Job, Left, Mailbox, Submitted};
+pub(crate) use roster::Roster;
 pub(crate) use services::{Services, States};
 pub(crate) use socket::SocketState;
 #[cfg(feature = "testing")]

@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, OnceLock, Weak},
 };
 
+use super::Roster;
 use crate::{backplane::Bus, engine::Engine, identity::Identities};
 
 /// What handlers and extractors use of the service.
@@ -13,6 +14,8 @@ pub(crate) struct Services {
     pub(crate) identities: Identities,
     /// To ask other nodes.
     pub(crate) bus: Bus,
+    /// For a shutdown over some time.
+    pub(crate) roster: Roster,
     /// Weak, since the engine owns the namespaces, and they own the services.
     engine: OnceLock<Weak<Engine>>,
     #[cfg(feature = "testing")]
@@ -25,6 +28,7 @@ impl Services {
             states,
             identities,
             bus,
+            roster: Roster::default(),
             engine: OnceLock::new(),
             #[cfg(feature = "testing")]
             tap: super::Tap::default(),

@@ -87,15 +87,16 @@ async fn send_away(service: &Arc<Inner>) {
     service.ending.sent_away.get_or_init(|| send_away).await;
 }
 
-/// Every client that is on a channel, in no order.
+/// Every client that is on a channel, in no order. From now on the roster knows what each is on.
 fn clients(service: &Inner) -> HashMap<SocketId, Arc<ClientConnection>> {
+    let roster = &service.services.roster;
+    roster.begin();
     let sockets = service.namespaces.values().flat_map(|namespace| namespace.core.sockets());
-    sockets.map(|socket| (socket.id, socket.client.clone())).collect()
-}
-
-/// What a client is on; its sockets have the same id on every channel.
-fn sockets_of(service: &Inner, id: SocketId) -> Vec<Arc<SocketState>> {
-    service.namespaces.values().filter_map(|namespace| namespace.core.socket(id)).collect()
+    let enter = |socket: Arc<SocketState>| {
+        roster.add(&socket);
+        (socket.id, socket.client.clone())
+    };
+    sockets.map(enter).collect()
 }
 
 /// Lets a client's handlers finish, tells it, and closes its connection.
@@ -103,14 +104,14 @@ async fn close_client(service: Arc<Inner>, id: SocketId, client: Arc<ClientConne
     client.leave();
     let limit = service.config.limits.shutdown_timeout;
     let idle = async {
-        while client.is_alive() && !sockets_of(&service, id).iter().all(|socket| socket.is_idle()) {
+        while client.is_alive() && !service.services.roster.of(id).iter().all(|socket| socket.is_idle()) {
             sleep(POLL).await;
         }
     };
     if timeout(limit, idle).await.is_err() {
         tracing::warn!(socket = %id, ?limit, "a client's handlers did not finish in time and are left behind");
     }
-    let told = end_all(sockets_of(&service, id));
+    let told = end_all(service.services.roster.of(id));
     if told > 0 && client.is_alive() {
         sleep(FLUSH).await;
     }

@@ -17,6 +17,7 @@ struct Room;
 
 #[derive(Debug, Deserialize)]
 struct Gone {
+    #[expect(dead_code, reason = "shown when a test fails")]
     transport: String,
     reason: String,
     active: bool,
