@@ -138,9 +138,9 @@ export namespace Moderators {
 
 /** The channels by their paths, as `new WebSocketsService<Channels>()` takes them. */
 export interface Channels {
-  "/": { listen: Main.ServerToClientEvents; emit: Main.ClientToServerEvents };
-  "/chat": { listen: Chat.ServerToClientEvents; emit: Chat.ClientToServerEvents };
-  "/moderators": { listen: Moderators.ServerToClientEvents; emit: Moderators.ClientToServerEvents };
+  "/": { path: Main.Path; listen: Main.ServerToClientEvents; emit: Main.ClientToServerEvents };
+  "/chat": { path: Chat.Path; listen: Chat.ServerToClientEvents; emit: Chat.ClientToServerEvents };
+  "/moderators": { path: Moderators.Path; listen: Moderators.ServerToClientEvents; emit: Moderators.ClientToServerEvents };
 }
 
 declare global {
