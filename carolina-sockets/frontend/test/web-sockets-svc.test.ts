@@ -113,6 +113,29 @@ describe("channels", () => {
   });
 });
 
+describe("events of a channel", () => {
+  test("are sent without an answer, and heard until the listener is removed", async () => {
+    const lab = service().channel("/lab");
+    const heard = vi.fn();
+    const remove = lab.on("exception", heard);
+    lab.emit("fails");
+    await vi.waitFor(() => expect(heard).toHaveBeenCalledTimes(1));
+    expect(heard.mock.calls[0]?.[0]).toMatchObject({ event: "fails" });
+    remove();
+    lab.emit("fails");
+    // In order: what was sent before is answered before.
+    await lab.request("echo", 1);
+    expect(heard).toHaveBeenCalledTimes(1);
+  });
+
+  test("an error of a request is told from others", async () => {
+    const lab = service().channel("/lab");
+    const failed: unknown = await lab.request("fails").catch((error: unknown) => error);
+    expect(lab.failed("fails", failed)).toBe(true);
+    expect(lab.failed("fails", new Error("another"))).toBe(false);
+  });
+});
+
 describe("requests", () => {
   test("resolve with the acknowledgement", async () => {
     const svc = service();

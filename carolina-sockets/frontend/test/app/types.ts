@@ -16,5 +16,7 @@ export async function typed(): Promise<string> {
   WebSocketsSvc.request("/lab", "echo", 1).catch((error: ChannelError) => error.code);
   // @ts-expect-error -- no channel has this path
   WebSocketsSvc.channel("/elsewhere");
+  WebSocketsSvc.channel("/lab").on("news", (text) => text.trim());
+  WebSocketsSvc.channel("/lab").emit("echo", "typed");
   return WebSocketsSvc.channel("/lab").request("echo", "typed");
 }
