@@ -4,7 +4,7 @@ CARGO ?= cargo
 NODE_FOLDERS := examples/quickstart tests/e2e carolina-sockets/frontend examples/chat/web examples/chat/e2e
 
 .PHONY: help run test setup rust-test frontend-test chat-test chat node-packages bench-programs bench bench-quick bench-micro bench-contract bench-compile
-.PHONY: attack attack-quick fuzz check fmt clippy doc package deny features minimal-versions msrv semver unused
+.PHONY: rolling attack attack-quick fuzz check fmt clippy doc package deny features minimal-versions msrv semver unused
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -48,6 +48,9 @@ bench: bench-programs ## measure against raw socketioxide, Node and a bare WebSo
 
 bench-quick: bench-programs ## the short benchmark, under 3 minutes
 	$(BENCH) --quick
+
+rolling: tests/e2e/node_modules ## restart three nodes behind HAProxy under 3,000 official clients: about two minutes
+	$(CARGO) run --release --quiet --package carolina-sockets-tests --all-features --bin rolling
 
 attack: ## attack a server as hostile clients would: what each attack costs the others
 	$(CARGO) run --release --quiet --package carolina-attack

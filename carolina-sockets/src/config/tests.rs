@@ -483,3 +483,19 @@ fn the_table_has_the_defaults() {
     }
     assert!(compared > keys::KEYS.len() / 2, "{compared} rows have a value");
 }
+
+#[test]
+fn deployments_set_variables_that_there_are() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy");
+    let mut known = 0;
+    for file in ["Dockerfile", "kubernetes.yaml", "application.service"] {
+        let text = std::fs::read_to_string(folder.join(file)).unwrap();
+        let is_part = |character: char| character.is_ascii_uppercase() || character == '_';
+        for name in text.split(|character| !is_part(character)).filter(|word| word.starts_with("CAROLINA_")) {
+            let is_key = keys::KEYS.iter().any(|(key, _)| keys::variable_of(key) == name);
+            assert!(is_key || name == "CAROLINA_CONFIG", "{file}: {name}");
+            known += 1;
+        }
+    }
+    assert!(known > 8, "{known}");
+}

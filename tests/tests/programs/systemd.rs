@@ -80,3 +80,24 @@ fn r25_a_restart_by_systemd_refuses_nobody() {
     service.kill().unwrap();
     service.wait().unwrap();
 }
+
+#[test]
+fn r25_the_units_are_what_systemd_takes() {
+    let folder = Folder::new();
+    let deploy = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy");
+    for unit in ["application.service", "application.socket"] {
+        let text = std::fs::read_to_string(deploy.join(unit)).unwrap();
+        // The program has to be there.
+        let text = text.replace("ExecStart=/usr/local/bin/application", "ExecStart=/bin/true");
+        std::fs::write(folder.path().join(unit), text).unwrap();
+    }
+    let mut verify = Command::new("systemd-analyze");
+    verify.arg("verify").args(["application.service", "application.socket"].map(|unit| folder.path().join(unit)));
+    match verify.output() {
+        Ok(verified) => {
+            let told = String::from_utf8_lossy(&verified.stderr);
+            assert!(verified.status.success() && !told.contains("application."), "{told}");
+        }
+        Err(error) => println!("not verified, as there is no systemd-analyze: {error}"),
+    }
+}
