@@ -9,10 +9,10 @@ use std::{
 };
 
 use carolina_sockets::{Config, Data, DisconnectReason, State, channel, on, testing::TestService};
-use carolina_sockets_tests::{by_hand, nodes, start};
+use carolina_sockets_tests::{by_hand, engine_io::Polling, nodes, start};
 use http::StatusCode;
 use serde_json::{Value, json};
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::sleep};
 
 #[derive(Default)]
 struct Work {
@@ -220,7 +220,42 @@ async fn r25_a_session_store_that_is_away_makes_it_not_ready() {
         assert!(service.sockets().is_ready().await);
         away.0.store(true, SeqCst);
         // An answer counts for a second.
-        tokio::time::sleep(Duration::from_millis(1100)).await;
+        sleep(Duration::from_millis(1100)).await;
         assert_eq!(service.sockets().is_ready().await, ready, "{requires}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r8_polling_clients_are_told_of_the_shutdown_before_the_connection_closes() {
+    let work = Arc::<Work>::default();
+    // The service is asked to end, or its server is; a poll waits for it, or comes when all has been written.
+    for (by_server, is_waiting) in [(false, true), (false, false), (true, true)] {
+        let service = start(by_hand().mount::<Workshop>("/workshop").state(work.clone())).await.listen().await.unwrap();
+        let mut client = Polling::open(&service.url()).await;
+        client.post("40/workshop,").await;
+        client.expect("40/workshop,").await;
+        let sockets = service.sockets().clone();
+        let mut service = Some(service);
+        let ((status, body), ()) = tokio::join!(
+            async {
+                if !is_waiting {
+                    sleep(Duration::from_millis(300)).await;
+                }
+                client.fetch().await
+            },
+            async {
+                if is_waiting {
+                    sleep(Duration::from_millis(100)).await;
+                }
+                if by_server { drop(service.take()) } else { sockets.shutdown().await }
+            }
+        );
+        assert_eq!(status, 200, "{body}");
+        // Official clients drop an event that comes together with the end.
+        assert!(body.starts_with("42/workshop,[\"carolina:closed\",{\"code\":\"shutting_down\""), "{body}");
+        assert!(!body.contains('\x1e'), "{body}");
+        if !by_server && !is_waiting {
+            assert_eq!(client.fetch().await, (200, "1".to_owned()));
+        }
     }
 }

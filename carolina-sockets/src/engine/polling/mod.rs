@@ -221,7 +221,8 @@ impl PollingSession {
     fn take_body(&self, state: &mut State, most: usize) -> Vec<u8> {
         let mut body = Vec::new();
         while let Some(next) = state.outgoing.front() {
-            if !body.is_empty() && body.len() + next.encoded_len() >= most {
+            // Official clients deliver messages a tick later than they close: a packet that closes the session comes alone.
+            if !body.is_empty() && (next.is_close() || body.len() + next.encoded_len() >= most) {
                 break;
             }
             if !body.is_empty() && !self.legacy {
