@@ -27,8 +27,9 @@ pub(crate) fn read<T: DeserializeOwned>(
     all: bool,
     pad: bool,
 ) -> Result<T, EventError> {
+    let root = if all { "the arguments" } else { "the first argument" };
     if let Some(attachments) = attachments {
-        return attachments::read(text, attachments, all, pad).map_err(|(path, reason)| invalid(&path, &reason));
+        return attachments::read(text, attachments, all, pad).map_err(|(path, reason)| invalid(&path, root, &reason));
     }
     // Try without tracking the path first: only an invalid payload pays for locating the error.
     if let Ok(value) = arguments(text, Arguments { all, pad, payload: Plain(PhantomData) }) {
@@ -37,7 +38,7 @@ pub(crate) fn read<T: DeserializeOwned>(
     let mut track = Track::new();
     match arguments(text, Arguments { all, pad, payload: Tracked(&mut track, PhantomData) }) {
         Ok(value) => Ok(value),
-        Err(error) => Err(invalid(&track.path().to_string(), &error.to_string())),
+        Err(error) => Err(invalid(&track.path().to_string(), root, &error.to_string())),
     }
 }
 
@@ -48,17 +49,19 @@ pub(crate) fn read<T: DeserializeOwned>(
 /// `invalid_payload`, with the JSON path of what does not fit.
 pub(crate) fn from_text<T: DeserializeOwned>(text: &str) -> Result<T, EventError> {
     serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_str(text))
-        .map_err(|error| invalid(&error.path().to_string(), &error.inner().to_string()))
+        .map_err(|error| invalid(&error.path().to_string(), "the value itself", &error.inner().to_string()))
 }
 
-fn invalid(path: &str, reason: &str) -> EventError {
+/// `root` is what the path `.` is.
+fn invalid(path: &str, root: &str, reason: &str) -> EventError {
     // "invalid type: string "x", expected u32 at line 1 column 5": the position is meaningless to a client.
     let reason = reason.rsplit_once(" at line ").map_or(reason, |(reason, _)| reason);
     let expected = match reason.split_once("expected ") {
         Some((_, expected)) => expected,
         None => reason.strip_prefix("missing ").unwrap_or(reason),
     };
-    EventError::new(code::INVALID_PAYLOAD, format!("invalid payload at `{path}`: {reason}"))
+    let place = if path == "." { root.to_owned() } else { format!("`{path}`") };
+    EventError::new(code::INVALID_PAYLOAD, format!("invalid payload at {place}: {reason}"))
         .details(serde_json::json!({ "path": path, "expected": expected }))
 }
 
