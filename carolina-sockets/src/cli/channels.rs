@@ -5,8 +5,9 @@ use serde_json::{Value, json};
 use crate::{
     config::{Config, Reading, Transport},
     error::Result,
+    guard::Rate,
     plan::{MountPlan, Plan},
-    registry::row::Options,
+    registry::row::{GuardRow, HandlerRow, On},
     service::Settings,
 };
 
@@ -80,8 +81,10 @@ fn as_json(plan: &Plan, config: &Config) -> String {
     let channel = |mount: &MountPlan| {
         let handlers = mount.handlers.iter().map(|row| {
             json!({
-                "on": row.on.words(),
+                "on": names(row.on),
+                "kind": kind(row.on),
                 "method": row.method,
+                "guards": guards(row.guards),
                 "concurrent": row.options.concurrent,
                 "timeout_ms": row.options.timeout.map(|timeout| timeout.as_millis() as u64),
                 "rate": row.options.rate.map(|rate| json!({ "count": rate.count, "per_ms": rate.per.as_millis() as u64 })),
@@ -92,6 +95,7 @@ fn as_json(plan: &Plan, config: &Config) -> String {
             "path": mount.path,
             "driver": mount.driver,
             "private": mount.private,
+            "guards": guards(mount.row.guards),
             "declared": mount.row.location.to_string(),
             "handlers": handlers.collect::<Vec<_>>(),
         })
@@ -111,14 +115,15 @@ fn as_table(plan: &Plan, config: &Config, colours: bool) -> String {
     let mut lines = Vec::new();
     for mount in &plan.mounts {
         let private = if mount.private { " private" } else { "" };
+        let guards: String = guards(mount.row.guards).iter().map(|guard| format!(" guard {guard}")).collect();
         lines.push(format!(
-            "{bold}{}{plain}  {}{private}  {dim}{}{plain}",
+            "{bold}{}{plain}  {}{private}{guards}  {dim}{}{plain}",
             mount.path, mount.driver, mount.row.location
         ));
         let rows: Vec<[String; 3]> = mount
             .handlers
             .iter()
-            .map(|row| [row.on.words().join(", "), options(&row.options), row.location.to_string()])
+            .map(|row| [row.on.words().join(", "), options(row), row.location.to_string()])
             .collect();
         let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
         let (first, second) = (width(0), width(1));
@@ -144,7 +149,33 @@ fn shown(value: &Value) -> String {
     }
 }
 
-fn options(options: &Options) -> String {
+/// Names of events as they are, in place of the attribute's strings.
+fn names(on: On) -> Vec<String> {
+    match on {
+        On::Events(events) => events.iter().map(ToString::to_string).collect(),
+        other => other.words(),
+    }
+}
+
+/// What a handler is for. An event may have any name, `any` as well.
+fn kind(on: On) -> &'static str {
+    match on {
+        On::Events(_) => "events",
+        On::Any => "any",
+        On::Authorize => "authorize",
+        On::Connect => "connect",
+        On::Disconnect => "disconnect",
+        On::Init => "init",
+    }
+}
+
+/// The guards' paths, as they are written in Rust.
+fn guards(rows: &[GuardRow]) -> Vec<&'static str> {
+    rows.iter().map(|row| row.name).collect()
+}
+
+fn options(row: &HandlerRow) -> String {
+    let options = &row.options;
     let mut texts = Vec::new();
     if options.concurrent {
         texts.push("concurrent".to_owned());
@@ -153,17 +184,81 @@ fn options(options: &Options) -> String {
         texts.push(format!("timeout {}", humantime::format_duration(timeout)));
     }
     if let Some(rate) = options.rate {
-        texts.push(format!("rate {}/{}", rate.count, humantime::format_duration(rate.per)));
+        texts.push(format!("rate {}", shown_rate(rate)));
     }
+    texts.extend(guards(row.guards).iter().map(|guard| format!("guard {guard}")));
     texts.join(", ")
+}
+
+/// A rate as it is written: `2/s`.
+fn shown_rate(rate: Rate) -> String {
+    let per = humantime::format_duration(rate.per).to_string();
+    let unit = per.strip_prefix('1').filter(|unit| unit.chars().all(char::is_alphabetic));
+    format!("{}/{}", rate.count, unit.unwrap_or(&per))
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::{Cli, Config, MainChannel, cli};
+    use std::time::Duration;
+
+    use super::{Rate, shown_rate};
+    use crate::{Cli, Config, EventError, MainChannel, channel, cli, on};
+
+    fn is_open() -> Result<(), EventError> {
+        Ok(())
+    }
+
+    #[channel(guard = is_open)]
+    #[derive(Default)]
+    struct Guarded;
+
+    #[channel]
+    impl Guarded {
+        #[on("whoami", "any", rate = "2/s", guard = Self::is_known)]
+        fn whoami(&self) {}
+
+        #[on(any)]
+        fn other(&self) {}
+
+        fn is_known() -> Result<(), EventError> {
+            Ok(())
+        }
+    }
 
     fn listed(cli: Cli) -> String {
         super::list(cli.serve.settings, true).unwrap()
+    }
+
+    #[test]
+    fn rates_are_listed_as_they_are_written() {
+        let second = Duration::from_secs(1);
+        for (count, per, written) in [
+            (2, second, "2/s"),
+            (20, 60 * second, "20/m"),
+            (1, 3600 * second, "1/h"),
+            (5, 10 * second, "5/10s"),
+            (5, second / 10, "5/100ms"),
+        ] {
+            assert_eq!(shown_rate(Rate { count, per }), written);
+        }
+    }
+
+    #[test]
+    fn guards_and_names_are_listed_as_they_are_written() {
+        let list = |json| {
+            let cli = cli().config(Config::default()).discover(false).mount::<Guarded>("/guarded");
+            super::list(cli.serve.settings, json).unwrap()
+        };
+        let listed: serde_json::Value = serde_json::from_str(&list(true)).unwrap();
+        let channel = &listed["channels"][0];
+        assert_eq!(channel["guards"], serde_json::json!(["is_open"]), "{channel}");
+        let (named, other) = (&channel["handlers"][0], &channel["handlers"][1]);
+        assert_eq!(named["on"], serde_json::json!(["whoami", "any"]), "{channel}");
+        assert_eq!((&named["kind"], &other["kind"]), (&"events".into(), &"any".into()), "{channel}");
+        assert_eq!(named["guards"], serde_json::json!(["Self::is_known"]), "{channel}");
+        let table = list(false);
+        assert!(table.contains("/guarded  Guarded guard is_open"), "{table}");
+        assert!(table.contains("rate 2/s, guard Self::is_known"), "{table}");
     }
 
     #[test]
