@@ -175,17 +175,24 @@ const REFUSAL: &str = concat!(
 
 #[cfg(feature = "serve")]
 impl StreamGuard {
-    /// For clients. Logs a warning if the process may not open as many files as the configuration allows connections.
+    /// For clients. Logs a warning if the process may not open as many files as the configuration allows connections; an
+    /// information where only this machine can connect.
     pub(crate) fn new(config: &Config) -> Self {
         let limits = &config.limits;
         let files = open_files();
         let (most, most_per_address) = most_streams(limits.connections, limits.connections_per_address, files);
         if let Some(files) = files.filter(|_| most < limits.connections) {
-            tracing::warn!(
+            let message = format!(
                 "limits.connections is {}, but the process may open {files} files: it serves {most} TCP connections at most, \
                  {most_per_address} of one address; raise the limit (`ulimit -n`) or lower the setting",
                 limits.connections
             );
+            // While it is developed or tested, no such number of clients comes.
+            if is_loopback(&config.bind) {
+                tracing::info!("{message}");
+            } else {
+                tracing::warn!("{message}");
+            }
         }
         Self {
             streams: Connections::new(Counted::Streams, most, most_per_address),
@@ -227,6 +234,15 @@ impl StreamGuard {
 
     fn is_proxy(&self, address: IpAddr) -> bool {
         self.trusted_proxies.iter().any(|net| net.contains(&address))
+    }
+}
+
+/// Whether only programs of this machine can connect to this `address:port`.
+#[cfg(feature = "serve")]
+fn is_loopback(bind: &str) -> bool {
+    match bind.parse::<SocketAddr>() {
+        Ok(address) => address.ip().is_loopback(),
+        Err(_) => bind.rsplit_once(':').is_some_and(|(host, _)| host.eq_ignore_ascii_case("localhost")),
     }
 }
 
@@ -282,6 +298,21 @@ mod tests {
         assert_eq!(most_streams(100_000, 100_000, Some(1024)), (896, 200_016));
         assert_eq!(most_streams(10, 5, Some(1024)), (36, 26));
         assert_eq!(most_streams(100_000, 1000, Some(20)), (8, 4));
+    }
+
+    #[test]
+    fn loopback_addresses_are_recognized() {
+        for (bind, expected) in [
+            ("127.0.0.1:3000", true),
+            ("127.8.0.1:0", true),
+            ("[::1]:80", true),
+            ("localhost:80", true),
+            ("0.0.0.0:80", false),
+            ("[::]:80", false),
+            ("app.example:80", false),
+        ] {
+            assert_eq!(is_loopback(bind), expected, "{bind}");
+        }
     }
 
     #[test]

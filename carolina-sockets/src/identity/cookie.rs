@@ -50,9 +50,6 @@ impl CookieKeys {
     pub(crate) fn new(name: &str, secrets: &[String]) -> Self {
         let mut keys: Vec<_> = secrets.iter().map(|secret| Key::derive_from(secret.as_bytes())).collect();
         if keys.is_empty() {
-            tracing::warn!(
-                "session.secret is not set: a random one is used, so sessions end with this process and hold on this node alone; make one with `openssl rand -base64 48`"
-            );
             keys.push(Key::generate());
         }
         Self { name: name.to_owned(), keys }

@@ -41,6 +41,8 @@ pub struct Builder {
     settings: Settings,
     /// For tests, replaces the configured one: URL and prefix.
     backplane: Option<(String, String)>,
+    /// For tests, which need no secret.
+    is_test: bool,
 }
 
 setters!(Builder, settings);
@@ -52,6 +54,13 @@ impl From<Settings> for Builder {
 }
 
 impl Builder {
+    /// Leaves out warnings that concern servers only.
+    #[cfg(feature = "testing")]
+    pub(crate) fn for_tests(mut self) -> Self {
+        self.is_test = true;
+        self
+    }
+
     /// Connects the service to a backplane unless its configuration names one.
     #[cfg(feature = "testing")]
     pub(crate) fn backplane_for_tests(mut self, url: String, prefix: String) -> Self {
@@ -80,6 +89,11 @@ impl Builder {
         }
         let (config, plan) = settings.plan(reading, &|of| settings.states.contains(of))?;
         let contract_page = ContractPage::of(&plan, &config)?;
+        if config.session.secret.is_empty() && !self.is_test {
+            tracing::warn!(
+                "session.secret is not set: a random one is used, so sessions end with this process and hold on this node alone; make one with `openssl rand -base64 48`"
+            );
+        }
         let stop = CancellationToken::new();
         let background = Background::new(stop.clone());
         let identities = Identities::connect(&config, settings.identify, settings.store, &stop).await?;
