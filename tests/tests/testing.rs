@@ -3,13 +3,14 @@
 use std::{panic::AssertUnwindSafe, time::Duration};
 
 use axum::{Router, body::Body, routing::post};
+use bytes::Bytes;
 use carolina_sockets::{
     Config, Data, EventError, Socket, User, channel,
     http::Session,
     on,
     testing::{ClientError, TestService, assert_broadcast, assert_emitted},
 };
-use carolina_sockets_tests::{by_hand, start};
+use carolina_sockets_tests::{Log, by_hand, start};
 use futures_util::FutureExt;
 use http::Request;
 use serde::{Deserialize, Serialize};
@@ -199,5 +200,79 @@ async fn a_day_passes_at_once() -> Result<(), ClientError> {
 #[tokio::test]
 async fn a_clock_that_is_not_paused_is_not_waited_for() {
     let service = map().await;
-    assert!(panics(service.advance(Duration::from_secs(3600))).await.contains("time is not frozen"));
+    let told = panics(service.advance(Duration::from_secs(3600))).await;
+    assert!(told.contains("`#[tokio::test(start_paused = true)]`") && told.contains("tests/testing.rs:"), "{told}");
+}
+
+#[tokio::test]
+async fn events_are_compared_with_data() -> Result<(), ClientError> {
+    let service = map().await;
+    let mut client = service.connect("/map").await?;
+    let channel = service.sockets().channel("/map").unwrap();
+    channel.emit("names", ["Ada", "Grace"]).await.unwrap();
+    channel.emit("pair", (1, "two")).await.unwrap();
+    channel.emit("bytes", Bytes::from_static(b"abc")).await.unwrap();
+    channel.emit("names", ["Ada", "Grace"]).await.unwrap();
+    channel.emit("title", "a map").await.unwrap();
+    // Several arguments are a tuple.
+    client.assert_emitted("names", ["Ada", "Grace"]).await;
+    client.assert_emitted("pair", (1, "two")).await;
+    client.assert_emitted("bytes", Bytes::from_static(b"abc")).await;
+    let names: Vec<String> = client.expect("names").await?;
+    assert_eq!(names, ["Ada", "Grace"]);
+    let told = panics(client.assert_emitted("title", "another")).await;
+    assert!(told.contains(r#"on `/map` came ["title","a map"], and expected ["title","another"]"#), "{told}");
+    assert!(told.contains("tests/testing.rs:"), "{told}");
+    client.deadline(Duration::from_millis(10));
+    let told = panics(client.assert_emitted("title", "a map")).await;
+    assert!(told.contains("`title` on `/map`: nothing came in time") && told.contains("tests/testing.rs:"), "{told}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_path_without_a_channel_is_told_with_those_that_there_are() {
+    let service = start(by_hand().mount::<Map>("/map").mount::<Map>("/atlas")).await;
+    let error = service.connect("/mpa").await.unwrap_err();
+    assert_eq!(error.code(), "Invalid namespace");
+    let told = error.to_string();
+    assert!(
+        told.contains("no channel is mounted at `/mpa`; mounted are: /atlas, /map; did you mean `/map`?"),
+        "{told}"
+    );
+}
+
+#[tokio::test]
+async fn data_that_does_not_read_as_asked_is_told() -> Result<(), ClientError> {
+    let service = map().await;
+    let mut client = service.connect("/map").await?;
+    let channel = service.sockets().channel("/map").unwrap();
+    channel.emit("moved", position(1.0)).await.unwrap();
+    let told = client.expect::<Vec<u8>>("moved").await.unwrap_err().to_string();
+    assert!(told.contains(r#"`moved`, which came as ["moved",{"x":1.0,"#) && told.contains("a sequence"), "{told}");
+    channel.emit("title", vec!["é"; 5000]).await.unwrap();
+    let told = client.expect::<Position>("title").await.unwrap_err().to_string();
+    assert!(told.contains('…') && told.chars().count() < 500, "{told}");
+    let told = service.expect_broadcast::<Vec<u8>>("/map", "moved").await.unwrap_err().to_string();
+    assert!(told.contains("`moved`, which came as"), "{told}");
+    let told = client.request::<u8>("whoami", ()).await.unwrap_err().to_string();
+    assert!(told.contains("the answer to event 0, [null]"), "{told}");
+    let refused = client.request::<()>("move", "north").await.unwrap_err();
+    let told = refused.to_string();
+    assert!(told.contains("invalid payload at the first argument: invalid type: string"), "{told}");
+    assert_eq!(refused.details().unwrap()["path"], ".", "{told}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_test_is_not_warned_of_what_concerns_servers() {
+    let log = Log::default();
+    let writer = log.clone();
+    let _guard = tracing::subscriber::set_default(
+        tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false).finish(),
+    );
+    let service = map().await;
+    assert!(!log.text().contains("session.secret is not set"), "{}", log.text());
+    drop(service);
+    by_hand().mount::<Map>("/map").build().await.unwrap();
+    assert!(log.text().contains("session.secret is not set"), "{}", log.text());
 }

@@ -2,6 +2,7 @@ use std::{
     collections::{HashMap, VecDeque},
     fmt,
     net::{IpAddr, Ipv4Addr, SocketAddr},
+    panic::Location,
     sync::Arc,
     time::Duration,
 };
@@ -20,19 +21,25 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{
+    check_equal,
     error::ClientError,
     jar::Jar,
     wire::{Incoming, Wire},
 };
 use crate::{
     backplane,
+    channel::ChannelHandle,
     engine::{Answer, Payload},
+    error::Error,
     http::Session,
     service::Sockets,
+    suggest::did_you_mean,
 };
 
 /// How long a client waits for a packet.
 pub(super) const DEADLINE: Duration = Duration::from_secs(5);
+/// How many characters of data a message shows.
+const SHOWN: usize = 200;
 /// A path at which nothing is mounted: the server answers a CONNECT to it after everything that it has sent before.
 const UNMOUNTED: &str = "/carolina-sockets-testing-unmounted";
 
@@ -241,7 +248,11 @@ impl Client {
                 ended: false,
                 deadline: DEADLINE,
             }),
-            Ok(Some(Incoming::Refused(text))) => Err(ClientError::refused(&text)),
+            Ok(Some(Incoming::Refused(text))) => Err(match builder.sockets.channel(channel) {
+                // The engine says no more than `Invalid namespace`.
+                Err(error @ Error::UnknownChannel { .. }) => unknown_channel(&builder.sockets, channel, &text, &error),
+                _ => ClientError::refused(&text),
+            }),
             Ok(_) => Err(ClientError::Disconnected),
             Err(_) => Err(ClientError::Timeout(format!("to join `{channel}`"))),
         }
@@ -334,7 +345,7 @@ impl Client {
         let until = Instant::now() + self.deadline;
         loop {
             if let Some(answer) = self.answers.get_mut(&ack).and_then(Option::take) {
-                return read_answer(answer);
+                return read_answer(answer, ack);
             }
             self.receive(until, "an acknowledgement").await?;
         }
@@ -343,13 +354,57 @@ impl Client {
     /// Waits for an event and returns its data: the first argument, or several as a tuple. Others that arrive
     /// meanwhile are kept.
     ///
+    /// The type that it is read as is that of the variable, also for a list:
+    ///
+    /// ```
+    /// # use carolina_sockets::{MainChannel, Sockets, testing::TestService};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = TestService::start(Sockets::builder().discover(false).mount::<MainChannel>("/")).await?;
+    /// let mut client = service.connect("/").await?;
+    /// service.sockets().channel("/")?.emit("names", ["Ada", "Grace"]).await?;
+    /// let names: Vec<String> = client.expect("names").await?;
+    /// assert_eq!(names, ["Ada", "Grace"]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`ClientError::Timeout`] and [`ClientError::Disconnected`] when it did not arrive, [`ClientError::Invalid`] when
     /// its data does not deserialize into `T`.
     pub async fn expect<T: DeserializeOwned>(&mut self, event: &str) -> Result<T, ClientError> {
         let (data, _) = self.take(event).await?;
-        read(data, true)
+        read(data, event)
+    }
+
+    /// Waits for an event and checks that it has this data; a tuple is several arguments. See [`expect`](Self::expect).
+    ///
+    /// ```
+    /// # use carolina_sockets::{MainChannel, Sockets, testing::TestService};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = TestService::start(Sockets::builder().discover(false).mount::<MainChannel>("/")).await?;
+    /// let mut client = service.connect("/").await?;
+    /// service.sockets().channel("/")?.emit("names", ["Ada", "Grace"]).await?;
+    /// client.assert_emitted("names", ["Ada", "Grace"]).await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// When the event does not come before the [`deadline`](Self::deadline), or has other data.
+    #[track_caller]
+    pub fn assert_emitted(&mut self, event: &str, data: impl Serialize) -> impl Future<Output = ()> {
+        let at = Location::caller();
+        async move {
+            let came = match self.take(event).await {
+                Ok((came, _)) => backplane::encode(&came).unwrap_or_default(),
+                Err(error) => panic!("{at}: `{event}` on `{}`: {error}", self.channel),
+            };
+            check_equal(at, &format!("on `{}` came", self.channel), event, &came, &data);
+        }
     }
 
     /// Waits for an event and acknowledges it.
@@ -368,7 +423,7 @@ impl Client {
         let written = CommonParser.encode_value(&Payload(&answer), None);
         let written = written.map_err(|error| ClientError::Invalid(error.to_string()))?;
         self.wire.send(Packet::ack(self.channel.clone(), written, ack));
-        read(data, true)
+        read(data, event)
     }
 
     async fn take(&mut self, event: &str) -> Result<(Value, Option<i64>), ClientError> {
@@ -495,22 +550,48 @@ impl Client {
     }
 }
 
-fn read_answer<T: DeserializeOwned>(answer: Value) -> Result<T, ClientError> {
-    if let Ok(first) = read::<serde_json::Value>(answer.clone(), false)
+/// Why a client cannot join a channel that is not there.
+fn unknown_channel(sockets: &Sockets, channel: &str, code: &str, error: &Error) -> ClientError {
+    let channels = sockets.channels();
+    let near = did_you_mean(channel, channels.iter().map(ChannelHandle::path));
+    ClientError::Refused { code: code.to_owned(), message: format!("{error}{near}") }
+}
+
+fn read_answer<T: DeserializeOwned>(answer: Value, ack: i64) -> Result<T, ClientError> {
+    if let Ok(first) = decode::<serde_json::Value>(&mut answer.clone(), false)
         && let Some(rejected) = ClientError::in_answer(&first)
     {
         return Err(rejected);
     }
-    read(answer, false)
+    let mut arguments = answer;
+    decode(&mut arguments, false)
+        .map_err(|error| ClientError::Invalid(format!("the answer to event {ack}, {}: {error}", shown(&arguments))))
 }
 
-/// Reads the arguments of an acknowledgement, or with `with_event` those after an event's name.
-fn read<T: DeserializeOwned>(mut arguments: Value, with_event: bool) -> Result<T, ClientError> {
-    let read = CommonParser.decode_value(&mut arguments, with_event);
-    read.map(|answer: Answer<T>| answer.0).map_err(|error| ClientError::Invalid(error.to_string()))
+/// Reads the arguments after an event's name.
+fn read<T: DeserializeOwned>(mut arguments: Value, event: &str) -> Result<T, ClientError> {
+    decode(&mut arguments, true)
+        .map_err(|error| ClientError::Invalid(format!("`{event}`, which came as {}: {error}", shown(&arguments))))
+}
+
+fn decode<T: DeserializeOwned>(arguments: &mut Value, with_event: bool) -> Result<T, String> {
+    let read = CommonParser.decode_value(arguments, with_event);
+    read.map(|answer: Answer<T>| answer.0).map_err(|error| error.to_string())
+}
+
+/// A packet's arguments, shortened.
+fn shown(arguments: &Value) -> String {
+    let Value::Str(text, _) = arguments else { return "bytes".to_owned() };
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_string(),
+    }
 }
 
 /// Reads an encoded event's arguments.
-pub(super) fn read_event<T: DeserializeOwned>((payload, attachments): (String, Vec<String>)) -> Result<T, ClientError> {
-    read(backplane::decode(payload, &attachments).map_err(ClientError::Invalid)?, true)
+pub(super) fn read_event<T: DeserializeOwned>(
+    event: &str,
+    (payload, attachments): (String, Vec<String>),
+) -> Result<T, ClientError> {
+    read(backplane::decode(payload, &attachments).map_err(ClientError::Invalid)?, event)
 }

@@ -45,7 +45,8 @@
 //! | to check that | write |
 //! |---|---|
 //! | an event is answered, with what | [`client.request`](Client::request), whose error has a [`code`](ClientError::code) |
-//! | a client gets an event | [`client.expect`](Client::expect), or [`assert_emitted!`] with a pattern |
+//! | a client gets an event | [`client.assert_emitted`](Client::assert_emitted) with its data, or [`assert_emitted!`] with a pattern |
+//! | it gets one, to go on with its data, such as a list | `let names: Vec<String> = client.expect("names").await?`: [`client.expect`](Client::expect) |
 //! | it gets none | [`client.expect_none`](Client::expect_none) |
 //! | something is emitted to a channel, a room, a user, without a client | [`service.assert_broadcast`](TestService::assert_broadcast), or [`assert_broadcast!`] with a pattern |
 //! | a client is refused or disconnected | the error of [`connect`](TestService::connect), [`client.expect_disconnect`](Client::expect_disconnect) |
@@ -147,6 +148,9 @@ use crate::{
     service::{Builder, Sockets},
 };
 
+/// An event's payload as text, and its attachments.
+type Encoded = (String, Vec<String>);
+
 /// How often [`TestService::advance`] lets other tasks run.
 const SETTLE: usize = 64;
 
@@ -179,7 +183,7 @@ impl TestService {
             Err(std::env::VarError::NotPresent) => builder,
             Err(error) => return Err(crate::Error::backplane(format!("CAROLINA_TESTING_BACKPLANE: {error}"))),
         };
-        Ok(Self::of(builder.build().await?))
+        Ok(Self::of(builder.for_tests().build().await?))
     }
 
     /// Starts a service that is already built.
@@ -267,7 +271,7 @@ impl TestService {
         event: &str,
     ) -> std::result::Result<Emitted<T>, ClientError> {
         let Recorded { to, except, payload, .. } = self.take(channel, event).await?;
-        Ok(Emitted { data: client::read_event(payload)?, to, except })
+        Ok(Emitted { data: client::read_event(event, payload)?, to, except })
     }
 
     /// Checks that the first emit of this event to several clients of a channel has this data; a tuple is several arguments. See
@@ -295,13 +299,7 @@ impl TestService {
                 Ok(recorded) => recorded.payload,
                 Err(error) => panic!("{at}: `{event}` on `{channel}`: {error}"),
             };
-            let expected = match encode_event(event, &data) {
-                Ok(expected) => expected,
-                Err(error) => panic!("{at}: {error}"),
-            };
-            let parsed = |text: &str| serde_json::from_str::<Value>(text).unwrap_or_default();
-            let same = parsed(&emitted.0) == parsed(&expected.0) && emitted.1 == expected.1;
-            assert!(same, "{at}: on `{channel}` was emitted {}, and expected {}", emitted.0, expected.0);
+            check_equal(at, &format!("on `{channel}` was emitted"), event, &emitted, &data);
         }
     }
 
@@ -316,14 +314,20 @@ impl TestService {
     ///
     /// # Panics
     ///
-    /// When tokio's clock is not paused.
-    pub async fn advance(&self, by: Duration) {
-        // It panics unless the clock is paused; otherwise the next line would wait.
-        tokio::time::advance(Duration::ZERO).await;
-        tokio::time::sleep(by).await;
-        // What was due at the same moment.
-        for _ in 0..SETTLE {
-            tokio::task::yield_now().await;
+    /// When tokio's clock is not paused, as by `#[tokio::test(start_paused = true)]`.
+    #[track_caller]
+    pub fn advance(&self, by: Duration) -> impl Future<Output = ()> + use<> {
+        let at = Location::caller();
+        async move {
+            assert!(
+                is_paused(),
+                "{at}: `advance` needs a clock that is paused: write `#[tokio::test(start_paused = true)]` above the test"
+            );
+            tokio::time::sleep(by).await;
+            // What was due at the same moment.
+            for _ in 0..SETTLE {
+                tokio::task::yield_now().await;
+            }
         }
     }
 
@@ -332,6 +336,24 @@ impl TestService {
     pub async fn http(&self, request: Request<axum::body::Body>) -> http::Response<axum::body::Body> {
         self.client().http(request).await
     }
+}
+
+/// Whether tokio's clock is paused: then it stands still while this thread sleeps.
+fn is_paused() -> bool {
+    let before = tokio::time::Instant::now();
+    std::thread::sleep(Duration::from_millis(1));
+    tokio::time::Instant::now() == before
+}
+
+/// Checks that an event's arguments, encoded, are those expected.
+fn check_equal(at: &Location<'_>, what: &str, event: &str, came: &Encoded, expected: &impl Serialize) {
+    let expected = match encode_event(event, expected) {
+        Ok(expected) => expected,
+        Err(error) => panic!("{at}: {error}"),
+    };
+    let parsed = |text: &str| serde_json::from_str::<Value>(text).unwrap_or_default();
+    let same = parsed(&came.0) == parsed(&expected.0) && came.1 == expected.1;
+    assert!(same, "{at}: {what} {}, and expected {}", came.0, expected.0);
 }
 
 /// An emit to several clients; see [`TestService::expect_broadcast`].
