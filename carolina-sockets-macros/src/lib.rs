@@ -25,6 +25,7 @@ use proc_macro::TokenStream;
 /// |---|---|
 /// | `"/path"` | where the driver is mounted unless the configuration says otherwise |
 /// | `private` | lets in only whom `#[on(authorize)]` accepts; without that hook, only sockets with a user |
+/// | `presence`, `presence(linger = "15s")` | keeps a list of who is on the channel, for handlers (`Presence<T>`) and clients; `linger`, which replaces the setting `presence.linger`, is how long a client that lost its connection stays listed |
 /// | `guard = path::to::function` | runs before each event's handler; several run in the order in which they are written |
 ///
 /// A path begins with `/`, has no empty segment (so it ends with `/` only if it is `/`), at most 255 bytes, and neither

@@ -14,6 +14,8 @@ use syn::{
     parse::{ParseStream, Parser},
 };
 
+pub(crate) use value::duration;
+
 use crate::{errors::Errors, event_name::RESERVED, guard, suggest::did_you_mean};
 
 /// What a handler is for, as written in the attribute.

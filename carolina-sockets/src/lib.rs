@@ -279,6 +279,7 @@ mod namespace;
 mod path;
 mod plan;
 pub mod prelude;
+mod presence;
 #[doc(hidden)]
 pub mod private;
 #[cfg(feature = "redis")]
@@ -389,7 +390,7 @@ pub use carolina_sockets_macros::on;
 /// ```
 pub use carolina_sockets_macros::emits;
 
-pub use channel::{Broadcast, ChannelHandle, Delivery, Emitter, EmitterChannel, Rooms, SocketInfo};
+pub use channel::{Broadcast, ChannelHandle, ChannelPresence, Delivery, Emitter, EmitterChannel, Rooms, SocketInfo};
 #[cfg(feature = "cli")]
 pub use cli::{Cli, cli};
 pub use config::{Config, Transport};
@@ -398,10 +399,11 @@ pub use error::{Error, EventError, Result};
 #[cfg(feature = "valid")]
 pub use extract::Valid;
 pub use extract::{
-    Ack, Args, Data, Event, EventContext, FromEvent, FromInit, InitContext, Needs, Path, SocketData, State, TryData,
-    User,
+    Ack, Args, Data, Event, EventContext, FromEvent, FromInit, InitContext, Needs, Path, Presence, SocketData, State,
+    TryData, User,
 };
 pub use identity::{Cookies, Handshake, Identify, Identity, Query, UserKey};
+pub use presence::Present;
 pub use registry::{Channel, MainChannel};
 pub use service::{Builder, Sockets, SocketsLayer, SocketsService, sockets, try_sockets};
 #[cfg(feature = "serve")]

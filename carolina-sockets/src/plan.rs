@@ -202,6 +202,7 @@ impl PlanBuilder<'_> {
                 let mut needs = Needs::default();
                 (row.needs)(&mut needs);
                 let taker = format!("{}: `{}::{}`", row.location, row.driver, row.method);
+                self.presence(&taker, &needs, driver.row);
                 self.states(&taker, needs, &mut told);
                 for guard in row.guards {
                     self.guard(&format!("{taker}, its guard `{}`", guard.name), guard, &mut told);
@@ -249,6 +250,17 @@ impl PlanBuilder<'_> {
                     }
                 }
             }
+        }
+    }
+
+    /// Reports a handler that takes `Presence<T>` on a channel without presence.
+    fn presence(&mut self, taker: &str, needs: &Needs, row: &ChannelRow) {
+        if let Some(name) = needs.presence.filter(|_| row.presence.is_none()) {
+            let path = row.path.map(|path| format!("{path:?}, ")).unwrap_or_default();
+            self.problem_once(format!(
+                "{taker} takes `Presence<{name}>`, which the channel does not have: write `#[channel({path}presence)]` above `struct {}`",
+                row.driver
+            ));
         }
     }
 

@@ -10,7 +10,8 @@ pub use bytes::Bytes;
 pub use serde::{Deserialize, Serialize};
 
 pub use crate::{
-    Ack, Args, ChannelHandle, Data, DisconnectReason, Event, EventError, Handshake, Identify, Identity, Path, Socket,
+    Ack, Args, ChannelHandle, Data, DisconnectReason, Event, EventError, Handshake, Identify, Identity, Path, Presence,
+    Socket,
     SocketData, Sockets, State, TryData, User, UserKey, channel, emits, http::Session, on,
 };
 

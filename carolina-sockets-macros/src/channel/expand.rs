@@ -44,9 +44,16 @@ fn allow_lints() -> TokenStream {
     }
 }
 
+/// A duration as a constant.
+fn length(of: std::time::Duration) -> TokenStream {
+    let duration = core("time::Duration");
+    let (seconds, nanos) = (of.as_secs(), of.subsec_nanos());
+    quote!(#duration::new(#seconds, #nanos))
+}
+
 /// The row of a struct.
 pub(super) fn driver(driver: &Driver) -> TokenStream {
-    let Driver { name, path, private: is_private, guards, emits, docs, cfgs, .. } = driver;
+    let Driver { name, path, private: is_private, presence, guards, emits, docs, cfgs, .. } = driver;
     let (channel, row, inventory) = (p("Channel"), p("ChannelRow"), p("inventory"));
     let (channel_type, probe, built, not_built) = (p("channel_type"), p("Probe"), p("DefaultBuilt"), p("NotBuilt"));
     let (erased, option, text) = (p("ErasedChannel"), core("option::Option"), core("primitive::str"));
@@ -55,6 +62,17 @@ pub(super) fn driver(driver: &Driver) -> TokenStream {
         Some(path) => quote!(#option::Some(#path)),
         None => quote!(#option::None),
     };
+    let presence = presence.as_ref().map_or_else(
+        || quote!(#option::None),
+        |presence| {
+            let row = p("PresenceRow");
+            let linger = match presence.linger.map(length) {
+                Some(linger) => quote!(#option::Some(#linger)),
+                None => quote!(#option::None),
+            };
+            quote!(#option::Some(#row { linger: #linger }))
+        },
+    );
     let driver = name.unraw().to_string();
     let location = location(name.span());
     let names: Vec<Ident> = (0..guards.len()).map(|number| local(&format!("guard_{number}"))).collect();
@@ -93,6 +111,7 @@ pub(super) fn driver(driver: &Driver) -> TokenStream {
                     driver: #driver,
                     path: #path,
                     private: #is_private,
+                    presence: #presence,
                     guards: #guards,
                     emits: &[#(#emits),*],
                     docs: #docs,
@@ -222,12 +241,7 @@ impl Row<'_> {
     }
 
     fn options(&self) -> TokenStream {
-        let (options, rate, option, duration) =
-            (p("Options"), p("Rate"), core("option::Option"), core("time::Duration"));
-        let length = |of: std::time::Duration| {
-            let (seconds, nanos) = (of.as_secs(), of.subsec_nanos());
-            quote!(#duration::new(#seconds, #nanos))
-        };
+        let (options, rate, option) = (p("Options"), p("Rate"), core("option::Option"));
         let timeout = match self.on.timeout.map(length) {
             Some(timeout) => quote!(#option::Some(#timeout)),
             None => quote!(#option::None),

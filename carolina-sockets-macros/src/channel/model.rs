@@ -1,5 +1,7 @@
 //! The attributes as typed values.
 
+use std::time::Duration;
+
 use proc_macro2::Span;
 use quote::ToTokens;
 use syn::{Attribute, ExprPath, FnArg, Ident, LitStr, ReceiverKind, ReturnType, Signature, Type, spanned::Spanned};
@@ -11,6 +13,7 @@ pub(super) struct Driver {
     pub(super) name: Ident,
     pub(super) path: Option<LitStr>,
     pub(super) private: bool,
+    pub(super) presence: Option<Presence>,
     /// The functions that run before each event's handler.
     pub(super) guards: Vec<ExprPath>,
     /// What it declares that it sends.
@@ -30,6 +33,13 @@ pub(super) struct Emit {
     pub(super) of: Type,
     /// The conditions of the `#[cfg_attr]`s around it.
     pub(super) cfgs: Vec<Attribute>,
+}
+
+/// `presence` or `presence(linger = "15s")`.
+#[derive(Default)]
+pub(super) struct Presence {
+    /// Replaces `presence.linger`.
+    pub(super) linger: Option<Duration>,
 }
 
 /// An impl block under `#[channel]`.

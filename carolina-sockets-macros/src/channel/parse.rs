@@ -12,7 +12,7 @@ use super::{
     attributes::{Taken, cfgs, docs, take_attributes},
     codes::Codes,
     emits,
-    model::{Block, Driver, Handler},
+    model::{Block, Driver, Handler, Presence},
 };
 use crate::{errors::Errors, guard, on, path, suggest::did_you_mean};
 
@@ -30,6 +30,7 @@ pub(super) fn driver(arguments: TokenStream, item: &mut ItemStruct, errors: &mut
         name: item.ident.clone(),
         path: found.path,
         private: found.private,
+        presence: found.presence,
         guards: found.guards,
         emits,
         docs: docs(&item.attrs),
@@ -42,13 +43,18 @@ pub(super) fn driver(arguments: TokenStream, item: &mut ItemStruct, errors: &mut
 struct Arguments {
     path: Option<LitStr>,
     private: bool,
+    presence: Option<Presence>,
     guards: Vec<ExprPath>,
 }
 
-const CHANNEL_OPTIONS: &str = "`#[channel]` takes a path in quotes, `private`, and `guard = path::to::function`";
+const CHANNEL_OPTIONS: &str =
+    "`#[channel]` takes a path in quotes, `private`, `presence`, and `guard = path::to::function`";
+
+const LINGER: &str =
+    "`presence` takes how long a client that lost its connection stays listed: `presence(linger = \"15s\")`";
 
 /// The options that are words.
-const KNOWN: [&str; 2] = ["private", "guard"];
+const KNOWN: [&str; 3] = ["private", "presence", "guard"];
 
 impl Arguments {
     fn read(&mut self, input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<()> {
@@ -66,15 +72,55 @@ impl Arguments {
                 ));
             } else {
                 let word: Ident = syn::ext::IdentExt::parse_any(input)?;
-                match input.parse::<Option<Token![=]>>()? {
-                    Some(_) if word == "guard" => guard::parse(&word, input, &mut self.guards, errors)?,
-                    Some(_) => self.take_word(&word, Some(input.parse()?), errors),
-                    None => self.take_word(&word, None, errors),
+                if word == "presence" {
+                    self.take_presence(&word, input, errors)?;
+                } else {
+                    match input.parse::<Option<Token![=]>>()? {
+                        Some(_) if word == "guard" => guard::parse(&word, input, &mut self.guards, errors)?,
+                        Some(_) => self.take_word(&word, Some(input.parse()?), errors),
+                        None => self.take_word(&word, None, errors),
+                    }
                 }
             }
             if !input.is_empty() {
                 input.parse::<Token![,]>()?;
             }
+        }
+        Ok(())
+    }
+
+    /// What follows the word `presence`.
+    fn take_presence(&mut self, word: &Ident, input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<()> {
+        if input.peek(Token![=]) {
+            input.parse::<Token![=]>()?;
+            let value: Expr = input.parse()?;
+            errors.at(value, LINGER);
+            return Ok(());
+        }
+        let mut presence = Presence::default();
+        if input.peek(syn::token::Paren) {
+            let inner;
+            syn::parenthesized!(inner in input);
+            while !inner.is_empty() {
+                let option: Ident = syn::ext::IdentExt::parse_any(&inner)?;
+                let value = inner.parse::<Option<Token![=]>>()?.map(|_| inner.parse::<Expr>()).transpose()?;
+                match value {
+                    _ if option != "linger" => errors.unknown(&option, &["linger"], LINGER),
+                    Some(Expr::Lit(ExprLit { lit: Lit::Str(text), .. })) => match on::duration(&text.value()) {
+                        Ok(_) if presence.linger.is_some() => errors.duplicate(&option),
+                        Ok(linger) => presence.linger = Some(linger),
+                        Err(problem) => errors.at(text, problem),
+                    },
+                    Some(other) => errors.at(other, LINGER),
+                    None => errors.at(&option, LINGER),
+                }
+                if !inner.is_empty() {
+                    inner.parse::<Token![,]>()?;
+                }
+            }
+        }
+        if self.presence.replace(presence).is_some() {
+            errors.duplicate(word);
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// `5s`, `500ms`, `1m 30s`.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
         Ok(Duration::ZERO) => Err(format!("`{text}` is too short: it has to be longer than zero")),
         Ok(duration) => Ok(duration),

@@ -33,6 +33,68 @@ pub(crate) enum Message {
     Disconnect { path: String, to: Vec<String>, except: Vec<String> },
     /// Send an event to this node's clients.
     Emit { path: String, to: Vec<String>, except: Vec<String>, payload: String, attachments: Vec<String> },
+    /// Who is on channels of the node with this id.
+    Presence { from: u64, news: PresenceNews },
+}
+
+/// What a node tells of the presence entries that it owns. The number is that of its latest [`Changes`](Self::Changes), so that who has
+/// missed some notices it.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum PresenceNews {
+    Changes {
+        number: u64,
+        changes: Vec<PresenceChange>,
+    },
+    /// It is alive.
+    Beat {
+        number: u64,
+    },
+    /// It needs all entries of a node, or of every node.
+    Ask {
+        of: Option<u64>,
+    },
+    /// A part of all its entries.
+    All {
+        number: u64,
+        entries: Vec<PresenceEntry>,
+        first: bool,
+        last: bool,
+    },
+    /// It shuts down. What remains of its entries waits for clients to come back.
+    Bye,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum PresenceChange {
+    Put(PresenceEntry),
+    Remove {
+        path: String,
+        key: String,
+        reference: String,
+    },
+    /// The entry of another node, whose client has come back to this one.
+    Take {
+        owner: u64,
+        path: String,
+        key: String,
+        reference: String,
+    },
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct PresenceEntry {
+    pub(crate) path: String,
+    pub(crate) key: String,
+    pub(crate) reference: String,
+    pub(crate) meta: serde_json::Map<String, serde_json::Value>,
+    /// For how many milliseconds it waits for its client to come back, if that has lost its connection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) linger: Option<u64>,
+    /// The node that has left it behind, if that is not the sender.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) owner: Option<u64>,
 }
 
 /// What a node asks the others.
@@ -83,6 +145,11 @@ impl Bus {
         Self { link, node: rand::random(), asked: Asked::default() }
     }
 
+    /// This process: a node that is started again is another one.
+    pub(crate) fn node(&self) -> u64 {
+        self.node
+    }
+
     /// Whether there may be other nodes.
     pub(crate) fn has_backplane(&self) -> bool {
         self.link.is_some()
@@ -107,6 +174,11 @@ impl Bus {
         let envelope = Envelope { from: self.node, message };
         let text = serde_json::to_string(&envelope).map_err(BackplaneError::new)?;
         self.link.publish(text).await
+    }
+
+    /// Tells all other nodes of this one's presence entries.
+    pub(crate) async fn publish_presence(&self, news: PresenceNews) -> Result<(), BackplaneError> {
+        self.publish(Message::Presence { from: self.node, news }).await
     }
 
     /// Asks the other nodes, and returns the parts of what they answer. A node that has not answered in time is left out, with a line in the

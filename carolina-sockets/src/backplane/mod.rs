@@ -39,7 +39,7 @@ use crate::{
     error::{Caused, Result, Source},
     telemetry::{Cause, metric, undelivered},
 };
-pub(crate) use bus::{Bus, Message, Question, decode, encode};
+pub(crate) use bus::{Bus, Message, PresenceChange, PresenceEntry, PresenceNews, Question, decode, encode};
 pub(crate) use init::Initializing;
 pub(crate) use link::{Link, connect};
 

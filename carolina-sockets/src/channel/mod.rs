@@ -2,6 +2,7 @@
 
 mod emitter;
 mod parameters;
+mod presence;
 mod rooms;
 mod sockets;
 
@@ -19,6 +20,7 @@ use crate::{
 };
 
 pub use emitter::{Emitter, EmitterChannel};
+pub use presence::ChannelPresence;
 pub use rooms::Rooms;
 pub(crate) use rooms::checked;
 pub use sockets::SocketInfo;
@@ -106,6 +108,14 @@ impl ChannelHandle {
         Self { core: self.core.clone(), fault: Some(self.fault.clone().unwrap_or_else(|| reason.into())) }
     }
 
+    /// Whether its parameters are what the path takes.
+    fn check(&self) -> Result {
+        match &self.fault {
+            Some(reason) => Err(Error::Parameters { path: self.path().to_owned(), reason: reason.to_string() }),
+            None => Ok(()),
+        }
+    }
+
     /// The channel's path.
     pub fn path(&self) -> &str {
         &self.core.path
@@ -115,6 +125,11 @@ impl ChannelHandle {
     /// handle of. 1 for any other channel.
     pub fn instances(&self) -> usize {
         self.core.each().len()
+    }
+
+    /// Who is on the channel, as `#[channel("/rooms", presence)]` keeps it (rule R20).
+    pub fn presence(&self) -> ChannelPresence {
+        ChannelPresence::new(self.clone())
     }
 
     fn everyone(&self) -> Broadcast {
@@ -226,6 +241,10 @@ impl ChannelHandle {
     /// The users on the channel, on every node, in alphabetical order: each once, however many sockets they have. Clients without a
     /// user are not among them.
     ///
+    /// It asks every node each time. To show people who is there, declare the channel with `presence` instead: then
+    /// [`presence`](Self::presence) has the list without asking, with what the application wants to show of each, clients are told of
+    /// every join and leave, and one who comes back after a moment has not been away.
+    ///
     /// # Errors
     ///
     /// [`Error::Backplane`](crate::Error::Backplane) when other nodes could not be queried.
@@ -260,7 +279,8 @@ impl ChannelHandle {
         sockets::sockets_here(&self.core, &Recipients::all())
     }
 
-    /// Whether a user is on the channel, on any node.
+    /// Whether a user is on the channel, on any node. It asks every node each time: for many users, or to be told of changes,
+    /// [`presence`](Self::presence) is the better tool.
     ///
     /// # Errors
     ///
@@ -357,9 +377,7 @@ impl Broadcast {
 
     /// Whether rooms and channel are what may be named.
     fn check(&self) -> Result {
-        if let Some(reason) = &self.channel.fault {
-            return Err(Error::Parameters { path: self.channel.path().to_owned(), reason: reason.to_string() });
-        }
+        self.channel.check()?;
         refuse(self.refused.as_ref())
     }
 

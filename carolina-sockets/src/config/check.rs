@@ -92,6 +92,7 @@ pub(super) fn faults(config: &Config) -> Vec<Fault> {
     check("limits.events_per_second", ensure(limits.events_per_second > 0, zero_limit));
     for (key, value, least) in [
         ("limits.max_attachments", limits.max_attachments, 0),
+        ("presence.max_meta", config.presence.max_meta, 1),
         ("limits.mailbox", limits.mailbox, 1),
         ("limits.send_queue", limits.send_queue, 1),
         ("limits.connections", limits.connections, 1),
@@ -107,6 +108,8 @@ pub(super) fn faults(config: &Config) -> Vec<Fault> {
     for (key, value) in [
         ("session.ttl", session.ttl),
         ("session.recheck", session.recheck),
+        ("presence.linger", config.presence.linger),
+        ("presence.batch", config.presence.batch),
         ("limits.connect_timeout", limits.connect_timeout),
         ("limits.body_timeout", limits.body_timeout),
         ("limits.handler_timeout", limits.handler_timeout),

@@ -6,7 +6,7 @@ use crate::suggest::{did_you_mean, nearest};
 type Set = fn(&mut Config, &Value<'_>) -> Result<(), String>;
 
 /// Every key but those below `channels`.
-pub(super) const KEYS: [(&str, Set); 53] = [
+pub(super) const KEYS: [(&str, Set); 56] = [
     ("use_sockets", |c, v| v.boolean().map(|value| c.use_sockets = Some(value))),
     ("bind", |c, v| v.text().map(|value| c.bind = value)),
     ("static_dir", |c, v| v.text().map(|value| c.static_dir = Some(value.into()))),
@@ -39,6 +39,9 @@ pub(super) const KEYS: [(&str, Set); 53] = [
     ("tls.cert", |c, v| v.text().map(|value| tls(c).cert = value.into())),
     ("tls.key", |c, v| v.text().map(|value| tls(c).key = value.into())),
     ("tls.hsts", |c, v| v.duration().map(|value| tls(c).hsts = Some(value))),
+    ("presence.linger", |c, v| v.duration().map(|value| c.presence.linger = value)),
+    ("presence.batch", |c, v| v.duration().map(|value| c.presence.batch = value)),
+    ("presence.max_meta", |c, v| v.number().map(|value| c.presence.max_meta = value)),
     ("limits.max_payload", |c, v| v.size().map(|value| c.limits.max_payload = value)),
     ("limits.max_attachments", |c, v| v.number().map(|value| c.limits.max_attachments = value)),
     ("limits.mailbox", |c, v| v.number().map(|value| c.limits.mailbox = value)),
@@ -75,8 +78,8 @@ fn tls(config: &mut Config) -> &mut TlsConfig {
 }
 
 /// The sections, except `channels`, whose keys are the application's paths.
-pub(super) const SECTIONS: [&str; 8] =
-    ["session", "backplane", "publish", "health", "drain", "tls", "limits", "transport"];
+pub(super) const SECTIONS: [&str; 9] =
+    ["session", "backplane", "publish", "presence", "health", "drain", "tls", "limits", "transport"];
 
 /// The section that maps paths to drivers.
 pub(super) const CHANNELS: &str = "channels";

@@ -65,6 +65,9 @@
 //! | `tls.cert` | `CAROLINA_TLS__CERT` | path of a file | none |
 //! | `tls.key` | `CAROLINA_TLS__KEY` | path of a file | none |
 //! | `tls.hsts` | `CAROLINA_TLS__HSTS` | duration | none |
+//! | `presence.linger` | `CAROLINA_PRESENCE__LINGER` | duration | `"3s"` |
+//! | `presence.batch` | `CAROLINA_PRESENCE__BATCH` | duration | `"50ms"` |
+//! | `presence.max_meta` | `CAROLINA_PRESENCE__MAX_META` | bytes per key and value | `4096` |
 //! | `limits.max_payload` | `CAROLINA_LIMITS__MAX_PAYLOAD` | size | `"1MB"` |
 //! | `limits.max_attachments` | `CAROLINA_LIMITS__MAX_ATTACHMENTS` | binary values per packet | `10` |
 //! | `limits.mailbox` | `CAROLINA_LIMITS__MAILBOX` | events per socket and channel | `256` |
@@ -88,7 +91,7 @@
 //! | `transport.transports` | `CAROLINA_TRANSPORT__TRANSPORTS` | list of `polling` and `websocket` | `["polling", "websocket"]` |
 //!
 //! What each of them does is said at the fields of [`Config`], [`SessionConfig`], [`BackplaneConfig`], [`PublishConfig`], [`HealthConfig`],
-//! [`DrainConfig`], [`TlsConfig`], [`Limits`] and [`TransportConfig`].
+//! [`DrainConfig`], [`TlsConfig`], [`PresenceConfig`], [`Limits`] and [`TransportConfig`].
 //!
 //! # Values
 //!
@@ -193,6 +196,8 @@ pub struct Config {
     pub drain: DrainConfig,
     /// The certificate with which `serve()` serves https and wss (rule R28): `[tls]`. Default none: http and ws.
     pub tls: Option<TlsConfig>,
+    /// Who is on a channel: `[presence]`.
+    pub presence: PresenceConfig,
     /// What a client may use: `[limits]`.
     pub limits: Limits,
     /// How clients connect: `[transport]`.
@@ -322,6 +327,26 @@ pub struct PublishConfig {
     ///
     /// Key `publish.max_body`, variable `CAROLINA_PUBLISH__MAX_BODY`.
     pub max_body: u64,
+}
+
+/// `[presence]`: who is on a channel that is declared with `presence` (rule R20).
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct PresenceConfig {
+    /// How long a client that has lost its connection stays listed, so that one that comes back in that time has neither left nor joined.
+    /// A channel's own `presence(linger = "15s")` replaces it. Default 3 s, within which the official client makes its first attempt.
+    ///
+    /// Key `presence.linger`, variable `CAROLINA_PRESENCE__LINGER`.
+    pub linger: Duration,
+    /// For how long joins and leaves are collected, to be sent together. Default 50 ms.
+    ///
+    /// Key `presence.batch`, variable `CAROLINA_PRESENCE__BATCH`.
+    pub batch: Duration,
+    /// How many bytes one entry may have: its key, and its value as JSON. Every node keeps the entries of all, and every client gets
+    /// them. At least 1. Default 4096.
+    ///
+    /// Key `presence.max_meta`, variable `CAROLINA_PRESENCE__MAX_META`.
+    pub max_meta: usize,
 }
 
 /// `[limits]`: what a client may use (rule R14). All have safe defaults.
@@ -579,6 +604,7 @@ impl Default for Config {
             health: Some(HealthConfig::default()),
             drain: DrainConfig::default(),
             tls: None,
+            presence: PresenceConfig { linger: seconds(3), batch: Duration::from_millis(50), max_meta: 4096 },
             limits: Limits {
                 max_payload: 1_000_000,
                 max_attachments: 10,

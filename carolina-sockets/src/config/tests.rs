@@ -58,6 +58,10 @@ over = "11s"
 cert = "cert.pem"
 key = "key.pem"
 hsts = "365d"
+[presence]
+linger = "15s"
+batch = "20ms"
+max_meta = 1000
 [limits]
 max_payload = "1MB"
 max_attachments = 3
@@ -117,6 +121,8 @@ fn every_key_of_a_full_file_is_read() {
     let tls = config.tls.as_ref().unwrap();
     assert_eq!((tls.cert.to_str(), tls.key.to_str()), (Some("cert.pem"), Some("key.pem")));
     assert_eq!(tls.hsts, Some(seconds(365 * 86_400)));
+    assert_eq!((config.presence.linger, config.presence.batch), (seconds(15), Duration::from_millis(20)));
+    assert_eq!(config.presence.max_meta, 1000);
     let limits = &config.limits;
     assert_eq!((limits.max_payload, limits.max_attachments, limits.events_per_second), (1_000_000, 3, 10));
     assert_eq!((limits.mailbox, limits.send_queue), (64, 65));

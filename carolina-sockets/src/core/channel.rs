@@ -5,6 +5,7 @@ use std::{
         Arc, OnceLock, Weak,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use futures_core::future::BoxFuture;
@@ -50,6 +51,8 @@ pub(crate) struct ChannelCore {
     pub(crate) services: Arc<Services>,
     /// What the channel declares that it emits.
     pub(crate) emits: Arc<DeclaredEmits>,
+    /// With presence: how long a client that has lost its connection stays listed.
+    pub(crate) linger: Option<Duration>,
     /// The tasks of this service; shutdown waits for them.
     pub(crate) tasks: TaskTracker,
     handlers: Arc<dyn Handlers>,
@@ -109,6 +112,7 @@ impl ChannelCore {
             rates: rates.into(),
             emits: Arc::new(emits),
             services,
+            linger: None,
             tasks,
             handlers,
             namespace: OnceLock::new(),
@@ -178,6 +182,7 @@ impl ChannelCore {
             rates: self.rates.clone(),
             emits: self.emits.clone(),
             services: self.services.clone(),
+            linger: self.linger,
             tasks: self.tasks.clone(),
             handlers: self.handlers.clone(),
             namespace,
@@ -201,6 +206,12 @@ impl ChannelCore {
     pub(crate) fn parameters(&self) -> Vec<Value<'_>> {
         let values = self.template().filter(|_| self.is_instance()).map(|template| template.values(&self.path));
         values.and_then(Result::ok).unwrap_or_default()
+    }
+
+    /// Lists who is on the channel (rule R20).
+    pub(crate) fn with_presence(mut self, linger: Option<Duration>) -> Self {
+        self.linger = linger;
+        self
     }
 
     pub(crate) fn handlers(&self) -> &Arc<dyn Handlers> {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::Roster;
-use crate::{backplane::Bus, engine::Engine, identity::Identities};
+use crate::{backplane::Bus, engine::Engine, identity::Identities, presence::Presences};
 
 /// What handlers and extractors use of the service.
 pub(crate) struct Services {
@@ -16,6 +16,8 @@ pub(crate) struct Services {
     pub(crate) bus: Bus,
     /// For a shutdown over some time.
     pub(crate) roster: Roster,
+    /// Who is on which channel.
+    pub(crate) presences: Presences,
     /// Weak, since the engine owns the namespaces, and they own the services.
     engine: OnceLock<Weak<Engine>>,
     #[cfg(feature = "testing")]
@@ -23,12 +25,13 @@ pub(crate) struct Services {
 }
 
 impl Services {
-    pub(crate) fn new(states: States, identities: Identities, bus: Bus) -> Self {
+    pub(crate) fn new(states: States, identities: Identities, bus: Bus, presences: Presences) -> Self {
         Self {
             states,
             identities,
             bus,
             roster: Roster::default(),
+            presences,
             engine: OnceLock::new(),
             #[cfg(feature = "testing")]
             tap: super::Tap::default(),

@@ -81,12 +81,40 @@ impl SocketState {
     pub(crate) fn set_identity(&self, raw: &EngineSocket, identity: Identity) -> Identity {
         let mut current = self.identity.write();
         let before = std::mem::replace(&mut *current, identity);
+        if self.channel.linger.is_some()
+            && let Some(user) = before.user_id().filter(|user| current.user_id() != Some(*user))
+        {
+            self.channel.services.presences.untrack_key(&self.channel.path, self.presence_id(), user);
+        }
         let (old, new) = (before.rooms(), current.rooms());
         self.mailbox.if_open(|| {
             raw.leave(old.iter().filter(|room| !new.contains(room)).cloned().collect());
             raw.join(new.into_iter().filter(|room| !old.contains(room)).collect());
         });
         before
+    }
+
+    /// What tells it apart from every other socket at the same time, for presence: its place in memory, which it keeps.
+    pub(crate) fn presence_id(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+
+    /// Tells the client who is on the channel, and from now on what changes, if the channel has presence and the socket has not left.
+    pub(crate) fn enter_presence(&self, raw: &EngineSocket) {
+        if self.channel.linger.is_some()
+            && let Ok(namespace) = self.channel.namespace()
+        {
+            let presences = &self.channel.services.presences;
+            self.mailbox.if_open(|| presences.enter(&self.channel.path, self.presence_id(), raw, namespace));
+        }
+    }
+
+    /// Takes the socket off the list of who is on the channel, at once or, if the client may come back, after some time.
+    pub(crate) fn leave_presence(&self, may_come_back: bool) {
+        if let Some(linger) = self.channel.linger {
+            let linger = Some(linger).filter(|_| may_come_back);
+            self.channel.services.presences.leave(&self.channel.path, self.presence_id(), linger);
+        }
     }
 
     /// Records why the socket leaves, and its identity at that time. The first call counts: the engine reports the end as

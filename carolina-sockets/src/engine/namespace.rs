@@ -307,6 +307,26 @@ impl EngineNamespace {
         socket.send_written(value_bytes(&value.0), send)
     }
 
+    /// Sends an encoded event to one client.
+    ///
+    /// # Errors
+    ///
+    /// When it could not be put into the client's buffer.
+    pub(crate) fn emit_to_one(
+        &self,
+        socket: &EngineSocket,
+        value: &EncodedPayload,
+    ) -> std::result::Result<(), SendError> {
+        let Ok(backplane) = self.backplane() else { return Err(SendError::Closed) };
+        let path = socket.packet_path().unwrap_or_else(|| self.path.clone());
+        let packet = Packet::event(path, value.0.clone());
+        let send = || match backplane.get_local().broadcast(packet, BroadcastOptions::new(socket.id().raw())) {
+            Ok(()) => Ok(()),
+            Err(mut errors) => Err(socketioxide::SendError::Socket(errors.pop().unwrap_or(SocketError::Closed)).into()),
+        };
+        socket.send_written(value_bytes(&value.0), send)
+    }
+
     /// The recipients' rooms, on every node.
     ///
     /// # Errors

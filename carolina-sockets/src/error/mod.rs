@@ -90,6 +90,14 @@ pub enum Error {
         /// How long was waited.
         after: std::time::Duration,
     },
+    /// An entry in a channel's presence was refused (rule R20).
+    #[error("presence on `{path}`: {reason}")]
+    Presence {
+        /// The channel's path.
+        path: String,
+        /// What is wrong, and what to do instead.
+        reason: String,
+    },
     /// A value could not be written as a Socket.IO payload.
     #[error("the payload of `{event}` could not be serialized: {reason}")]
     Serialize {

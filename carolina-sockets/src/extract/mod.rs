@@ -255,6 +255,7 @@ mod context;
 mod data;
 mod handshake;
 mod path;
+mod presence;
 mod session;
 mod socket;
 mod socket_data;
@@ -270,6 +271,7 @@ pub(crate) use context::Trigger;
 pub use data::{Args, Data, Event, TryData};
 pub use path::Path;
 pub(crate) use path::{PathFault, PathNeed};
+pub use presence::Presence;
 pub use session::User;
 pub use socket_data::SocketData;
 pub use state::State;
@@ -306,7 +308,7 @@ use crate::{
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the argument of a handler",
     label = "not an extractor",
-    note = "a handler may take: `Socket`, `Data<T>` and `TryData<T>` with `T: Deserialize`, `Valid<T>`, `Args<T>`, `Ack`, `Event`, `Sockets`, `State<T>`, `Session`, `Path<T>`, `User`, `Option<User>`, `SocketData<T>`, `Handshake`, and in `#[on(disconnect)]` `DisconnectReason`",
+    note = "a handler may take: `Socket`, `Data<T>` and `TryData<T>` with `T: Deserialize`, `Valid<T>`, `Args<T>`, `Ack`, `Event`, `Sockets`, `State<T>`, `Session`, `Path<T>`, `User`, `Option<User>`, `SocketData<T>`, `Presence<T>`, `Handshake`, and in `#[on(disconnect)]` `DisconnectReason`",
     note = "wrap the event's payload in `Data<{Self}>`, or implement `carolina_sockets::FromEvent` for `{Self}`"
 )]
 pub trait FromEvent: Sized {
@@ -356,6 +358,8 @@ pub struct InitContext {
 pub struct Needs {
     pub(crate) states: Vec<(TypeId, &'static str)>,
     pub(crate) paths: Vec<PathNeed>,
+    /// Whether the channel has to be declared with `presence`, and for what.
+    pub(crate) presence: Option<&'static str>,
 }
 
 impl Needs {

@@ -62,6 +62,7 @@ impl NamespaceHooks for ConnectHook {
     fn connected(&self, raw: &EngineSocket) {
         let core = raw.instance().map_or(Some(self.core.clone()), |path| self.core.known_instance(path));
         if let Some(socket) = core.and_then(|core| core.socket(raw.id())) {
+            socket.enter_presence(raw);
             start_connect(&self.table, &socket, raw);
         }
     }
@@ -168,6 +169,7 @@ impl SocketHook {
 impl Drop for SocketHook {
     fn drop(&mut self) {
         self.socket.channel.unregister(&self.socket);
+        self.socket.leave_presence(true);
     }
 }
 

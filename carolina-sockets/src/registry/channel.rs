@@ -43,6 +43,7 @@ inventory::submit! {
         driver: MainChannel::DRIVER,
         path: None,
         private: false,
+        presence: None,
         guards: &[],
         emits: &[],
         docs: crate::__contract_value!("The built-in channel: clients are in the rooms of their session and user, and hear what is sent to these."),

@@ -96,6 +96,8 @@ pub struct ChannelRow {
     pub path: Option<&'static str>,
     /// Whether the attribute says `private`.
     pub private: bool,
+    /// Whether the attribute says `presence`, and how.
+    pub presence: Option<PresenceRow>,
     /// What runs before each event's handler.
     pub guards: &'static [GuardRow],
     /// What the struct declares that it sends.
@@ -119,6 +121,13 @@ pub struct EmitRow {
     pub event: &'static str,
     /// Describes what is sent.
     pub describe: Describe,
+}
+
+/// `presence` in `#[channel]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PresenceRow {
+    /// Replaces `presence.linger`.
+    pub linger: Option<Duration>,
 }
 
 /// A method under `#[on]`.

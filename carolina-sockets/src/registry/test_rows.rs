@@ -17,6 +17,7 @@ pub(crate) fn channel<C: 'static>(driver: &'static str, path: Option<&'static st
         driver,
         path,
         private: false,
+        presence: None,
         guards: &[],
         emits: &[],
         docs: crate::__contract_value!(""),

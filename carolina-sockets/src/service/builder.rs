@@ -30,6 +30,7 @@ use crate::{
     identity::Identities,
     namespace::{ConnectHook, Namespace},
     plan::MountPlan,
+    presence::Presences,
     registry::row::{Call, ErasedChannel, On},
     session_sync::SessionSync,
 };
@@ -113,7 +114,8 @@ impl Builder {
         let inner = Arc::new_cyclic(|service| {
             let mut states = settings.states;
             states.insert(ServiceRef(service.clone()));
-            let services = Arc::new(Services::new(states, identities, bus.clone()));
+            let presences = Presences::new(bus.clone(), config.presence.clone(), config.limits.connections);
+            let services = Arc::new(Services::new(states, identities, bus.clone(), presences));
             if let Some(engine) = &engine {
                 services.set_engine(engine);
             }
@@ -132,6 +134,8 @@ impl Builder {
                     table.clone(),
                     draining.clone(),
                 );
+                let default = services.presences.linger();
+                let core = core.with_presence(plan.row.presence.map(|row| row.linger.unwrap_or(default)));
                 namespaces.insert(plan.path.clone(), Namespace { core: Arc::new(core), table, plan });
             }
             let channels = namespaces.values().map(|namespace| namespace.core.clone()).collect();
@@ -163,6 +167,11 @@ impl Builder {
         if sockets.is_on() {
             control::listen(&sockets).await?;
             nodes::watch(&sockets);
+            let mut cores = sockets.inner().namespaces.values().map(|namespace| &namespace.core);
+            if let Some(core) = cores.find(|core| core.linger.is_some()) {
+                let (presences, namespace) = (&sockets.inner().services.presences, core.namespace()?.clone());
+                presences.start(&sockets.inner().background, namespace).await;
+            }
         }
         sockets.inner().session_sync.start(&sockets.inner().background);
         Ok(sockets)

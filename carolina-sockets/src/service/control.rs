@@ -62,6 +62,7 @@ async fn handle_message(inner: &Inner, message: Message) {
                 disconnect_for_others(&core, to, except);
             }
         }
+        Message::Presence { from, news } => inner.services.presences.handle(from, news).await,
         // They go to whoever has asked.
         Message::Answer { .. } => {}
         Message::Published { keys } => {
