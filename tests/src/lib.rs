@@ -8,6 +8,7 @@ pub mod engine_io;
 pub mod nodes;
 pub mod numbers;
 pub mod port;
+pub mod presence;
 pub mod process;
 pub mod program;
 pub mod relay;

@@ -47,6 +47,12 @@ impl RawSocket {
         socket
     }
 
+    /// Joins a further channel with a payload.
+    pub async fn also_join_with(&mut self, channel: &str, auth: &str) {
+        self.send(&format!("40{channel},{auth}")).await;
+        self.expect("40").await;
+    }
+
     /// Joins a further channel.
     pub async fn also_join(&mut self, channel: &str) {
         self.send(&format!("40{channel},")).await;

@@ -151,7 +151,7 @@ fn close(socket: &Arc<SocketState>, raw: &EngineSocket, leaving: &Leaving) {
         return;
     }
     socket.channel.unregister(socket);
-    socket.leave_presence(leaving.reason.may_come_back());
+    socket.leave_presence(leaving.reason);
     if leaving.reason.is_connection_lost() {
         // What has not begun ends with the connection: nobody waits for an answer.
         drop(socket.mailbox.take_events());

@@ -4,7 +4,7 @@ use std::{
         Arc, OnceLock,
         atomic::{AtomicUsize, Ordering},
     },
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use parking_lot::RwLock;
@@ -17,6 +17,9 @@ use crate::{
     guard::rate,
     identity::Identity,
 };
+
+/// How long a client that has left by itself stays listed at most. It may come back at once, as the front-end package does after a log-in.
+const LEAVING: Duration = Duration::from_secs(1);
 
 /// One socket on one channel: the library's own state, beside the engine's handle.
 pub(crate) struct SocketState {
@@ -109,10 +112,17 @@ impl SocketState {
         }
     }
 
-    /// Takes the socket off the list of who is on the channel, at once or, if the client may come back, after some time.
-    pub(crate) fn leave_presence(&self, may_come_back: bool) {
+    /// Takes the socket off the list of who is on the channel: at once if it was made to leave, otherwise after the time in which its client
+    /// may come back.
+    pub(crate) fn leave_presence(&self, reason: DisconnectReason) {
         if let Some(linger) = self.channel.linger {
-            let linger = Some(linger).filter(|_| may_come_back);
+            let linger = match reason {
+                DisconnectReason::ServerDisconnect | DisconnectReason::LoggedOut | DisconnectReason::NotAuthorized => {
+                    None
+                }
+                DisconnectReason::ClientLeft => Some(linger.min(LEAVING)),
+                _ => Some(linger),
+            };
             self.channel.services.presences.leave(&self.channel.path, self.presence_id(), linger);
         }
     }

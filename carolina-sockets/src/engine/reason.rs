@@ -73,13 +73,6 @@ impl DisconnectReason {
     }
 }
 
-impl DisconnectReason {
-    /// Whether the client may be about to come back by itself: it neither meant to leave nor was made to.
-    pub(crate) fn may_come_back(self) -> bool {
-        self.is_connection_lost() || matches!(self, Self::TransportClose | Self::ServerShutdown)
-    }
-}
-
 impl fmt::Display for DisconnectReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -169,7 +169,7 @@ impl SocketHook {
 impl Drop for SocketHook {
     fn drop(&mut self) {
         self.socket.channel.unregister(&self.socket);
-        self.socket.leave_presence(true);
+        self.socket.leave_presence(DisconnectReason::TransportClose);
     }
 }
 

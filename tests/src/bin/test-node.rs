@@ -5,7 +5,7 @@ use axum::{
     extract::Query,
     routing::{get, post},
 };
-use carolina_sockets::{http::Session, prelude::*, sockets};
+use carolina_sockets::{Present, http::Session, prelude::*, sockets};
 use serde_json::{Value, json};
 
 /// For everybody.
@@ -95,6 +95,48 @@ impl Lab {
     }
 }
 
+/// Where everybody sees who is there.
+#[channel("/here", presence)]
+#[derive(Default)]
+struct Here;
+
+#[derive(Serialize, Deserialize)]
+struct Mood {
+    mood: String,
+}
+
+#[derive(Deserialize)]
+struct Key {
+    key: Option<String>,
+}
+
+#[channel]
+impl Here {
+    #[on(connect)]
+    async fn joined(&self, presence: Presence<Mood>, handshake: Handshake) -> Result<(), EventError> {
+        if let Some(key) = handshake.auth::<Key>()?.key {
+            presence.track(key, &Mood { mood: "fine".to_owned() }).await?;
+        }
+        Ok(())
+    }
+
+    #[on("mood")]
+    async fn mood(&self, presence: Presence<Mood>, Data(mood): Data<String>) -> Result<(), EventError> {
+        presence.update(|shown| shown.mood = mood).await?;
+        Ok(())
+    }
+
+    #[on("node")]
+    fn node(&self) -> u32 {
+        std::process::id()
+    }
+}
+
+async fn present() -> Result<Json<Vec<Present<Mood>>>, String> {
+    let here = sockets().of::<Here>().map_err(|error| error.to_string())?;
+    here.presence().list().await.map(Json).map_err(|error| error.to_string())
+}
+
 #[derive(Deserialize)]
 struct Asked {
     #[serde(default)]
@@ -173,6 +215,7 @@ async fn main() -> carolina_sockets::Result {
         .route("/ask", get(ask))
         .route("/online", get(online))
         .route("/sockets", get(list))
+        .route("/present", get(present))
         .route("/join", post(join_remote))
         .route("/disconnect", post(disconnect));
     let served = carolina_sockets::serve().router(router).await;

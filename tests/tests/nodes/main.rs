@@ -8,6 +8,7 @@ mod listing;
 mod membership;
 mod nginx;
 mod outage;
+mod presence;
 mod publishing;
 mod rolling;
 mod sessions;
