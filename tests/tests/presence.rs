@@ -85,6 +85,7 @@ macro_rules! channel_with_presence {
 }
 
 channel_with_presence!(Rooms, presence);
+channel_with_presence!(Room, "/room/{id}", presence);
 channel_with_presence!(Patient, presence(linger = "15s"));
 
 struct ByName;
@@ -320,6 +321,44 @@ async fn r20_a_channel_without_presence_is_told_what_to_write() {
     assert!(listed.unwrap_err().to_string().contains("add `presence`"));
     let mut client = service.connect("/plain").await.unwrap();
     client.expect_none("presence_state").await.unwrap();
+}
+
+#[tokio::test]
+async fn r20_each_instance_of_a_path_with_parameters_has_a_list_of_its_own() {
+    let service = start(by_hand().identify(ByName).mount::<Room>("/room/{id}")).await;
+    let mut ada = join(&service, "/room/7", "ada").await;
+    let mut also = ada.channel("/room/a%20b").await.unwrap();
+    let bob = join(&service, "/room/7", "bob").await;
+    assert_eq!(ada.expect::<Value>("presence_state").await.unwrap(), json!({}));
+    assert_eq!(counts(&ada.expect::<Value>("presence_diff").await.unwrap()["joins"]).get("ada"), Some(&1));
+    assert_eq!(also.expect::<Value>("presence_state").await.unwrap(), json!({}));
+    also.expect::<Value>("presence_diff").await.unwrap();
+    let room = service.sockets().of::<Room>().unwrap();
+    let keys = async |channel: carolina_sockets::ChannelHandle| -> Vec<String> {
+        let list: Vec<Present<Viewer>> = channel.presence().list().await.unwrap();
+        list.into_iter().map(|present| present.key).collect()
+    };
+    assert_eq!(keys(room.at(7)).await, ["ada", "bob"]);
+    assert_eq!(keys(room.at("a b")).await, ["ada"]);
+    assert_eq!(keys(room.at(8)).await, [""; 0]);
+    assert_eq!(keys(service.sockets().channel("/room/7").unwrap()).await, ["ada", "bob"]);
+    let all: Vec<Present<Viewer>> = room.presence().list().await.unwrap();
+    assert_eq!(all.iter().map(|one| (one.key.as_str(), one.metas.len())).collect::<Vec<_>>(), [("ada", 2), ("bob", 1)]);
+    let fault = room.at((7, 8)).presence().list::<Viewer>().await.unwrap_err().to_string();
+    assert!(fault.contains("2 values"), "{fault}");
+    bob.leave();
+    loop {
+        let diff: Value = ada.expect("presence_diff").await.unwrap();
+        if counts(&diff["leaves"]) == one("bob") {
+            break;
+        }
+    }
+    also.expect_none("presence_diff").await.unwrap();
+    // Over and over, an instance keeps nothing.
+    for number in 0..50 {
+        let client = join(&service, &format!("/room/{number}"), "cyd").await;
+        client.leave();
+    }
 }
 
 async fn storm(seed: u64) {

@@ -2,6 +2,7 @@ import type { Socket } from "socket.io-client";
 
 import { ChannelError } from "./channel-error.js";
 import { whyClosed } from "./explain.js";
+import { Presence } from "./presence.js";
 import type { Answer, Data, EventsMap, RequestError, Requested } from "./types.js";
 
 /** What a channel needs of its service. */
@@ -41,6 +42,7 @@ export class Channel<Listen extends EventsMap = EventsMap, Emit extends EventsMa
   readonly #joins = new Set<(socket: Socket<Listen, Emit>) => unknown>();
   readonly #closes = new Set<(error: ChannelError, comesBack: boolean) => void>();
   readonly #refusals = new Set<(error: ChannelError) => void>();
+  readonly #presence: Presence;
   readonly #idle: (() => void)[] = [];
   #isJoined = false;
   /** Whether the service closes the socket to connect it again at once. */
@@ -56,6 +58,8 @@ export class Channel<Listen extends EventsMap = EventsMap, Emit extends EventsMa
     this.socket = socket;
     this.#host = host;
     this.#raw = socket as unknown as Socket;
+    // From the start, as the server tells at each connect who is there.
+    this.#presence = new Presence(this.#raw);
     this.#raw.on("connect", () => this.#connected());
     this.#raw.on("carolina:closed", (body: unknown) => (this.#closed = ChannelError.ofBody(body)));
     this.#raw.on("disconnect", (reason, description) => this.#disconnected(reason, description));
@@ -152,6 +156,14 @@ export class Channel<Listen extends EventsMap = EventsMap, Emit extends EventsMa
   onRefused(handler: (error: ChannelError) => void): () => void {
     this.#refusals.add(handler);
     return () => void this.#refusals.delete(handler);
+  }
+
+  /**
+   * Who is on the channel, always the same list, if the server declares the channel with `presence`. `T` types what it shows of each
+   * socket.
+   */
+  presence<T = Record<string, unknown>>(): Presence<T> {
+    return this.#presence as unknown as Presence<T>;
   }
 
   /** Joins the channel if the server let the client not in, or removed it, for want of a user or rights. */

@@ -1,0 +1,97 @@
+import type { Socket } from "socket.io-client";
+
+/** What the server shows of one socket: what was tracked, and a reference that changes with it. */
+export type Meta<T = Record<string, unknown>> = T & { ref: string };
+
+/** Somebody who is on a channel, with one entry for each of their sockets: tabs, devices. */
+export interface Present<T = Record<string, unknown>> {
+  key: string;
+  metas: Meta<T>[];
+}
+
+/** The lists of `presence_state`, and of `presence_diff` twice. */
+type Listed<T> = Record<string, { metas: Meta<T>[] }>;
+
+/**
+ * Who is on a channel, as its server keeps it. Made by {@link Channel.presence}.
+ *
+ * While the connection is lost, the list stays as it was. After it the server's list is compared with it, so that `onJoin` and `onLeave` are
+ * told of those alone who have come and gone in the meantime.
+ */
+export class Presence<T = Record<string, unknown>> {
+  readonly #present = new Map<string, Present<T>>();
+  readonly #joins = new Set<(key: string, present: Present<T>) => void>();
+  readonly #leaves = new Set<(key: string, present: Present<T>) => void>();
+  readonly #syncs = new Set<() => void>();
+  #isSynced = false;
+
+  /** Presences are made by {@link Channel.presence}. */
+  constructor(socket: Socket) {
+    socket.on("presence_state", (state: Listed<T>) => {
+      this.#isSynced = true;
+      const now = new Map(Object.entries(state));
+      const gone = [...this.#present.keys()].filter((key) => !now.has(key));
+      this.#apply([...now].map(([key, { metas }]) => [key, metas]), gone);
+    });
+    socket.on("presence_diff", ({ joins, leaves }: { joins: Listed<T>; leaves: Listed<T> }) => {
+      // The state, which comes first, has it all.
+      if (!this.#isSynced) return;
+      const changed = new Map<string, Meta<T>[]>();
+      const metas = (key: string): Meta<T>[] => changed.get(key) ?? this.#present.get(key)?.metas ?? [];
+      for (const [key, { metas: left }] of Object.entries(leaves)) {
+        const gone = new Set(left.map(({ ref }) => ref));
+        changed.set(key, metas(key).filter(({ ref }) => !gone.has(ref)));
+      }
+      for (const [key, { metas: joined }] of Object.entries(joins)) {
+        const known = new Set(metas(key).map(({ ref }) => ref));
+        changed.set(key, [...metas(key), ...joined.filter(({ ref }) => !known.has(ref))]);
+      }
+      const here = [...changed].filter(([, metas]) => metas.length > 0);
+      this.#apply(here, [...changed.keys()].filter((key) => changed.get(key)?.length === 0));
+    });
+    // What comes before the next state belongs to no list.
+    socket.on("disconnect", () => (this.#isSynced = false));
+  }
+
+  /** Who is there, in the order of their keys. */
+  list(): Present<T>[] {
+    return [...this.#present.values()].sort((a, b) => (a.key < b.key ? -1 : 1));
+  }
+
+  /** The entry of a key, if it is there. */
+  get(key: string): Present<T> | undefined {
+    return this.#present.get(key);
+  }
+
+  /**
+   * Runs a function when somebody has come: with their first socket, and once for each who is there when the list arrives. Returns a
+   * function that removes it.
+   */
+  onJoin(joined: (key: string, present: Present<T>) => void): () => void {
+    this.#joins.add(joined);
+    return () => void this.#joins.delete(joined);
+  }
+
+  /** Runs a function when somebody has gone, with their last socket and what was shown of it. Returns a function that removes it. */
+  onLeave(left: (key: string, present: Present<T>) => void): () => void {
+    this.#leaves.add(left);
+    return () => void this.#leaves.delete(left);
+  }
+
+  /** Runs a function after each change of the list, what is shown of somebody included. Returns a function that removes it. */
+  onSync(synced: () => void): () => void {
+    this.#syncs.add(synced);
+    return () => void this.#syncs.delete(synced);
+  }
+
+  /** Changes the list as a whole before any function is told. */
+  #apply(here: [string, Meta<T>[]][], gone: string[]): void {
+    const joined = here.filter(([key]) => !this.#present.has(key));
+    for (const [key, metas] of here) this.#present.set(key, { key, metas });
+    const left = gone.flatMap((key) => this.#present.get(key) ?? []);
+    gone.forEach((key) => this.#present.delete(key));
+    for (const [key, metas] of joined) this.#joins.forEach((run) => run(key, { key, metas }));
+    for (const present of left) this.#leaves.forEach((run) => run(present.key, present));
+    this.#syncs.forEach((run) => run());
+  }
+}
