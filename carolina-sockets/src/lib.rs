@@ -235,6 +235,13 @@
 //! - **R31** What exceeds a limit is answered, or its connection closed with a reason that the client can read; it is logged with the key to raise, and
 //!   counted by its cause.
 //!
+//! **Presence**
+//!
+//! - **R20** A channel that is declared with `presence` has a list of who is on it, by [`Presence<T>`](Presence) and [`ChannelHandle::presence`]. Who joins
+//!   gets `presence_state`, `{ key: { metas: [{ ref, … }] } }`; all get `presence_diff`, `{ joins, leaves }` of the same shape. A key joins with its
+//!   first socket and leaves with its last. A client that comes back within `linger`, to whichever node, has neither left nor joined. A node
+//!   that dies takes its own entries along, and nobody else's; a rolling restart shows nobody leaving.
+//!
 //! **Scale**
 //!
 //! - **R16** Application code never names a backplane. `backplane.url` selects it (`redis://…`, `postgres://…`, none for this process alone), behind the
