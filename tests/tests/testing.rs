@@ -209,13 +209,13 @@ async fn events_are_compared_with_data() -> Result<(), ClientError> {
     let service = map().await;
     let mut client = service.connect("/map").await?;
     let channel = service.sockets().channel("/map").unwrap();
-    channel.emit("names", ["Ada", "Grace"]).await.unwrap();
+    channel.emit("names", vec!["Ada", "Grace"]).await.unwrap();
     channel.emit("pair", (1, "two")).await.unwrap();
     channel.emit("bytes", Bytes::from_static(b"abc")).await.unwrap();
-    channel.emit("names", ["Ada", "Grace"]).await.unwrap();
+    channel.emit("names", vec!["Ada", "Grace"]).await.unwrap();
     channel.emit("title", "a map").await.unwrap();
     // Several arguments are a tuple.
-    client.assert_emitted("names", ["Ada", "Grace"]).await;
+    client.assert_emitted("names", vec!["Ada", "Grace"]).await;
     client.assert_emitted("pair", (1, "two")).await;
     client.assert_emitted("bytes", Bytes::from_static(b"abc")).await;
     let names: Vec<String> = client.expect("names").await?;

@@ -362,7 +362,7 @@ impl Client {
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let service = TestService::start(Sockets::builder().discover(false).mount::<MainChannel>("/")).await?;
     /// let mut client = service.connect("/").await?;
-    /// service.sockets().channel("/")?.emit("names", ["Ada", "Grace"]).await?;
+    /// service.sockets().channel("/")?.emit("names", vec!["Ada", "Grace"]).await?;
     /// let names: Vec<String> = client.expect("names").await?;
     /// assert_eq!(names, ["Ada", "Grace"]);
     /// # Ok(())
@@ -378,7 +378,8 @@ impl Client {
         read(data, event)
     }
 
-    /// Waits for an event and checks that it has this data; a tuple is several arguments. See [`expect`](Self::expect).
+    /// Waits for an event and checks that it has this data; a tuple, as well as an array, is several arguments, and a list is a `Vec` or a slice.
+    /// See [`expect`](Self::expect).
     ///
     /// ```
     /// # use carolina_sockets::{MainChannel, Sockets, testing::TestService};
@@ -386,8 +387,8 @@ impl Client {
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let service = TestService::start(Sockets::builder().discover(false).mount::<MainChannel>("/")).await?;
     /// let mut client = service.connect("/").await?;
-    /// service.sockets().channel("/")?.emit("names", ["Ada", "Grace"]).await?;
-    /// client.assert_emitted("names", ["Ada", "Grace"]).await;
+    /// service.sockets().channel("/")?.emit("names", vec!["Ada", "Grace"]).await?;
+    /// client.assert_emitted("names", vec!["Ada", "Grace"]).await;
     /// # Ok(())
     /// # }
     /// ```
