@@ -159,6 +159,10 @@
 //! larger than 64 MiB, closes the connection: a WebSocket with status 1009 and a reason (in the official client `details.context` of
 //! `disconnect`), a polling request with HTTP status 413.
 //!
+//! `limits.mailbox_bytes` (1 MB) is for all events of a connection together that wait or are being handled. An event that is larger than this budget is
+//! taken when no other one is kept, so that raising `limits.max_payload` is enough to let a single large event in; what comes while it is
+//! handled is answered with `overloaded`. To have several large ones at a time, raise both.
+//!
 //! Files do not belong into events: each waits for the ones before it, pings included, and is in memory as a whole. Take them over HTTP, by a
 //! route of the application's router, and emit where they are; or have the client cut them into pieces (`Blob.slice`), and send
 //! the next one when the one before has been acknowledged. A proxy in front of the server has a limit of its own for polling clients, as nginx

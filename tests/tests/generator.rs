@@ -165,6 +165,20 @@ async fn wrong_command_lines_are_told_what_is_wrong() {
     assert!(text(&first).contains("automod::dir!(\"src/channels\")"), "nothing takes it in: {}", text(&first));
     let second = run(program::path("carolina"), &["generate", "channel", "TwiceChannel"], &folder).await;
     assert!(!second.status.success() && text(&second).contains("already exists"), "{}", text(&second));
+    // A list of modules that is kept by hand.
+    std::fs::create_dir_all(folder.join("listed/src/channels")).unwrap();
+    std::fs::write(folder.join("listed/Cargo.toml"), "").unwrap();
+    std::fs::write(folder.join("listed/src/main.rs"), "mod channels;\n").unwrap();
+    let list = folder.join("listed/src/channels/mod.rs");
+    std::fs::write(&list, "pub mod chat;\n").unwrap();
+    let added = run(program::path("carolina"), &["generate", "channel", "NewsChannel"], &folder.join("listed")).await;
+    assert!(text(&added).contains("added `pub mod news_channel;` to ./src/channels/mod.rs"), "{}", text(&added));
+    assert!(!text(&added).contains("automod"), "{}", text(&added));
+    assert_eq!(std::fs::read_to_string(&list).unwrap(), "pub mod chat;\npub mod news_channel;\n");
+    std::fs::write(&list, "// None yet.\n").unwrap();
+    let told = run(program::path("carolina"), &["generate", "channel", "MoreChannel"], &folder.join("listed")).await;
+    assert!(text(&told).contains("add this line to ./src/channels/mod.rs"), "{}", text(&told));
+    assert!(text(&told).contains("\n    mod more_channel;"), "{}", text(&told));
     assert!(!folder.join("x").exists());
     let workspace = folder.join("workspace");
     std::fs::create_dir_all(&workspace).unwrap();

@@ -51,6 +51,8 @@ export class Channel<Listen extends EventsMap = EventsMap, Emit extends EventsMa
   #closed: ChannelError | undefined;
   /** The code with which the server let the client not in, or removed it. */
   #shutOut: string | undefined;
+  /** Why it could not be joined so far. */
+  #trouble: ChannelError | undefined;
 
   /** Channels are made by {@link WebSocketsService.channel}. */
   constructor(path: string, socket: Socket<Listen, Emit>, host: Host) {
@@ -97,7 +99,8 @@ export class Channel<Listen extends EventsMap = EventsMap, Emit extends EventsMa
       };
       const { timeout } = this.#host;
       const timer = setTimeout(() => {
-        waiting.fail(new ChannelError("timeout", `\`${event}\` was not answered within ${timeout} ms`));
+        const why = !waiting.isSent && this.#trouble ? `: ${this.#trouble.message}` : "";
+        waiting.fail(new ChannelError("timeout", `\`${event}\` was not answered within ${timeout} ms${why}`));
       }, timeout);
       this.#waiting.add(waiting);
       if (!this.#raw.active && !this.#raw.connected) this.#raw.connect();
@@ -201,7 +204,7 @@ export class Channel<Listen extends EventsMap = EventsMap, Emit extends EventsMa
 
   #connected(): void {
     this.#isJoined = true;
-    this.#closed = this.#shutOut = undefined;
+    this.#closed = this.#shutOut = this.#trouble = undefined;
     this.identify();
     for (const joined of this.#joins) void this.#run(joined);
     for (const waiting of this.#waiting) if (!waiting.isSent) waiting.send();
@@ -228,6 +231,7 @@ export class Channel<Listen extends EventsMap = EventsMap, Emit extends EventsMa
     if (this.#raw.active) {
       void this.#host.explain(error).then((explained) => {
         if (this.#isJoined) return;
+        this.#trouble = explained;
         // It is refused again at every attempt, so that requests need not wait.
         if (explained.code === "page_refused") this.#waiting.forEach((waiting) => waiting.fail(explained));
         this.#refusals.forEach((handler) => handler(explained));

@@ -5,6 +5,9 @@ import { ChannelError } from "./channel-error.js";
 /** The status of a WebSocket that was closed because of a message that is too large. */
 const TOO_LARGE = 1009;
 
+/** With these statuses a proxy says that it does not reach the server. */
+const AWAY = [502, 503, 504];
+
 /** What a server has answered to a request of the client. */
 interface Answered {
   status: number;
@@ -61,16 +64,27 @@ function told(error: Error, { status, body }: Answered, own: boolean): ChannelEr
   if (answer && status === 403) return new ChannelError("page_refused", `${answer.message}${hint(answer.message)}`);
   if (answer) return new ChannelError(answer.code, `the server refuses the connection: ${answer.message}`, answer.details);
   if (typeof (body as { code?: unknown } | undefined)?.code !== "number") {
-    return new ChannelError(
-      "unreachable",
-      `what answers there, with status ${status}, is not the server: check \`url\`, the path and the proxy (${error.message})`,
-    );
+    return new ChannelError("unreachable", `${another(status)} (${error.message})`, { status });
   }
   if (own) return new ChannelError("unreachable", `the server cannot be reached: ${(body as { message?: string }).message ?? error.message}`);
   return new ChannelError(
     "unreachable",
     `the server answers requests, but no connection can be opened: ${error.message}; does a proxy keep WebSockets from passing?`,
   );
+}
+
+/** What it means that not the server has answered. */
+function another(status: number): string {
+  if (AWAY.includes(status)) return `the server behind the proxy is away: the proxy answers in its place, with status ${status}`;
+  return (
+    `what answers there, with status ${status}, is not the server: check \`url\` and the path, and that the proxy passes them to the server; ` +
+    "a development server does so with `server.proxy` (Vite) or `devServer.proxy` (webpack)"
+  );
+}
+
+/** Whether something else than the server has answered, such as a proxy. */
+export function isFromAnother(error: ChannelError): boolean {
+  return error.code === "unreachable" && error.details !== undefined;
 }
 
 /** What to do about an origin that is refused. */

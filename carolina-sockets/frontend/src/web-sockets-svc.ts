@@ -2,7 +2,7 @@ import { Manager, type ManagerOptions, type Socket } from "socket.io-client";
 
 import { ChannelError } from "./channel-error.js";
 import { Channel, type Host } from "./channel.js";
-import { explain } from "./explain.js";
+import { explain, isFromAnother } from "./explain.js";
 import { SessionService, SessionSvc } from "./session-svc.js";
 import type { Channels, Data, EmitOf, EventsMap, ListenOf, Path, Requested } from "./types.js";
 
@@ -10,6 +10,11 @@ import type { Channels, Data, EmitOf, EventsMap, ListenOf, Path, Requested } fro
 export interface ServiceOptions {
   /** The server. Default: the page's own. */
   url?: string;
+  /**
+   * Whether the page's cookies, and with them its user, go along to a `url` of another origin. Default `true`: the server refuses pages
+   * of origins that it does not list.
+   */
+  withCredentials?: boolean;
   /** How long a request waits for its answer, in milliseconds. Default 10000. */
   timeout?: number;
   /** The payload that the server reads with `handshake.auth()`, for every channel. */
@@ -19,6 +24,15 @@ export interface ServiceOptions {
   /** Further options of socket.io-client's `Manager`. */
   manager?: Partial<ManagerOptions>;
 }
+
+const KNOWN: Record<keyof Required<ServiceOptions>, true> = {
+  url: true,
+  withCredentials: true,
+  timeout: true,
+  auth: true,
+  session: true,
+  manager: true,
+};
 
 /** How long a refresh waits for requests that the server has not answered, in milliseconds. */
 const REFRESH_WAITS = 1000;
@@ -58,6 +72,13 @@ export class WebSocketsService<C = Channels> {
   /** Sets the connection options. Has to be called before the first channel. */
   configure(options: ServiceOptions): void {
     if (this.#manager) throw new ChannelError("already_connected", "`configure` comes before the first channel");
+    const unknown = Object.keys(options).filter((key) => !Object.hasOwn(KNOWN, key));
+    if (unknown.length > 0) {
+      const known = Object.keys(KNOWN).join(", ");
+      console.error(
+        `carolina-sockets: \`configure\` does not know ${unknown.map((key) => `\`${key}\``).join(", ")}, only ${known}; options of socket.io-client's \`Manager\` go into \`manager\``,
+      );
+    }
     this.#options = { ...this.#options, ...options };
   }
 
@@ -195,7 +216,7 @@ export class WebSocketsService<C = Channels> {
       this.#lastExplained = explain(error, this.#manager as Manager);
       if (this.#failures === 0) {
         void this.#lastExplained.then((why) => {
-          if (why.code === "page_refused") console.error(`carolina-sockets: ${why.message}`);
+          if (why.code === "page_refused" || isFromAnother(why)) console.error(`carolina-sockets: ${why.message}`);
         });
       }
     }
@@ -243,7 +264,9 @@ export class WebSocketsService<C = Channels> {
     if (this.#manager) return this.#manager;
     const { url, manager: options } = this.#options;
     const opening = (): void => void (this.#openedWith = this.#session.marker());
-    const all: WatchedOptions = { ...options, opening };
+    // Without it, polling requests to another origin have no cookie. Outside of pages, the client would keep cookies of its own.
+    const withCredentials = this.#options.withCredentials ?? (url !== undefined && typeof location !== "undefined");
+    const all: WatchedOptions = { withCredentials, ...options, opening };
     this.#seen = this.#session.marker();
     const manager = url === undefined ? new WatchedManager(all) : new WatchedManager(url, all);
     manager.on("open", () => {

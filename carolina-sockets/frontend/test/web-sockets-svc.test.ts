@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { createServer } from "node:http";
+import { type IncomingMessage, createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 
 import { afterEach, describe, expect, inject, test, vi } from "vitest";
@@ -9,6 +9,9 @@ import Default, { ChannelError, SessionService, SessionSvc, WebSocketsService, W
 
 const url = inject("url");
 const made: WebSocketsService[] = [];
+
+/** Status and body. */
+type Answer = (request: IncomingMessage) => [number, string];
 
 interface Typed {
   "/lab": {
@@ -294,12 +297,52 @@ describe("coming and going", () => {
   });
 
   test("what answers in place of the server is told", async () => {
-    const other = createServer((_, response) => response.writeHead(404).end("<h1>nothing here</h1>"));
-    await new Promise<void>((resolve) => other.listen(0, "127.0.0.1", resolve));
-    const svc = service({ url: `http://127.0.0.1:${(other.address() as AddressInfo).port}` });
-    const error = await until<ChannelError>((found) => svc.onRefused("/lab", found));
-    expect(error).toMatchObject({ code: "unreachable", message: expect.stringContaining("status 404") });
-    other.close();
+    // As a development server without a proxy: its page for every GET, and 404 for the rest.
+    const page: Answer = (request) => (request.method === "GET" ? [200, "<!doctype html><title>app</title>"] : [404, ""]);
+    const behind = (status: number): Answer => () => [status, `<h1>${status}</h1>`];
+    const cases: [Answer, string][] = [
+      [page, "status 404, is not the server"],
+      [page, "`server.proxy` (Vite)"],
+      [behind(404), "status 404, is not the server"],
+      ...[502, 503, 504].map((status): [Answer, string] => [behind(status), `the server behind the proxy is away: the proxy answers in its place, with status ${status}`]),
+    ];
+    for (const [answer, expected] of cases) {
+      const spoken = vi.spyOn(console, "error").mockImplementation(() => {});
+      const other = createServer((request, response) => {
+        const [status, body] = answer(request);
+        response.writeHead(status).end(body);
+      });
+      await new Promise<void>((resolve) => other.listen(0, "127.0.0.1", resolve));
+      const svc = service({ url: `http://127.0.0.1:${(other.address() as AddressInfo).port}`, timeout: 500 });
+      const told = until<ChannelError>((found) => svc.onRefused("/lab", found));
+      const asked = expect(svc.request("/lab", "echo")).rejects.toMatchObject({ code: "timeout", message: expect.stringContaining(expected) });
+      expect(await told).toMatchObject({ code: "unreachable", message: expect.stringContaining(expected) });
+      await asked;
+      expect(spoken).toHaveBeenCalledExactlyOnceWith(expect.stringContaining(expected));
+      spoken.mockRestore();
+      other.close();
+    }
+  });
+});
+
+describe("options", () => {
+  test("unknown ones are told", () => {
+    const spoken = vi.spyOn(console, "error").mockImplementation(() => {});
+    const svc = service();
+    svc.configure({ timeout: 1_000, withCredentials: true });
+    expect(spoken).not.toHaveBeenCalled();
+    svc.configure({ transports: ["polling"] } as object);
+    expect(spoken).toHaveBeenCalledExactlyOnceWith(expect.stringMatching(/does not know `transports`.*`manager`/));
+    spoken.mockRestore();
+  });
+
+  test("a page sends its cookies to a server of another origin, unless told otherwise", () => {
+    const sends = (options: Parameters<typeof service>[0]): unknown => service(options).connect("/lab").io.opts.withCredentials;
+    expect(sends({})).toBe(false);
+    vi.stubGlobal("location", { origin: "https://page.example", protocol: "https:", hostname: "page.example", port: "" });
+    expect(sends({})).toBe(true);
+    expect(sends({ withCredentials: false })).toBe(false);
+    expect(sends({ manager: { withCredentials: false } })).toBe(false);
   });
 });
 

@@ -15,7 +15,8 @@ use crate::{
 ///
 /// Nodes that have a `session.secret` accept messages only from processes with the same secret. [`connect`](Self::connect) reads it
 /// from the configuration of this process: `CAROLINA_SESSION__SECRET`, or `secret` in the section `[session]` of the file that `CAROLINA_CONFIG`
-/// names, by default `config/web_sockets.toml`. [`connect_with_secret`](Self::connect_with_secret) takes it as an argument.
+/// names, by default `config/web_sockets.toml`. Where there is none, a warning is logged. [`connect_with_secret`](Self::connect_with_secret) takes it as
+/// an argument.
 ///
 /// ```no_run
 /// # async fn job() -> carolina_sockets::Result {
@@ -23,6 +24,10 @@ use crate::{
 ///
 /// let emitter = Emitter::connect("redis://127.0.0.1:6379").await?;
 /// emitter.channel("/").emit_to_user(7, "report-ready", "monthly").await?;
+/// let news = emitter.channel("/news");
+/// for room in ["sports", "weather"] {
+///     news.to(room).except("muted").emit("headline", room).await?;
+/// }
 /// # Ok(())
 /// # }
 /// ```
@@ -49,7 +54,14 @@ impl Emitter {
     ///
     /// As [`connect`](Self::connect).
     pub async fn connect_with_prefix(url: &str, prefix: &str) -> Result<Self> {
-        Self::open(url, prefix, &Config::load()?.session.secret).await
+        let secrets = Config::load()?.session.secret;
+        let emitter = Self::open(url, prefix, &secrets).await?;
+        if secrets.is_empty() {
+            tracing::warn!(
+                "the configuration of this process has no session.secret: nodes that have one drop what it emits; set CAROLINA_SESSION__SECRET to that of the nodes"
+            );
+        }
+        Ok(emitter)
     }
 
     /// Connects with a secret, the first of the nodes' `session.secret`, and nodes' `backplane.prefix`, by default
@@ -129,42 +141,48 @@ pub struct EmitterChannel {
 
 impl EmitterChannel {
     /// Selects the clients in at least one of these rooms; an empty list selects none.
-    pub fn to(mut self, rooms: impl Rooms) -> Self {
-        self.to.extend(allowed(rooms, &mut self.refused).unwrap_or_default());
-        self.nobody = self.to.is_empty();
-        self
+    pub fn to(&self, rooms: impl Rooms) -> Self {
+        self.with(|choice| {
+            choice.to.extend(allowed(rooms, &mut choice.refused).unwrap_or_default());
+            choice.nobody = choice.to.is_empty();
+        })
     }
 
     /// Excludes the clients in any of these rooms.
-    pub fn except(mut self, rooms: impl Rooms) -> Self {
-        self.except.extend(allowed(rooms, &mut self.refused).unwrap_or_default());
-        self
+    pub fn except(&self, rooms: impl Rooms) -> Self {
+        self.with(|choice| choice.except.extend(allowed(rooms, &mut choice.refused).unwrap_or_default()))
     }
 
     /// Adds the sockets of a user.
-    pub fn to_user(mut self, user: impl UserKey) -> Self {
-        self.to.push(user_room(&user.user_key()));
-        self.nobody = false;
-        self
+    pub fn to_user(&self, user: impl UserKey) -> Self {
+        self.with(|choice| {
+            choice.to.push(user_room(&user.user_key()));
+            choice.nobody = false;
+        })
     }
 
     /// Adds the sockets of a session.
-    pub fn to_session(mut self, session: impl AsRef<str>) -> Self {
-        self.to.push(session_room(session.as_ref()));
-        self.nobody = false;
-        self
+    pub fn to_session(&self, session: impl AsRef<str>) -> Self {
+        self.with(|choice| {
+            choice.to.push(session_room(session.as_ref()));
+            choice.nobody = false;
+        })
     }
 
     /// Leaves out the sockets of a user.
-    pub fn except_user(mut self, user: impl UserKey) -> Self {
-        self.except.push(user_room(&user.user_key()));
-        self
+    pub fn except_user(&self, user: impl UserKey) -> Self {
+        self.with(|choice| choice.except.push(user_room(&user.user_key())))
     }
 
     /// Leaves out the sockets of a session.
-    pub fn except_session(mut self, session: impl AsRef<str>) -> Self {
-        self.except.push(session_room(session.as_ref()));
-        self
+    pub fn except_session(&self, session: impl AsRef<str>) -> Self {
+        self.with(|choice| choice.except.push(session_room(session.as_ref())))
+    }
+
+    fn with(&self, change: impl FnOnce(&mut Self)) -> Self {
+        let mut choice = self.clone();
+        change(&mut choice);
+        choice
     }
 
     /// Sends an event to the selected clients. When this returns, it has been published to the nodes; delivery is not
@@ -192,7 +210,7 @@ impl EmitterChannel {
     ///
     /// As [`emit`](Self::emit).
     pub async fn emit_to_user(&self, user: impl UserKey, event: &str, data: impl Serialize) -> Result {
-        self.clone().to_user(user).emit(event, data).await
+        self.to_user(user).emit(event, data).await
     }
 
     /// Sends an event to every socket of a session.
@@ -201,7 +219,7 @@ impl EmitterChannel {
     ///
     /// As [`emit`](Self::emit).
     pub async fn emit_to_session(&self, session: impl AsRef<str>, event: &str, data: impl Serialize) -> Result {
-        self.clone().to_session(session).emit(event, data).await
+        self.to_session(session).emit(event, data).await
     }
 }
 

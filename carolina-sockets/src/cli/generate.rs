@@ -8,8 +8,24 @@ use crate::{
     path,
 };
 
-/// Writes a channel with a test into the application at `root`, and returns where.
-pub(super) fn channel(root: &Path, struct_name: &str, path: Option<&str>, private: bool) -> Result<PathBuf> {
+/// What was written.
+pub(super) struct Written {
+    pub(super) file: PathBuf,
+    /// The file with the list of modules, where one is kept by hand.
+    pub(super) list: Option<List>,
+}
+
+/// A list of modules that is kept by hand.
+pub(super) struct List {
+    pub(super) file: PathBuf,
+    /// The line that names the module.
+    pub(super) line: String,
+    /// Whether the line was added.
+    pub(super) added: bool,
+}
+
+/// Writes a channel with a test into the application at `root`, and adds it to the list of modules if there is one.
+pub(super) fn channel(root: &Path, struct_name: &str, path: Option<&str>, private: bool) -> Result<Written> {
     name::check_struct(struct_name)?;
     let path = match path {
         Some(path) => path.to_owned(),
@@ -26,7 +42,60 @@ pub(super) fn channel(root: &Path, struct_name: &str, path: Option<&str>, privat
     let file = folder.join(format!("{}.rs", struct_name.to_snake_case()));
     write_new(&file, &source(struct_name, &path, private))?;
     touch(&root.join("src").join("main.rs"));
-    Ok(file)
+    let list = add_to_list(root, &struct_name.to_snake_case())?;
+    Ok(Written { file, list })
+}
+
+/// Adds a module to `src/channels/mod.rs` or `src/channels.rs`, unless that finds modules by itself.
+fn add_to_list(root: &Path, module: &str) -> Result<Option<List>> {
+    let source = root.join("src");
+    let files = [source.join("channels").join("mod.rs"), source.join("channels.rs")];
+    let Some((file, text)) =
+        files.into_iter().find_map(|file| Some((file.clone(), std::fs::read_to_string(&file).ok()?)))
+    else {
+        return Ok(None);
+    };
+    if text.contains("automod") {
+        return Ok(None);
+    }
+    let (text, line) = listed(&text, module);
+    if let Some(text) = &text {
+        std::fs::write(&file, text).map_err(|error| Error::io(format!("cannot write `{}`", file.display()), error))?;
+    }
+    Ok(Some(List { file, line, added: text.is_some() }))
+}
+
+/// A file of modules with one more, behind the last one that sorts before it, and its line. Without such a list in the file, only the line.
+fn listed(text: &str, module: &str) -> (Option<String>, String) {
+    let mut place = None;
+    let mut before = "";
+    let mut at = 0;
+    for line in text.split_inclusive('\n') {
+        if let Some((prefix, name)) = declared(line) {
+            before = prefix;
+            // An attribute above a module belongs to it, so that the new one is put behind the module instead of between the two.
+            if name <= module || place.is_none() {
+                place = Some(at + line.len());
+            }
+        }
+        at += line.len();
+    }
+    let line = format!("{before}mod {module};");
+    let text = place.map(|place| {
+        let (head, tail) = text.split_at(place);
+        let end = if head.ends_with('\n') { "" } else { "\n" };
+        format!("{head}{end}{line}\n{tail}")
+    });
+    (text, line)
+}
+
+/// What is before `mod` in a line that declares a module of another file, and its name.
+fn declared(line: &str) -> Option<(&str, &str)> {
+    let line = line.split("//").next()?.trim_end();
+    let name_at = if line.starts_with("mod ") { 4 } else { line.starts_with("pub").then(|| line.find(" mod "))?? + 5 };
+    let name = line[name_at..].strip_suffix(';')?.trim();
+    let is_name = name.chars().all(|character| character.is_ascii_alphanumeric() || character == '_');
+    is_name.then_some((&line[..name_at - 4], name))
 }
 
 /// Checks that a folder is a package's, and not that of a workspace without one.
@@ -88,4 +157,26 @@ fn source(name: &str, path: &str, private: bool) -> String {
         include_str!("templates/channel.rs.txt")
     };
     template.replace("{{name}}", name).replace("{{path}}", path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::listed;
+
+    #[test]
+    fn a_module_is_added_to_a_list() {
+        for (before, after) in [
+            ("mod alpha;\nmod news;\n", "mod alpha;\nmod chat;\nmod news;\n"),
+            ("//! Channels.\n\npub mod alpha; // first", "//! Channels.\n\npub mod alpha; // first\npub mod chat;\n"),
+            ("pub(crate) mod news;\n\nuse x::y;\n", "pub(crate) mod news;\npub(crate) mod chat;\n\nuse x::y;\n"),
+            (
+                "#[cfg(a)]\nmod zoo;\n\nmod inner { mod b; }\n",
+                "#[cfg(a)]\nmod zoo;\nmod chat;\n\nmod inner { mod b; }\n",
+            ),
+        ] {
+            assert_eq!(listed(before, "chat").0.as_deref(), Some(after), "{before}");
+        }
+        let without = listed("//! Nothing yet.\n// mod old;\npub fn mod_of() {}\n", "chat");
+        assert_eq!(without, (None, "mod chat;".to_owned()));
+    }
 }

@@ -141,8 +141,20 @@ impl Generate {
     fn run(self) -> Result {
         let Self::Channel(GenerateChannel { name, path, private }) = self;
         let written = generate::channel(std::path::Path::new("."), &name, path.as_deref(), private)?;
-        print(&format!("wrote {}", written.display()))?;
-        if !generate::is_linked(std::path::Path::new(".")) {
+        print(&format!("wrote {}", written.file.display()))?;
+        if let Some(list) = written.list {
+            let (file, line) = (list.file.display(), &list.line);
+            print(&if list.added {
+                format!("added `{line}` to {file}")
+            } else {
+                format!("\nadd this line to {file}, or nothing compiles it:\n\n    {line}")
+            })?;
+            if !generate::is_linked(std::path::Path::new(".")) {
+                print(
+                    "\nnothing in src/main.rs or src/lib.rs compiles that file yet; this line does:\n\n    mod channels;",
+                )?;
+            }
+        } else if !generate::is_linked(std::path::Path::new(".")) {
             print(
                 "\nnothing in src/main.rs or src/lib.rs compiles it yet; this line does, and every later channel:\n\n    \
                  mod channels { automod::dir!(\"src/channels\"); }\n\n\

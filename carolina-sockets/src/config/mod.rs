@@ -369,7 +369,7 @@ pub struct Limits {
     /// Key `limits.mailbox`, variable `CAROLINA_LIMITS__MAILBOX`.
     pub mailbox: usize,
     /// How many bytes of events of one connection may wait to be handled or be handled. An event that finds no room is answered with
-    /// `overloaded`. At least 1. Default 1,000,000.
+    /// `overloaded`; a single event may be larger when there is no other, up to [`max_payload`](Self::max_payload). At least 1. Default 1,000,000.
     ///
     /// Key `limits.mailbox_bytes`, variable `CAROLINA_LIMITS__MAILBOX_BYTES`.
     pub mailbox_bytes: u64,

@@ -2,9 +2,9 @@
 
 use carolina_sockets::Emitter;
 use carolina_sockets_tests::{
-    DEADLINE,
+    DEADLINE, Log,
     nodes::{SECRET, http},
-    servers::Server,
+    servers::{Redis, Server},
     wire::RawSocket,
 };
 use serde_json::{Value, json};
@@ -97,7 +97,9 @@ async fn every_emit_reaches_all_nodes(server: Server) {
     for socket in [&mut ada_a, &mut ada_b] {
         assert_eq!(socket.expect("42/open,[\"from-worker").await, "42/open,[\"from-worker\",1,\"two\"]");
     }
-    worker.channel("/open").to("news").emit("long-from-worker", &long).await.unwrap();
+    let open = worker.channel("/open");
+    open.to("nobody").emit("to-nobody", 1).await.unwrap();
+    open.to("news").except("nobody").emit("long-from-worker", &long).await.unwrap();
     bob_c.expect("42/open,[\"long-from-worker").await;
 
     // A user is disconnected from anywhere.
@@ -117,4 +119,17 @@ async fn r16_every_emit_reaches_all_nodes_over_redis() {
 #[tokio::test(flavor = "multi_thread")]
 async fn r16_every_emit_reaches_all_nodes_over_postgres() {
     every_emit_reaches_all_nodes(postgres()).await;
+}
+
+#[tokio::test]
+async fn a_worker_without_a_secret_is_warned() {
+    let redis = Redis::start();
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    Emitter::connect_with_secret(&redis.url(), "carolina", SECRET).await.unwrap();
+    assert!(!log.text().contains("session.secret"), "{}", log.text());
+    Emitter::connect(&redis.url()).await.unwrap();
+    assert!(log.text().contains("the configuration of this process has no session.secret"), "{}", log.text());
 }
