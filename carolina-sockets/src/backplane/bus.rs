@@ -1,7 +1,11 @@
 //! The control messages between nodes: sessions that changed, users to be disconnected, questions and their answers, emits of
 //! processes that serve no sockets, and which messages other programs have published.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
@@ -13,7 +17,7 @@ use socketioxide_core::Value;
 use tokio::sync::mpsc;
 
 use super::{BackplaneError, Link, packet::check_event};
-use crate::telemetry::{Cause, refused};
+use crate::telemetry::{Cause, histogram, refused};
 
 /// A message to all other nodes.
 #[derive(Debug, Serialize, Deserialize)]
@@ -31,6 +35,8 @@ pub(crate) enum Message {
     Published { keys: Vec<String> },
     /// Disconnect this node's clients in these rooms, or all where none is named, from a channel with parameters.
     Disconnect { path: String, to: Vec<String>, except: Vec<String> },
+    /// Tells nothing: the node measures when its own comes back.
+    Lag { id: u64 },
     /// Send an event to this node's clients.
     Emit { path: String, to: Vec<String>, except: Vec<String>, payload: String, attachments: Vec<String> },
     /// Who is on channels of the node with this id.
@@ -138,11 +144,13 @@ pub(crate) struct Bus {
     link: Link,
     node: u64,
     asked: Asked,
+    /// The last [`Message::Lag`] of this node that has not come back, and when it was published.
+    lag: Arc<Mutex<Option<(u64, Instant)>>>,
 }
 
 impl Bus {
     pub(crate) fn new(link: Link) -> Self {
-        Self { link, node: rand::random(), asked: Asked::default() }
+        Self { link, node: rand::random(), asked: Asked::default(), lag: Arc::default() }
     }
 
     /// This process: a node that is started again is another one.
@@ -181,6 +189,15 @@ impl Bus {
         self.publish(Message::Presence { from: self.node, news }).await
     }
 
+    /// Measures how long a message takes over the backplane and back, if somebody records it. By this node's clock alone, since
+    /// those of others may differ by more.
+    pub(crate) async fn measure_lag(&self) -> Result<(), BackplaneError> {
+        let Some(now) = histogram::now() else { return Ok(()) };
+        let id = rand::random();
+        *self.lag.lock() = Some((id, now));
+        self.publish(Message::Lag { id }).await
+    }
+
     /// Asks the other nodes, and returns the parts of what they answer. A node that has not answered in time is left out, with a line in the
     /// log.
     pub(crate) async fn ask(&self, question: Question, nodes: usize) -> Result<Vec<String>, BackplaneError> {
@@ -214,12 +231,20 @@ impl Bus {
 
     /// The messages of other nodes; answers go to whoever has asked. Anything else is dropped and logged, at most once per second.
     pub(crate) async fn listen(&self) -> Result<BoxStream<'static, Message>, BackplaneError> {
-        let (node, asked) = (self.node, self.asked.clone());
+        let (node, asked, lag) = (self.node, self.asked.clone(), self.lag.clone());
         let messages = self.link.listen().await?.filter_map(move |text| {
             let message = match serde_json::from_str::<Envelope>(&text) {
                 Ok(Envelope { message: Message::Answer { id, part, last }, .. }) => {
                     // Nobody waits for it where another node has asked, or too late.
                     let _ = asked.lock().get(&id).map(|waiting| waiting.send((part, last)));
+                    None
+                }
+                Ok(Envelope { from, message: Message::Lag { id } }) => {
+                    if from == node
+                        && let Some((_, published)) = lag.lock().take_if(|(last, _)| *last == id)
+                    {
+                        histogram::backplane_lag(published);
+                    }
                     None
                 }
                 Ok(envelope) => (envelope.from != node).then_some(envelope.message),

@@ -18,7 +18,7 @@ use crate::{
     engine::{EngineNamespace, EngineSocket, SocketId},
     error::{Error, EventError, Result},
     guard::Rate,
-    telemetry::metric,
+    telemetry::{histogram::Histogram, metric},
     template::{Template, Value},
 };
 
@@ -61,6 +61,8 @@ pub(crate) struct ChannelCore {
     draining: Arc<AtomicBool>,
     sockets: RwLock<HashMap<SocketId, Arc<SocketState>>>,
     kind: Kind,
+    /// How long its events wait.
+    mailbox_time: Histogram,
 }
 
 /// What a channel's path is.
@@ -119,6 +121,7 @@ impl ChannelCore {
             draining,
             sockets: RwLock::default(),
             kind,
+            mailbox_time: Histogram::default(),
         }
     }
 
@@ -188,6 +191,7 @@ impl ChannelCore {
             namespace,
             draining: self.draining.clone(),
             sockets: RwLock::default(),
+            mailbox_time: Histogram::default(),
             kind: Kind::Instance(self.clone()),
         });
         by_path.insert(path.to_owned(), Arc::downgrade(&instance));
@@ -255,6 +259,11 @@ impl ChannelCore {
         }
         let Ok(namespace) = self.namespace() else { return Vec::new() };
         namespace.local_sockets_in(room).into_iter().filter_map(|id| self.socket(id)).collect()
+    }
+
+    /// An event of a client's has waited for its turn.
+    pub(crate) fn waited(&self, time: Duration) {
+        self.mailbox_time.waited(time, self.label());
     }
 
     pub(crate) fn register(&self, socket: &Arc<SocketState>) {

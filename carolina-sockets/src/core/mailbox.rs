@@ -11,6 +11,7 @@ use crate::{
     engine::{ClientConnection, DisconnectReason, EngineSocket, EventPayload},
     error::EventError,
     identity::Identity,
+    telemetry::histogram,
 };
 
 /// Resolves the session value of a `session_id` event to an identity.
@@ -59,12 +60,19 @@ impl Job {
 pub(crate) struct Held {
     client: Arc<ClientConnection>,
     bytes: usize,
+    /// When it began to wait, if that is measured.
+    since: Option<std::time::Instant>,
 }
 
 impl Held {
     pub(crate) fn new(client: &Arc<ClientConnection>, bytes: usize) -> Self {
         client.handling.add(bytes);
-        Self { client: client.clone(), bytes }
+        Self { client: client.clone(), bytes, since: None }
+    }
+
+    /// How long it has waited, if that is measured.
+    pub(crate) fn waited(&self) -> Option<Duration> {
+        self.since.map(|since| since.elapsed())
     }
 }
 
@@ -131,7 +139,8 @@ impl Default for Mailbox {
 
 impl State {
     fn push(&mut self, job: Job, client: &Arc<ClientConnection>) {
-        let held = Held::new(client, job.bytes());
+        let mut held = Held::new(client, job.bytes());
+        held.since = histogram::now();
         self.queue.push_back((job, held));
     }
 }

@@ -17,7 +17,7 @@ use crate::{
     engine::{DisconnectReason, EngineSocket, EventPayload},
     error::{EventError, Result, code},
     extract::{EventContext, Trigger},
-    telemetry::{Cause, refused},
+    telemetry::{Cause, histogram, refused},
 };
 
 impl Handlers for HandlerTable {
@@ -72,6 +72,9 @@ pub(super) fn submit(table: &Arc<HandlerTable>, socket: &Arc<SocketState>, raw: 
     } else {
         socket.mailbox.submit(job, capacity, &socket.client)
     };
+    if histogram::is_recorded() && matches!(submitted, Submitted::Run(_)) {
+        socket.channel.waited(Duration::ZERO);
+    }
     match submitted {
         Submitted::Run(job) if concurrent => start_concurrent(table, socket, raw, job),
         Submitted::Run(job) => start(table, socket, raw, job),
@@ -114,7 +117,7 @@ fn start(table: &Arc<HandlerTable>, socket: &Arc<SocketState>, raw: &EngineSocke
             drop(held);
             drain(table, socket, raw).await;
         });
-    } else if let Some((job, held)) = socket.mailbox.next(socket.channel.limits.handler_timeout) {
+    } else if let Some((job, held)) = next(socket) {
         // More came in meanwhile, from another thread, which must not keep this one busy.
         let (table, socket, raw) = (table.clone(), socket.clone(), raw.clone());
         socket.channel.tasks.clone().spawn(async move {
@@ -125,8 +128,19 @@ fn start(table: &Arc<HandlerTable>, socket: &Arc<SocketState>, raw: &EngineSocke
     }
 }
 
+/// The socket's next job, if it has one.
+fn next(socket: &SocketState) -> Option<(Job, Held)> {
+    let (job, held) = socket.mailbox.next(socket.channel.limits.handler_timeout)?;
+    if let Some(time) = held.waited()
+        && job.event_and_ack().is_some()
+    {
+        socket.channel.waited(time);
+    }
+    Some((job, held))
+}
+
 async fn drain(table: Arc<HandlerTable>, socket: Arc<SocketState>, raw: EngineSocket) {
-    while let Some((job, held)) = socket.mailbox.next(socket.channel.limits.handler_timeout) {
+    while let Some((job, held)) = next(&socket) {
         if is_concurrent(&table, &job) {
             socket.mailbox.begin_concurrent();
             drop(held);
@@ -174,7 +188,9 @@ fn run(table: Arc<HandlerTable>, socket: Arc<SocketState>, raw: EngineSocket, jo
 /// fastest; rarely used parts are boxed separately.
 async fn event(table: Arc<HandlerTable>, socket: Arc<SocketState>, mut context: EventContext, handler: usize) {
     let handler = table.get(handler);
+    let began = histogram::now();
     let outcome = call(&table, handler, &mut context).await;
+    handler.time.handled(began, socket.channel.label(), handler.method);
     if let Some(outcome) = context.claim(outcome) {
         let reply = context.reply();
         ignore_undelivered(Box::pin(deliver(&socket, &reply, context.event(), outcome)).await);

@@ -8,6 +8,7 @@ use crate::{
     extract::{EventContext, Needs, PathNeed},
     guard::Rate,
     registry::row::{Call, ErasedChannel, GuardCall, GuardRow, HandlerRow, On},
+    telemetry::histogram::Histogram,
 };
 
 /// A channel's handlers, found by event.
@@ -37,6 +38,10 @@ pub(crate) struct Handler {
     pub(super) limiter: Option<usize>,
     /// What runs before it: the channel's guards, then its own.
     pub(super) guards: Box<[GuardRow]>,
+    /// The method's name, for the metrics.
+    pub(super) method: &'static str,
+    /// How long it runs.
+    pub(super) time: Histogram,
     pub(super) call: for<'a> fn(&'a AnyChannel, &'a mut EventContext) -> EventFuture<'a>,
 }
 
@@ -87,7 +92,8 @@ impl HandlerTable {
                 _ => Box::default(),
             };
             let concurrent = row.options.concurrent;
-            table.handlers.push(Handler { index, timeout, concurrent, limiter, guards, call });
+            let (method, time) = (row.method, Histogram::default());
+            table.handlers.push(Handler { index, timeout, concurrent, limiter, guards, method, time, call });
         }
         (table, rates)
     }

@@ -52,6 +52,26 @@ impl DisconnectReason {
         }
     }
 
+    /// Its name in the metrics.
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Self::TransportClose => "transport_close",
+            Self::TransportError => "transport_error",
+            Self::MultipleHttpPolling => "multiple_http_polling",
+            Self::InvalidPacket => "invalid_packet",
+            Self::HeartbeatTimeout => "heartbeat_timeout",
+            Self::PayloadTooLarge => "payload_too_large",
+            Self::ClientLeft => "client_left",
+            Self::ServerDisconnect => "server_disconnect",
+            Self::ServerShutdown => "server_shutdown",
+            Self::SlowReader => "slow_reader",
+            Self::Flooding => "flooding",
+            Self::SessionRenewed => "session_renewed",
+            Self::LoggedOut => "logged_out",
+            Self::NotAuthorized => "not_authorized",
+        }
+    }
+
     /// Whether the connection broke or was cut, in place of being closed in an orderly way.
     pub(crate) fn is_connection_lost(self) -> bool {
         match self {

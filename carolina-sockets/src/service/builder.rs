@@ -33,6 +33,7 @@ use crate::{
     presence::Presences,
     registry::row::{Call, ErasedChannel, On},
     session_sync::SessionSync,
+    telemetry::histogram,
 };
 
 /// Builds a service; see [`Sockets::builder`].
@@ -95,6 +96,7 @@ impl Builder {
                 "session.secret is not set: a random one is used, so sessions end with this process and hold on this node alone; make one with `openssl rand -base64 48`"
             );
         }
+        histogram::measure_if_recorded();
         let stop = CancellationToken::new();
         let background = Background::new(stop.clone());
         let identities = Identities::connect(&config, settings.identify, settings.store, &stop).await?;

@@ -63,8 +63,8 @@ async fn handle_message(inner: &Inner, message: Message) {
             }
         }
         Message::Presence { from, news } => inner.services.presences.handle(from, news).await,
-        // They go to whoever has asked.
-        Message::Answer { .. } => {}
+        // They go to whoever has asked or measures.
+        Message::Answer { .. } | Message::Lag { .. } => {}
         Message::Published { keys } => {
             if let Some(publisher) = &inner.publisher {
                 publisher.remember(keys);

@@ -31,15 +31,21 @@ impl Exporter {
 #[cfg(feature = "prometheus")]
 mod prometheus {
     use axum::{Router, http::header::CONTENT_TYPE, routing::get};
-    use metrics_exporter_prometheus::PrometheusBuilder;
+    use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
     use tokio::net::TcpListener;
 
     use super::{super::listen::HttpServer, Config, Exporter, Result};
     use crate::{
         error::Error,
         guard::StreamGuard,
-        telemetry::metric::{ALL, Kind},
+        telemetry::{
+            histogram::{HISTOGRAMS, measure_if_recorded},
+            metric::{ALL, Kind},
+        },
     };
+
+    /// How often what was recorded is added to the buckets.
+    const UPKEEP: std::time::Duration = std::time::Duration::from_secs(5);
 
     impl Exporter {
         /// Listens and starts recording, if the configuration says so.
@@ -52,7 +58,12 @@ mod prometheus {
             let failed = |error| Error::io(format!("cannot listen on {bind} (metrics)"), error);
             let listener = TcpListener::bind(bind).await.map_err(failed)?;
             let address = listener.local_addr().map_err(failed)?;
-            let handle = PrometheusBuilder::new().install_recorder().map_err(|_| {
+            let mut builder = PrometheusBuilder::new();
+            for (name, _, buckets) in HISTOGRAMS {
+                let set = builder.set_buckets_for_metric(Matcher::Full(name.to_owned()), buckets);
+                builder = set.map_err(|error| Error::Init(error.into()))?;
+            }
+            let handle = builder.install_recorder().map_err(|_| {
                 Error::Config(vec![
                     "metrics: the application has installed a recorder of its own; leave the key out, or leave the recorder to the library"
                         .to_owned(),
@@ -64,6 +75,11 @@ mod prometheus {
                     Kind::Gauge => metrics::describe_gauge!(name, help),
                 }
             }
+            for (name, help, _) in HISTOGRAMS {
+                metrics::describe_histogram!(name, help);
+            }
+            measure_if_recorded();
+            let upkeep = handle.clone();
             let page = move || {
                 let text = handle.render();
                 async { ([(CONTENT_TYPE, "text/plain; version=0.0.4")], text) }
@@ -72,6 +88,14 @@ mod prometheus {
             let server = HttpServer::new(router, StreamGuard::for_metrics(config), &config.limits, None);
             let accepting = server.clone();
             server.tasks.spawn(async move { accepting.accept(listener, accepting.aborted()).await });
+            // What is recorded is kept one by one until then, whether or not somebody asks for it.
+            let aborted = server.aborted();
+            server.tasks.spawn(async move {
+                tokio::pin!(aborted);
+                while tokio::time::timeout(UPKEEP, aborted.as_mut()).await.is_err() {
+                    upkeep.run_upkeep();
+                }
+            });
             Ok(Some(Self { address, server }))
         }
 

@@ -15,7 +15,7 @@ pub(super) fn watch(sockets: &Sockets) {
     let inner = sockets.inner();
     let namespace = inner.namespaces.values().find_map(|namespace| namespace.core.namespace().ok());
     let Some(namespace) = namespace.filter(|_| inner.bus.has_backplane()) else { return };
-    let namespace = namespace.clone();
+    let (namespace, bus) = (namespace.clone(), inner.bus.clone());
     inner.background.spawn(async move {
         let mut every = tokio::time::interval(COUNT_INTERVAL);
         every.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -25,6 +25,8 @@ pub(super) fn watch(sockets: &Sockets) {
             // Nodes cannot be counted while the backplane is unavailable, which is logged elsewhere.
             let Ok(now) = namespace.nodes().await else { continue };
             metric::nodes(now);
+            // Without the backplane nothing comes back, which is logged elsewhere.
+            let _ = bus.measure_lag().await;
             match before.replace(now) {
                 Some(before) if now < before => tracing::warn!(nodes = now, "a node has left: there were {before}"),
                 Some(before) if now > before => tracing::info!(nodes = now, "a node has joined: there were {before}"),

@@ -1,4 +1,5 @@
-//! Every metric of the library, with its name, labels and description. Names occur in this file only.
+//! Every counter and gauge of the library, with its name, labels and description. Names occur in this file only; those of
+//! histograms in [`histogram`](super::histogram).
 //!
 //! They go through the facade `metrics`, whether or not a recorder is installed. The number of labels is bounded:
 //! channels are labelled by their paths, and nothing that a client chooses is a label.
@@ -13,6 +14,7 @@ const REFUSED: &str = "carolina_sockets_refused_total";
 const MISSED: &str = "carolina_sockets_missed_total";
 const SLOW_READERS: &str = "carolina_sockets_slow_readers_total";
 const FLOODERS: &str = "carolina_sockets_flooders_total";
+const DISCONNECTS: &str = "carolina_sockets_disconnects_total";
 const SESSION_STORE_ERRORS: &str = "carolina_sockets_session_store_errors_total";
 const TOKENS_REFUSED: &str = "carolina_sockets_tokens_refused_total";
 const NODES: &str = "carolina_sockets_nodes";
@@ -29,7 +31,7 @@ pub(crate) enum Kind {
 
 /// Every metric with its kind and description, for an exporter.
 #[cfg_attr(not(feature = "prometheus"), allow(dead_code, reason = "only an exporter describes metrics"))]
-pub(crate) const ALL: [(Kind, &str, &str); 13] = [
+pub(crate) const ALL: [(Kind, &str, &str); 14] = [
     (Kind::Gauge, CONNECTIONS, "Connections that are open"),
     (Kind::Gauge, SOCKETS, "Sockets on a channel"),
     (Kind::Counter, EVENTS, "Events that clients have sent"),
@@ -38,6 +40,7 @@ pub(crate) const ALL: [(Kind, &str, &str); 13] = [
     (Kind::Counter, MISSED, "Deliveries of broadcasts that met a full buffer"),
     (Kind::Counter, SLOW_READERS, "Sockets closed for not reading what they were sent"),
     (Kind::Counter, FLOODERS, "Sockets closed for sending more than could be answered"),
+    (Kind::Counter, DISCONNECTS, "Sockets that have left their channel, by the reason"),
     (Kind::Counter, SESSION_STORE_ERRORS, "Failures of the session store"),
     (Kind::Counter, TOKENS_REFUSED, "JSON Web Tokens that were refused"),
     (Kind::Gauge, NODES, "Nodes on the backplane, this one included"),
@@ -75,6 +78,10 @@ pub(crate) fn slow_reader(channel: &str) {
 
 pub(crate) fn flooder(channel: &str) {
     counter!(FLOODERS, "channel" => channel.to_owned()).increment(1);
+}
+
+pub(crate) fn disconnect(channel: &str, reason: &'static str) {
+    counter!(DISCONNECTS, "channel" => channel.to_owned(), "reason" => reason).increment(1);
 }
 
 pub(crate) fn session_store_error() {

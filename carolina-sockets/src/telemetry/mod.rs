@@ -1,5 +1,6 @@
-//! What the service reports to its operators: metrics, and rate-limited log lines.
+//! What the service reports to its operators: metrics and histograms, and rate-limited log lines.
 
+pub(crate) mod histogram;
 pub(crate) mod metric;
 mod throttled;
 

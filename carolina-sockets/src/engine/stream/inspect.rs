@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     error::code,
-    telemetry::{Cause, refused},
+    telemetry::{Cause, histogram, refused},
 };
 
 /// How long a channel's path may be.
@@ -36,9 +36,14 @@ impl ClientStream {
         let (client, rejoin) = (&self.client, &self.rejoin);
         let mut pause = Duration::ZERO;
         let (mut connects, mut awaits) = (0, false);
-        let mut unanswerable = None;
+        let (mut unanswerable, mut pinged) = (None, self.pinged);
         let chunk = self.incoming.read(read, |seen| match seen {
             Seen::Beginning(packet) => {
+                if packet.first() == Some(&b'3')
+                    && let Some(written) = pinged.take()
+                {
+                    histogram::ping(written);
+                }
                 if let Some(path) = left(packet) {
                     client.joins.remove(path);
                 }
@@ -71,6 +76,7 @@ impl ClientStream {
                 client.close_with(DisconnectReason::InvalidPacket);
             }
         });
+        self.pinged = pinged;
         self.since_yield += read.len() + chunk.begun * FRAME_COST;
         if connects > 0 {
             self.writer.expect_answers(connects);

@@ -12,7 +12,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -31,10 +31,10 @@ use super::{
     sessions::Sessions,
     translate::{Outgoing, Translator},
 };
-use crate::guard::Permit;
+use crate::{guard::Permit, telemetry::histogram};
 use answers::Writer;
 use closing::Closing;
-use opening::{FirstPing, PONG};
+use opening::{FirstPing, PING, PONG};
 use pauses::Pauses;
 
 /// The stream over which the engine speaks WebSocket, with any transport below. It ends when `close_transport` is
@@ -75,6 +75,8 @@ pub(super) struct ClientStream {
     stall_timeout: Duration,
     /// The map that holds its polling session, and the token there.
     listed: Option<(Arc<Sessions>, String)>,
+    /// When the ping was written that the client has not answered, if that is measured.
+    pinged: Option<Instant>,
     /// Counts the connection until it is dropped.
     _permit: Permit,
 }
@@ -126,6 +128,7 @@ impl ClientStream {
             stalled: None,
             stall_timeout,
             listed,
+            pinged: None,
             _permit: permit,
         };
         this.read_ahead(read);
@@ -236,6 +239,7 @@ impl ClientStream {
         if read.is_empty() {
             return Ok(Some(Poll::Ready(())));
         }
+        histogram::received(read.len());
         let replaced = self.inspect(read);
         let read = replaced.as_deref().unwrap_or(read);
         let translated = self.translate(read);
@@ -287,7 +291,10 @@ impl ClientStream {
         while !ahead.is_empty() {
             match ready!(Pin::new(&mut self.carrier).poll_write(context, ahead))? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                written => ahead.advance(written),
+                written => {
+                    histogram::sent(written);
+                    ahead.advance(written);
+                }
             }
         }
         // The engine may have nothing to write and flush for a while.
@@ -314,11 +321,18 @@ impl ClientStream {
                 return Poll::Ready(Ok(length));
             }
         };
+        let is_ping = self.writer.is_at_boundary() && data.starts_with(PING) && histogram::is_recorded();
         let was = self.first_ping;
         let written = self.first_ping.poll_write(&mut self.writer, &mut self.carrier, context, data);
         if self.first_ping == FirstPing::Taken && was != FirstPing::Taken || self.closing.is_some() {
             // To read the answer, or to write the close frame.
             self.client.wake_reader();
+        }
+        if let Poll::Ready(Ok(bytes)) = written {
+            histogram::sent(bytes);
+            if is_ping && was == FirstPing::Done {
+                self.pinged = Some(Instant::now());
+            }
         }
         written
     }
@@ -446,7 +460,7 @@ mod tests {
     use futures_util::FutureExt;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
-    use super::{opening::PING, *};
+    use super::*;
     use crate::guard::{Connections, Counted};
 
     fn stream(client: &Arc<ClientConnection>, read: &[u8]) -> (DuplexStream, ClientStream) {
