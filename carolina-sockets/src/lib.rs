@@ -267,6 +267,8 @@
 #[allow(unused_extern_crates)]
 extern crate self as carolina_sockets;
 
+#[cfg(feature = "admin")]
+mod admin;
 mod background;
 mod backplane;
 mod channel;

@@ -144,6 +144,7 @@ impl Socket {
                 Ok(())
             };
             self.state.send_when_room(&self.raw, attempt, event).await?;
+            self.state.tell_sent(event, &data);
             match answer {
                 Some(answer) => answer.await,
                 None => Err(Error::Closed),

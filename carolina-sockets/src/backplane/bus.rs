@@ -35,6 +35,8 @@ pub(crate) enum Message {
     Published { keys: Vec<String> },
     /// Disconnect this node's clients in these rooms, or all where none is named, from a channel with parameters.
     Disconnect { path: String, to: Vec<String>, except: Vec<String> },
+    /// What the Admin UI asks of every node, or what one node shows there of sockets of others.
+    Admin { text: String },
     /// Tells nothing: the node measures when its own comes back.
     Lag { id: u64 },
     /// Send an event to this node's clients.
@@ -111,6 +113,8 @@ pub(crate) enum Question {
     Sockets { path: String, to: Vec<String>, except: Vec<String> },
     /// The instances of a channel with parameters that anybody is on.
     Instances { path: String },
+    /// All sockets, as the Admin UI shows them.
+    Admin,
 }
 
 /// How long answers are waited for.

@@ -13,7 +13,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::{
     backplane::{Message, Question},
     core::{CLOSED_EVENT, ChannelCore, Closed, end},
-    engine::{DisconnectReason, EncodedPayload, EngineNamespace, Recipients, SocketId},
+    engine::{DisconnectReason, EncodedPayload, EngineNamespace, Recipients, SocketId, encode_event},
     error::{Error, Result},
     identity::{UserKey, mask_room, session_room, user_of_room, user_room},
     telemetry::{Cause, metric, undelivered},
@@ -449,6 +449,7 @@ impl Broadcast {
             let missed = namespace.emit(event, &data, &self.recipients).await?;
             count_missed(self.channel.core.label(), event, missed)
         };
+        self.tell(event, &data);
         #[cfg(feature = "testing")]
         self.record(event, &data);
         Ok(delivery)
@@ -478,6 +479,7 @@ impl Broadcast {
         let instances = self.instances().await?;
         let namespace = self.namespace()?;
         self.channel.core.emits.check(self.channel.core.label(), event, place);
+        self.tell(event, &data);
         #[cfg(feature = "testing")]
         self.record(event, &data);
         let Some(instances) = instances else {
@@ -489,6 +491,16 @@ impl Broadcast {
         Ok(futures_util::future::try_join_all(asked).await?.into_iter().flatten().collect())
     }
 
+    /// Tells the observer, if there is one.
+    fn tell(&self, event: &str, data: &impl Serialize) {
+        let core = &self.channel.core;
+        core.services.observed.tell(|observer| {
+            if let Ok((packet, _)) = encode_event(event, data) {
+                observer.broadcast(core, &self.recipients, &packet);
+            }
+        });
+    }
+
     /// Keeps an emit for tests that ask what was emitted. One to an empty list of rooms has not been.
     #[cfg(feature = "testing")]
     fn record(&self, event: &str, data: &impl Serialize) {
@@ -496,7 +508,7 @@ impl Broadcast {
         if !tap.is_on() || self.recipients.is_nobody() {
             return;
         }
-        let Ok(payload) = crate::engine::encode_event(event, data) else { return };
+        let Ok(payload) = encode_event(event, data) else { return };
         let (to, except) = self.recipients.rooms();
         // Without the engine's own.
         let named = |room: &&str| !room.starts_with('\0');

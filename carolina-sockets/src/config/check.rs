@@ -64,6 +64,18 @@ pub(super) fn faults(config: &Config) -> Vec<Fault> {
     let named = !prefix.is_empty() && prefix.bytes().all(plain);
     check("backplane.prefix", ensure(named, || not(prefix, "made of letters, digits, `_` and `-`")));
 
+    let admin = &config.admin;
+    let alone = |is_alone: bool, other: &str| {
+        ensure(!is_alone, || format!("nobody can log in without `{other}`: write it as well, or leave out both"))
+    };
+    let has_user = admin.user.as_ref().is_some_and(|user| !user.is_empty());
+    check("admin.user", alone(admin.user.is_some() && admin.password.is_none(), "password"));
+    check("admin.password", alone(admin.password.is_some() && !has_user, "user"));
+    check("admin.password", admin.password.as_deref().map_or(Ok(()), password_hash));
+    check("admin.page", path::check(&admin.page));
+    let taken = || "the page would be in the place of everything; write a path such as \"/admin-ui\"".to_owned();
+    check("admin.page", ensure(admin.page != "/", taken));
+
     let publish = &config.publish;
     for (index, text) in publish.secret.iter().enumerate() {
         check("publish.secret", secret(index + 1, text));
@@ -277,6 +289,17 @@ fn secret(number: usize, text: &str) -> Result<(), String> {
             "secret number {number} has {} bytes and needs at least {SHORTEST_SECRET}; make one with `openssl rand -base64 48`",
             text.len()
         )
+    })
+}
+
+/// A hash by bcrypt or argon2, as it is usually written.
+fn password_hash(text: &str) -> Result<(), String> {
+    let is_bcrypt = ["$2a$", "$2b$", "$2y$"].iter().any(|prefix| text.starts_with(prefix)) && text.len() == 60;
+    let is_argon2 = text.starts_with("$argon2") && text.split('$').count() >= 5;
+    // The text itself is not shown: it may be the password.
+    ensure(is_bcrypt || is_argon2, || {
+        "is not a hash by bcrypt or argon2; make one with `htpasswd -nbB admin PASSWORD`, and leave out `admin:`"
+            .to_owned()
     })
 }
 

@@ -53,6 +53,11 @@
 //! | `session.marker` | `CAROLINA_SESSION__MARKER` | `true` or `false` | `true` |
 //! | `backplane.url` | `CAROLINA_BACKPLANE__URL` | URL | none |
 //! | `backplane.prefix` | `CAROLINA_BACKPLANE__PREFIX` | letters, digits, `_` and `-` | `"carolina"` |
+//! | `admin.user` | `CAROLINA_ADMIN__USER` | text | none |
+//! | `admin.password` | `CAROLINA_ADMIN__PASSWORD` | hash of a password, by bcrypt or argon2 | none: there is no Admin UI |
+//! | `admin.mode` | `CAROLINA_ADMIN__MODE` | `production` or `development` | `"production"` |
+//! | `admin.files` | `CAROLINA_ADMIN__FILES` | path of a folder | none |
+//! | `admin.page` | `CAROLINA_ADMIN__PAGE` | path of a URL | `"/admin-ui"` |
 //! | `publish.secret` | `CAROLINA_PUBLISH__SECRET` | text of at least 32 bytes, or a list of them | none: nothing is published |
 //! | `publish.path` | `CAROLINA_PUBLISH__PATH` | path of a URL | `"/_carolina/emit"` |
 //! | `publish.max_body` | `CAROLINA_PUBLISH__MAX_BODY` | size | `"1MB"` |
@@ -90,8 +95,8 @@
 //! | `transport.ping_timeout` | `CAROLINA_TRANSPORT__PING_TIMEOUT` | duration | `"20s"` |
 //! | `transport.transports` | `CAROLINA_TRANSPORT__TRANSPORTS` | list of `polling` and `websocket` | `["polling", "websocket"]` |
 //!
-//! What each of them does is said at the fields of [`Config`], [`SessionConfig`], [`BackplaneConfig`], [`PublishConfig`], [`HealthConfig`],
-//! [`DrainConfig`], [`TlsConfig`], [`PresenceConfig`], [`Limits`] and [`TransportConfig`].
+//! What each of them does is said at the fields of [`Config`], [`SessionConfig`], [`BackplaneConfig`], [`AdminConfig`], [`PublishConfig`],
+//! [`HealthConfig`], [`DrainConfig`], [`TlsConfig`], [`PresenceConfig`], [`Limits`] and [`TransportConfig`].
 //!
 //! # Values
 //!
@@ -187,6 +192,8 @@ pub struct Config {
     pub session: SessionConfig,
     /// What connects the nodes: `[backplane]`.
     pub backplane: BackplaneConfig,
+    /// The official Admin UI: `[admin]`.
+    pub admin: AdminConfig,
     /// Emitting from programs in other languages: `[publish]`.
     pub publish: PublishConfig,
     /// What `serve()` answers balancers and orchestrators (rule R25): `[health]`, or `None` for `health = false`. Default: at `/live` and
@@ -298,6 +305,48 @@ pub struct BackplaneConfig {
     ///
     /// Key `backplane.prefix`, variable `CAROLINA_BACKPLANE__PREFIX`.
     pub prefix: String,
+}
+
+/// `[admin]`: the official [Admin UI](https://socket.io/docs/v4/admin-ui/) (rule R27). Needs the feature `admin`; `docs/admin.md` tells how to
+/// set it up.
+///
+/// Whoever logs in there sees who is connected and may emit to everybody, disconnect everybody and put everybody into rooms. The
+/// namespace is `/admin`, which no channel can have then. Without a password it does not exist.
+#[derive(Clone, PartialEq)]
+#[non_exhaustive]
+pub struct AdminConfig {
+    /// Who may log in. Default none.
+    ///
+    /// Key `admin.user`, variable `CAROLINA_ADMIN__USER`.
+    pub user: Option<String>,
+    /// The hash of the password, by bcrypt (`htpasswd -nbB admin PASSWORD`, without `admin:`) or argon2 (`argon2 SALT -id -e`). Default none:
+    /// there is no Admin UI.
+    ///
+    /// Key `admin.password`, variable `CAROLINA_ADMIN__PASSWORD`.
+    pub password: Option<String>,
+    /// What the Admin UI is told. Default [`Production`](AdminMode::Production).
+    ///
+    /// Key `admin.mode`, variable `CAROLINA_ADMIN__MODE`.
+    pub mode: AdminMode,
+    /// The folder `ui/dist` of the npm package `@socket.io/admin-ui`, if the page is to be served from here. Default none.
+    ///
+    /// Key `admin.files`, variable `CAROLINA_ADMIN__FILES`.
+    pub files: Option<PathBuf>,
+    /// Where the page is served, if there are [`files`](Self::files). Default `/admin-ui`.
+    ///
+    /// Key `admin.page`, variable `CAROLINA_ADMIN__PAGE`.
+    pub page: String,
+}
+
+/// What the Admin UI is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum AdminMode {
+    /// How many clients, channels, packets and bytes there are.
+    Production,
+    /// Each socket, with its address and rooms, and each event that is sent or received, with its arguments. It costs as much as the
+    /// events themselves.
+    Development,
 }
 
 /// `[publish]`: an endpoint by which programs in other languages emit; `docs/publishing.md` has its requests.
@@ -600,6 +649,13 @@ impl Default for Config {
                 marker: true,
             },
             backplane: BackplaneConfig { url: None, prefix: "carolina".to_owned() },
+            admin: AdminConfig {
+                user: None,
+                password: None,
+                mode: AdminMode::Production,
+                files: None,
+                page: "/admin-ui".to_owned(),
+            },
             publish: PublishConfig { secret: Vec::new(), path: "/_carolina/emit".to_owned(), max_body: 1_000_000 },
             health: Some(HealthConfig::default()),
             drain: DrainConfig::default(),

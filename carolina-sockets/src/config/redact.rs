@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{BackplaneConfig, PublishConfig, SessionConfig};
+use super::{AdminConfig, BackplaneConfig, PublishConfig, SessionConfig};
 
 impl fmt::Debug for SessionConfig {
     /// Without the secrets.
@@ -29,6 +29,19 @@ impl fmt::Debug for BackplaneConfig {
         f.debug_struct("BackplaneConfig")
             .field("url", &self.url.as_deref().map(without_password))
             .field("prefix", &self.prefix)
+            .finish()
+    }
+}
+
+impl fmt::Debug for AdminConfig {
+    /// Without the password's hash.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AdminConfig")
+            .field("user", &self.user)
+            .field("password", &self.password.as_ref().map(|_| "***"))
+            .field("mode", &self.mode)
+            .field("files", &self.files)
+            .field("page", &self.page)
             .finish()
     }
 }

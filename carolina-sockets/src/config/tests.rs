@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::{Config, Error, HealthConfig, Requirement, SameSite, Source, Transport, keys, read::read};
+use super::{AdminMode, Config, Error, HealthConfig, Requirement, SameSite, Source, Transport, keys, read::read};
 
 fn from(text: &str, variables: &[(&str, &str)]) -> Result<Config, Vec<String>> {
     let owned = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
@@ -43,6 +43,12 @@ marker = false
 [backplane]
 url = "redis://127.0.0.1:6379"
 prefix = "mine"
+[admin]
+user = "ada"
+password = "$2b$04$aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+mode = "development"
+files = "dist"
+page = "/manage"
 [publish]
 secret = ["fedcba9876543210fedcba9876543211"]
 path = "/publish"
@@ -112,6 +118,11 @@ fn every_key_of_a_full_file_is_read() {
     assert!(!config.session.marker);
     assert_eq!(config.backplane.url.as_deref(), Some("redis://127.0.0.1:6379"));
     assert_eq!(config.backplane.prefix, "mine");
+    let admin = &config.admin;
+    assert_eq!((admin.user.as_deref(), admin.page.as_str()), (Some("ada"), "/manage"));
+    assert_eq!((admin.mode, admin.files.as_deref()), (AdminMode::Development, Some(std::path::Path::new("dist"))));
+    assert!(admin.password.as_ref().is_some_and(|hash| hash.len() == 60));
+    assert!(!format!("{admin:?}").contains("$2b$"), "{admin:?}");
     assert_eq!(config.publish.secret, ["fedcba9876543210fedcba9876543211"]);
     assert_eq!((config.publish.path.as_str(), config.publish.max_body), ("/publish", 3000));
     let health = config.health.as_ref().unwrap();
@@ -230,6 +241,16 @@ fn mistakes_name_place_key_and_what_would_be_right() {
         ("[session]\nstore = \"Memory\"", "`Memory` is not \"memory\""),
         ("[session]\ncookie = \"a b\"", "`a b` is not a cookie's name"),
         ("[session]\nuser_key = \"\"", "names no key"),
+        ("[admin]\nuser = \"ada\"", "web.toml:2: admin.user: nobody can log in without `password`"),
+        (
+            "[admin]\nuser = \"ada\"\npassword = \"wonderland\"",
+            "web.toml:3: admin.password: is not a hash by bcrypt or argon2",
+        ),
+        (
+            "admin = { user = \"ada\", mode = \"develop\" }",
+            "admin.mode: `develop` is not \"production\" or \"development\"",
+        ),
+        ("[admin]\npage = \"/\"", "admin.page: the page would be in the place of everything"),
         ("[publish]\nsecret = \"short\"", "web.toml:2: publish.secret: secret number 1 has 5 bytes"),
         ("[publish]\nmax_body = 0", "publish.max_body: 0 would let nothing through"),
         ("[publish]\npath = \"emit\"", "publish.path: a path begins with `/`"),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use toml::{Spanned, de::DeValue};
 
-use super::{Requirement, SameSite, Transport};
+use super::{AdminMode, Requirement, SameSite, Transport};
 use crate::suggest::did_you_mean;
 
 /// A value to be read.
@@ -139,6 +139,17 @@ impl Value<'_> {
             other => Err(format!(
                 "`{other}` is not \"lax\", \"strict\" or \"none\"{}",
                 did_you_mean(other, ["lax", "strict", "none"])
+            )),
+        }
+    }
+
+    pub(super) fn admin_mode(&self) -> Read<AdminMode> {
+        match self.text()?.as_str() {
+            "production" => Ok(AdminMode::Production),
+            "development" => Ok(AdminMode::Development),
+            other => Err(format!(
+                "`{other}` is not \"production\" or \"development\"{}",
+                did_you_mean(other, ["production", "development"])
             )),
         }
     }

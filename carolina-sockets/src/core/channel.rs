@@ -248,6 +248,12 @@ impl ChannelCore {
         }
     }
 
+    /// How many they are.
+    #[cfg(feature = "admin")]
+    pub(crate) fn sockets_here(&self) -> usize {
+        self.sockets.read().len()
+    }
+
     pub(crate) fn socket(&self, id: SocketId) -> Option<Arc<SocketState>> {
         self.sockets.read().get(&id).cloned()
     }

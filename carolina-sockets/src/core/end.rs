@@ -152,6 +152,7 @@ fn close(socket: &Arc<SocketState>, raw: &EngineSocket, leaving: &Leaving) {
     }
     socket.channel.unregister(socket);
     socket.leave_presence(leaving.reason);
+    socket.channel.services.observed.tell(|observer| observer.disconnected(socket, leaving.reason));
     metric::disconnect(socket.channel.label(), leaving.reason.label());
     if leaving.reason.is_connection_lost() {
         // What has not begun ends with the connection: nobody waits for an answer.

@@ -6,6 +6,7 @@ mod channel;
 mod declared;
 mod end;
 mod mailbox;
+mod observer;
 mod roster;
 mod services;
 mod socket;
@@ -25,6 +26,9 @@ pub(crate) use channel::{ChannelCore, Handlers};
 pub(crate) use declared::DeclaredEmits;
 pub(crate) use end::{CLOSED_EVENT, Closed, Leaving, disconnect_unauthorized, end};
 pub(crate) use mailbox::{Held, Identify, Job, Left, Mailbox, Submitted};
+pub(crate) use observer::Observed;
+#[cfg(feature = "admin")]
+pub(crate) use observer::Observer;
 pub(crate) use roster::Roster;
 pub(crate) use services::{Services, States};
 pub(crate) use socket::SocketState;

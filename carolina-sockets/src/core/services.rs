@@ -20,6 +20,8 @@ pub(crate) struct Services {
     pub(crate) presences: Presences,
     /// Weak, since the engine owns the namespaces, and they own the services.
     engine: OnceLock<Weak<Engine>>,
+    /// Who is told what happens to sockets.
+    pub(crate) observed: super::Observed,
     #[cfg(feature = "testing")]
     pub(crate) tap: super::Tap,
 }
@@ -33,6 +35,7 @@ impl Services {
             roster: Roster::default(),
             presences,
             engine: OnceLock::new(),
+            observed: super::Observed::default(),
             #[cfg(feature = "testing")]
             tap: super::Tap::default(),
         }

@@ -12,7 +12,9 @@ use serde::Serialize;
 
 use super::{ChannelCore, Leaving, Mailbox, end, values::Values};
 use crate::{
-    engine::{Auth, ClientConnection, DisconnectReason, EngineSocket, SendError, SocketId, WeakEngineSocket},
+    engine::{
+        Auth, ClientConnection, DisconnectReason, EngineSocket, SendError, SocketId, WeakEngineSocket, encode_event,
+    },
     error::{Error, Result},
     guard::rate,
     identity::Identity,
@@ -182,7 +184,18 @@ impl SocketState {
         event: &str,
         data: &T,
     ) -> Result {
-        self.send_when_room(raw, || raw.emit(event, data), event).await
+        self.send_when_room(raw, || raw.emit(event, data), event).await?;
+        self.tell_sent(event, data);
+        Ok(())
+    }
+
+    /// Tells the observer, if there is one, that an event was sent.
+    pub(crate) fn tell_sent<T: Serialize + ?Sized>(&self, event: &str, data: &T) {
+        self.channel.services.observed.tell(|observer| {
+            if let Ok((packet, _)) = encode_event(event, data) {
+                observer.sent(self, &packet);
+            }
+        });
     }
 
     /// Whether no event of the socket is being handled or answered.

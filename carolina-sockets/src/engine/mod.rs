@@ -172,6 +172,12 @@ impl Engine {
         client.close_transport()
     }
 
+    /// How many clients are polling.
+    #[cfg(feature = "admin")]
+    pub(crate) fn polling_clients(&self) -> usize {
+        self.sessions.polling()
+    }
+
     /// Closes every connection.
     pub(crate) async fn close(&self) {
         self.io.close().await;

@@ -112,7 +112,7 @@ pub struct EncodedPayload(Value);
 /// # Errors
 ///
 /// [`Error::Serialize`] when `data` does not serialize, [`Error::ReservedEvent`] when clients use the name for themselves.
-pub(crate) fn encode_event(event: &str, data: &impl Serialize) -> Result<(String, Vec<String>)> {
+pub(crate) fn encode_event<T: Serialize + ?Sized>(event: &str, data: &T) -> Result<(String, Vec<String>)> {
     Ok(EncodedPayload::event(event, data)?.texts())
 }
 
@@ -122,7 +122,7 @@ impl EncodedPayload {
     /// # Errors
     ///
     /// [`Error::Serialize`] when `data` does not serialize, [`Error::ReservedEvent`] when clients use the name for themselves.
-    pub(crate) fn event(event: &str, data: &impl Serialize) -> Result<Self> {
+    pub(crate) fn event<T: Serialize + ?Sized>(event: &str, data: &T) -> Result<Self> {
         check_name(event)?;
         let value = CommonParser.encode_value(&Payload(data), Some(event));
         value.map(Self).map_err(|error| Error::Serialize { event: event.to_owned(), reason: error.into() })

@@ -41,6 +41,12 @@ impl Sessions {
         self.by_token.lock().get(token).map(|session| session.clone().map_or(Listed::Upgraded, Listed::Polling))
     }
 
+    /// How many clients are polling.
+    #[cfg(feature = "admin")]
+    pub(super) fn polling(&self) -> usize {
+        self.by_token.lock().values().flatten().count()
+    }
+
     /// The client has upgraded. The token stays, since a late request is answered differently from one with an unknown
     /// token.
     pub(super) fn set_upgraded(&self, token: &str) {

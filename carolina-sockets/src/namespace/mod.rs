@@ -63,6 +63,7 @@ impl NamespaceHooks for ConnectHook {
         let core = raw.instance().map_or(Some(self.core.clone()), |path| self.core.known_instance(path));
         if let Some(socket) = core.and_then(|core| core.socket(raw.id())) {
             socket.enter_presence(raw);
+            self.core.services.observed.tell(|observer| observer.connected(&socket));
             start_connect(&self.table, &socket, raw);
         }
     }
@@ -145,6 +146,7 @@ impl Drop for Brought {
 
 impl SocketHooks for SocketHook {
     fn event(&self, raw: &EngineSocket, payload: EventPayload, ack: Option<i64>) {
+        self.socket.channel.services.observed.tell(|observer| observer.received(&self.socket, &payload));
         handle_event(&self.table, &self.socket, raw, payload, ack, || self.identify());
     }
 

@@ -6,7 +6,7 @@ use std::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    Inner, Sockets,
+    Inner, Sockets, admin,
     contract_page::ContractPage,
     control,
     extract::ServiceRef,
@@ -162,10 +162,13 @@ impl Builder {
                 closed_to_clients,
                 readiness: Readiness::default(),
                 ending: Ending::default(),
+                #[cfg(feature = "admin")]
+                admin: std::sync::OnceLock::new(),
             }
         });
         let sockets = Sockets::from(inner);
         sockets.register_namespaces().await?;
+        admin::open(&sockets).await?;
         if sockets.is_on() {
             control::listen(&sockets).await?;
             nodes::watch(&sockets);

@@ -36,6 +36,7 @@ async fn handle_message(inner: &Inner, message: Message) {
         Message::DisconnectUser { user } => {
             inner.session_sync.disconnect_user_here(&user);
         }
+        Message::Admin { text } => super::admin::handle(inner, &text).await,
         Message::Ask { id, question } => {
             let parts = match question {
                 // A node without the channel does not answer; one without that instance has no sockets.
@@ -48,6 +49,7 @@ async fn handle_message(inner: &Inner, message: Message) {
                     Some(core) => instances_for_others(&core),
                     None => return,
                 },
+                Question::Admin => super::admin::sockets_for_others(inner),
             };
             let bus = inner.bus.clone();
             // Not here, since messages that follow need not wait until it is sent.

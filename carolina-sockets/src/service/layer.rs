@@ -109,6 +109,9 @@ where
         if self.sockets.publisher.as_ref().is_some_and(|publisher| publisher.is_at(request.uri().path())) {
             return Box::pin(async move { Ok(sockets.publish(request.map(Body::new)).await) });
         }
+        if let Some(page) = super::admin::page(&self.sockets, &request) {
+            return Box::pin(async move { Ok(page.await) });
+        }
         self.warn_if_nested(&request);
         request.extensions_mut().insert(sockets);
         let response = self.inner.call(request);

@@ -1,5 +1,6 @@
 //! [`Sockets`]: the running service, for emitting, embedding and serving.
 
+mod admin;
 #[cfg(feature = "serve")]
 mod body;
 mod builder;
@@ -112,6 +113,9 @@ pub(crate) struct Inner {
     closed_to_clients: Arc<AtomicBool>,
     readiness: Readiness,
     ending: Ending,
+    /// Set when the service is built, if there is a password for it.
+    #[cfg(feature = "admin")]
+    admin: OnceLock<Arc<crate::admin::Admin>>,
 }
 
 impl Inner {

@@ -3,5 +3,6 @@
 pub(crate) mod histogram;
 pub(crate) mod metric;
 mod throttled;
+pub(crate) mod traffic;
 
 pub(crate) use throttled::{Cause, refused, refused_with, undelivered};

@@ -1,5 +1,6 @@
 //! R11, R16 and R17 on nodes that are processes of their own, over a real Redis and a real PostgreSQL.
 
+mod admin;
 mod balancer;
 mod connections;
 mod emitting;

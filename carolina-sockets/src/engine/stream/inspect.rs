@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     error::code,
-    telemetry::{Cause, histogram, refused},
+    telemetry::{Cause, histogram, refused, traffic},
 };
 
 /// How long a channel's path may be.
@@ -77,6 +77,7 @@ impl ClientStream {
             }
         });
         self.pinged = pinged;
+        traffic::received(chunk.begun, read.len());
         self.since_yield += read.len() + chunk.begun * FRAME_COST;
         if connects > 0 {
             self.writer.expect_answers(connects);

@@ -31,7 +31,10 @@ use super::{
     sessions::Sessions,
     translate::{Outgoing, Translator},
 };
-use crate::{guard::Permit, telemetry::histogram};
+use crate::{
+    guard::Permit,
+    telemetry::{histogram, traffic},
+};
 use answers::Writer;
 use closing::Closing;
 use opening::{FirstPing, PING, PONG};
@@ -131,6 +134,7 @@ impl ClientStream {
             pinged: None,
             _permit: permit,
         };
+        traffic::opened();
         this.read_ahead(read);
         this
     }
@@ -321,7 +325,8 @@ impl ClientStream {
                 return Poll::Ready(Ok(length));
             }
         };
-        let is_ping = self.writer.is_at_boundary() && data.starts_with(PING) && histogram::is_recorded();
+        let was_between = self.writer.is_at_boundary();
+        let is_ping = was_between && data.starts_with(PING) && histogram::is_recorded();
         let was = self.first_ping;
         let written = self.first_ping.poll_write(&mut self.writer, &mut self.carrier, context, data);
         if self.first_ping == FirstPing::Taken && was != FirstPing::Taken || self.closing.is_some() {
@@ -330,6 +335,8 @@ impl ClientStream {
         }
         if let Poll::Ready(Ok(bytes)) = written {
             histogram::sent(bytes);
+            // Of what begins within a frame, the frames cannot be told.
+            traffic::sent(|| if was_between { count_frames(&data[..bytes]) } else { 0 }, bytes);
             if is_ping && was == FirstPing::Done {
                 self.pinged = Some(Instant::now());
             }
@@ -390,6 +397,16 @@ enum Rewritten {
     Replaced(usize, Option<Bytes>),
 }
 
+/// How many frames are whole in these bytes.
+fn count_frames(mut bytes: &[u8]) -> usize {
+    let mut count = 0;
+    while let Some(frame) = Frame::first(bytes) {
+        count += 1;
+        bytes = &bytes[frame.len()..];
+    }
+    count
+}
+
 fn connection_closed() -> io::Error {
     io::Error::new(io::ErrorKind::ConnectionAborted, "the connection has been cut")
 }
@@ -401,6 +418,7 @@ impl Drop for ClientStream {
             sessions.end(token, lingers);
         }
         self.blocked.remove(&self.client);
+        traffic::closed();
     }
 }
 
