@@ -100,6 +100,7 @@
 //! | `jwt` | | `identity::JwtIdentify`: identity from JSON Web Tokens |
 //! | `uuid` | yes | `Uuid` as a user's key, and as a parameter of a path |
 //! | `anyhow` | | `anyhow::Error` by `?` in handlers, and as what they fail with |
+//! | `admin` | | the official Admin UI: the settings [`admin`](config::AdminConfig); includes `serve` |
 //! | `valid` | | `Valid<T>`: payloads that `validator` has checked; re-exports that crate |
 //! | `legacy-clients` | | Socket.IO v2 clients (Engine.IO protocol 3) beside the current ones |
 //!
