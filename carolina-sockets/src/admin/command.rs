@@ -77,7 +77,12 @@ impl Command {
     pub(super) async fn run(self, channels: &[Arc<ChannelCore>]) {
         let Some(core) = &find(channels, self.path()) else { return };
         match self {
-            Self::Emit { to, event, arguments, .. } => emit(core, to.as_deref(), &event, &Args(arguments)).await,
+            Self::Emit { to, event, arguments, .. } => {
+                let arguments = Args(arguments);
+                for core in core.each() {
+                    emit(&core, to.as_deref(), &event, &arguments).await;
+                }
+            }
             Self::Join { to, room, .. } => {
                 let Some(room) = own(&room) else { return };
                 for socket in sockets(core, to.as_deref()) {
@@ -122,7 +127,7 @@ fn own(room: &str) -> Option<String> {
 }
 
 /// The socket with this id, or those in this room, or all.
-fn sockets(core: &ChannelCore, to: Option<&str>) -> Vec<Arc<SocketState>> {
+fn sockets(core: &Arc<ChannelCore>, to: Option<&str>) -> Vec<Arc<SocketState>> {
     match to {
         None => core.sockets(),
         Some(to) => match by_id(core, to) {
@@ -132,11 +137,13 @@ fn sockets(core: &ChannelCore, to: Option<&str>) -> Vec<Arc<SocketState>> {
     }
 }
 
-fn by_id(core: &ChannelCore, text: &str) -> Option<Arc<SocketState>> {
-    core.socket(text.parse::<SocketId>().ok()?)
+fn by_id(core: &Arc<ChannelCore>, text: &str) -> Option<Arc<SocketState>> {
+    let id = text.parse::<SocketId>().ok()?;
+    core.each().iter().find_map(|core| core.socket(id))
 }
 
-async fn emit(core: &ChannelCore, to: Option<&str>, event: &str, arguments: &Args<Vec<Json>>) {
+/// Emits to the sockets of one channel or instance.
+async fn emit(core: &Arc<ChannelCore>, to: Option<&str>, event: &str, arguments: &Args<Vec<Json>>) {
     let packet = match encode_event(event, arguments) {
         Ok((packet, _)) => packet,
         Err(error) => return tracing::warn!(%error, "the Admin UI"),

@@ -44,7 +44,7 @@ impl Mirror {
     pub(super) async fn look(self: Arc<Self>, channels: Vec<Arc<ChannelCore>>) {
         loop {
             tokio::time::sleep(LOOK).await;
-            for socket in channels.iter().flat_map(|core| core.each()).flat_map(|core| core.sockets()) {
+            for socket in channels.iter().flat_map(|core| core.sockets()) {
                 self.compare(&socket);
             }
         }
@@ -71,10 +71,12 @@ impl Mirror {
     }
 
     /// Shows that the recipients on this node were sent an event.
-    pub(super) fn sent_here(&self, channel: &ChannelCore, recipients: &Recipients, packet: &Json) {
-        let Ok(namespace) = channel.namespace() else { return };
-        for id in namespace.local_sockets(recipients) {
-            self.outbox.show("event_sent", vec![json!(channel.path), json!(id), packet.clone(), now()]);
+    pub(super) fn sent_here(&self, channel: &Arc<ChannelCore>, recipients: &Recipients, packet: &Json) {
+        for channel in channel.each() {
+            let Ok(namespace) = channel.namespace() else { continue };
+            for id in namespace.local_sockets(recipients) {
+                self.outbox.show("event_sent", vec![json!(channel.path), json!(id), packet.clone(), now()]);
+            }
         }
     }
 }
@@ -113,7 +115,7 @@ impl Observer for Mirror {
         self.outbox.show("event_sent", vec![json!(socket.channel.path), json!(socket.id), event, now()]);
     }
 
-    fn broadcast(&self, channel: &ChannelCore, recipients: &Recipients, packet: &str) {
+    fn broadcast(&self, channel: &Arc<ChannelCore>, recipients: &Recipients, packet: &str) {
         let packet = view::packet(packet);
         self.sent_here(channel, recipients, &packet);
         if recipients.is_local() || !self.bus.has_backplane() {

@@ -194,7 +194,7 @@ impl Admin {
     }
 
     fn sockets_here(&self) -> Vec<Json> {
-        let sockets = self.channels.iter().flat_map(|core| core.each()).flat_map(|core| core.sockets());
+        let sockets = self.channels.iter().flat_map(|core| core.sockets());
         sockets.filter_map(|socket| view::socket(&socket)).collect()
     }
 

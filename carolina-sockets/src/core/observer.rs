@@ -23,7 +23,7 @@ pub(crate) trait Observer: Send + Sync {
     fn sent(&self, socket: &SocketState, packet: &str);
 
     /// The same for several.
-    fn broadcast(&self, channel: &ChannelCore, recipients: &Recipients, packet: &str);
+    fn broadcast(&self, channel: &Arc<ChannelCore>, recipients: &Recipients, packet: &str);
 }
 
 /// The observer of a service, if it has one.

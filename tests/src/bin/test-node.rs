@@ -40,6 +40,11 @@ struct Members;
 /// How often `work` has begun.
 static BEGUN: AtomicU64 = AtomicU64::new(0);
 
+/// One channel for each desk.
+#[channel("/desks/{id}")]
+#[derive(Default)]
+struct Desks;
+
 /// Where clients are tried out.
 #[channel("/lab")]
 #[derive(Default)]
