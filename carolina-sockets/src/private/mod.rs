@@ -17,7 +17,10 @@ pub use crate::{
     guard::Rate,
     registry::{
         Channel, channel_type, erase,
-        row::{Call, ChannelRow, EmitRow, ErasedChannel, GuardCall, GuardRow, HandlerRow, Location, On, Options, PresenceRow},
+        row::{
+            Call, ChannelRow, EmitRow, ErasedChannel, GuardCall, GuardRow, HandlerRow, Location, On, Options,
+            PresenceRow,
+        },
     },
 };
 pub use argument::{Readable, Unreadable, ViaReadable, ViaUnreadable, assert_extractor};
