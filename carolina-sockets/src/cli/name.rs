@@ -12,7 +12,7 @@ const KEYWORDS: [&str; 52] = [
 ];
 
 /// Names that a channel's file already uses: from the prelude, the standard library and the test.
-const TAKEN: [&str; 46] = [
+const TAKEN: [&str; 47] = [
     "Ack",
     "Args",
     "AtomicBool",
@@ -41,6 +41,7 @@ const TAKEN: [&str; 46] = [
     "Ok",
     "Option",
     "Path",
+    "Presence",
     "Relaxed",
     "Result",
     "Send",
