@@ -249,8 +249,10 @@ impl Client {
                 deadline: DEADLINE,
             }),
             Ok(Some(Incoming::Refused(text))) => Err(match builder.sockets.channel(channel) {
-                // The engine says no more than `Invalid namespace`.
-                Err(error @ Error::UnknownChannel { .. }) => unknown_channel(&builder.sockets, channel, &text, &error),
+                // The engine says no more than this.
+                Err(error @ Error::UnknownChannel { .. }) if text == "Invalid namespace" => {
+                    unknown_channel(&builder.sockets, channel, &text, &error)
+                }
                 _ => ClientError::refused(&text),
             }),
             Ok(_) => Err(ClientError::Disconnected),

@@ -119,7 +119,7 @@ async fn r8_text_is_not_binary() {
     assert_eq!(client.request::<(String, usize)>("read-upload", &without).await.unwrap().1, 0);
     let text = json!({ "name": "a", "file": "text" });
     let refused = [
-        (client.request::<Value>("read-bytes", "text").await, "`.`"),
+        (client.request::<Value>("read-bytes", "text").await, "the first argument"),
         (client.request::<Value>("read-upload", &text).await, "`[0].file`"),
         (client.request::<Value>("read-upload", (&without, "text")).await, "`[1]`"),
         // With an attachment elsewhere.

@@ -49,10 +49,6 @@ struct Backslash;
 #[derive(Default)]
 struct Brackets;
 
-#[channel("/orders/{id}")]
-#[derive(Default)]
-struct Braces;
-
 #[channel("/news/")]
 #[derive(Default)]
 struct Trailing;
