@@ -3,7 +3,7 @@
 //! They are inside macros of the library's that drop them without its feature `contract`. A tuple or an array is taken apart here, as far as it is
 //! written as one, so that each part may have a schema or not.
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{GenericArgument, PathArguments, Type, spanned::Spanned};
 
@@ -139,24 +139,43 @@ fn answer(of: &Type, lifetimes: &[String], description: &Ident) -> TokenStream {
         return quote!(#description.may_fail(); #value);
     }
     match strip_groups(of) {
-        Type::ImplTrait(_) => {
-            let text = of.to_token_stream().to_string();
-            quote!(#description.begin_sent(); #description.opaque_sent(#text);)
-        }
         Type::Tuple(tuple) => {
-            let parts = tuple.elems.iter().map(|part| {
-                let part = probe(part, lifetimes);
-                quote!(#part.sent(#description);)
-            });
+            let parts = tuple.elems.iter().map(|part| sent(part, lifetimes, description));
             quote!(#description.begin_sent(); #(#parts)*)
         }
         Type::Array(array) => {
-            let (part, length) = (probe(&array.elem, lifetimes), &array.len);
-            quote!(#description.begin_sent(); #part.sent(#description); #description.repeat_sent(#length);)
+            let (part, length) = (sent(&array.elem, lifetimes, description), &array.len);
+            quote!(#description.begin_sent(); #part #description.repeat_sent(#length);)
+        }
+        other if is_opaque(other) => {
+            let part = sent(other, lifetimes, description);
+            quote!(#description.begin_sent(); #part)
         }
         _ => {
             let probe = probe(of, lifetimes);
             quote!(#probe.answer(#description);)
         }
     }
+}
+
+/// Describes one of the values that are sent.
+fn sent(of: &Type, lifetimes: &[String], description: &Ident) -> TokenStream {
+    if is_opaque(of) {
+        let text = of.to_token_stream().to_string();
+        return quote!(#description.opaque_sent(#text););
+    }
+    let part = probe(of, lifetimes);
+    quote!(#part.sent(#description);)
+}
+
+/// Whether there is an `impl Trait` in it, which can be named nowhere but in the signature.
+fn is_opaque(of: &Type) -> bool {
+    fn any(tokens: TokenStream) -> bool {
+        tokens.into_iter().any(|token| match token {
+            TokenTree::Group(group) => any(group.stream()),
+            TokenTree::Ident(ident) => ident == "impl",
+            _ => false,
+        })
+    }
+    any(of.to_token_stream())
 }

@@ -106,6 +106,13 @@ impl Custom {
         Some("opaque")
     }
 
+    /// Returns several, of which one has no name.
+    #[on("several")]
+    #[must_use]
+    pub fn several(&self) -> (u8, impl Serialize + use<>, Vec<u8>) {
+        (1, "opaque", Vec::new())
+    }
+
     /// Returns an alias, and fails by an error that has none.
     #[on("alias")]
     fn alias() -> Answer<()> {
