@@ -28,6 +28,7 @@ mod sessions;
 mod socket;
 mod stream;
 mod translate;
+mod turns;
 mod upgrade;
 
 use std::sync::{
@@ -60,6 +61,7 @@ pub use reason::DisconnectReason;
 use rejoin::Rejoin;
 use sessions::Sessions;
 pub(crate) use socket::{ACK_TIMEOUT, EngineSocket, NoArguments, SendError, WeakEngineSocket};
+use turns::Turns;
 
 /// The service that takes streams into the engine. HTTP requests do not reach it: polling is implemented here.
 type EngineService = SocketIoService<(), Backplane>;
@@ -74,6 +76,7 @@ pub(crate) struct Engine {
     guard: Arc<Guard>,
     rejoin: Arc<Rejoin>,
     blocked: Arc<Blocked>,
+    turns: Turns,
     sessions: Arc<Sessions>,
     templates: Templates,
     background: Background,
@@ -116,6 +119,7 @@ impl Engine {
             io,
             service,
             blocked: Arc::new(Blocked::new(directory.clone())),
+            turns: Turns::default(),
             directory,
             config: config.clone(),
             guard,

@@ -120,6 +120,7 @@ impl Engine {
             client,
             rejoin: self.rejoin.clone(),
             blocked: self.blocked.clone(),
+            turns: self.turns.clone(),
             translator: self.templates.translator(),
             permit,
             stall_timeout: transport.ping_interval + transport.ping_timeout,

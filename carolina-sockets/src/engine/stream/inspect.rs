@@ -78,7 +78,7 @@ impl ClientStream {
         });
         self.pinged = pinged;
         traffic::received(chunk.begun, read.len());
-        self.since_yield += read.len() + chunk.begun * FRAME_COST;
+        self.since_turn += read.len() + chunk.begun * FRAME_COST;
         if connects > 0 {
             self.writer.expect_answers(connects);
             self.pauses.hold(&self.client.joins);

@@ -30,6 +30,7 @@ use super::{
     rejoin::Rejoin,
     sessions::Sessions,
     translate::{Outgoing, Translator},
+    turns::{Turn, Turns},
 };
 use crate::{
     guard::Permit,
@@ -67,8 +68,11 @@ pub(super) struct ClientStream {
     /// Bytes to write before anything else, and to flush. `None` except right after an upgrade.
     write_ahead: Option<Bytes>,
     first_ping: FirstPing,
-    /// Bytes read since the reader last yielded.
-    since_yield: usize,
+    /// Bytes read since the client had its last turn.
+    since_turn: usize,
+    turns: Turns,
+    /// What it waits for, having sent much.
+    turn: Option<Turn>,
     pauses: Pauses,
     writer: Writer,
     /// Set when the client is told why its connection ends.
@@ -87,9 +91,13 @@ pub(super) struct ClientStream {
 /// How much is read at once.
 const CHUNK: usize = 32 * 1024;
 
-/// After this many bytes the reader yields: a client that sends continuously must not monopolize a thread, and the
-/// writer has to run before answers fill the buffer. Large enough that answers are written in batches.
-const YIELD_AFTER: usize = 64 * 1024;
+/// After this many bytes the reader waits for its next [turn](super::turns): a client that sends continuously must not
+/// monopolize a thread, and the writer has to run before answers fill the buffer. Large enough that answers are written in
+/// batches.
+const TURN: usize = 64 * 1024;
+
+/// A client that has sent less than this, and nothing more for now, begins anew.
+const LITTLE: usize = 16 * 1024;
 
 thread_local! {
     /// The read buffer, shared by all connections of a thread, as it holds no data between reads.
@@ -101,6 +109,7 @@ pub(super) struct Connected {
     pub(super) client: Arc<ClientConnection>,
     pub(super) rejoin: Arc<Rejoin>,
     pub(super) blocked: Arc<Blocked>,
+    pub(super) turns: Turns,
     pub(super) translator: Option<Box<Translator>>,
     pub(super) permit: Permit,
     /// How long a write may make no progress.
@@ -113,7 +122,8 @@ pub(super) struct Connected {
 impl ClientStream {
     /// `read` has the bytes already read from the stream.
     pub(super) fn new(carrier: Carrier, read: &[u8], connected: Connected) -> Self {
-        let Connected { client, rejoin, blocked, translator, permit, stall_timeout, is_pinged, listed } = connected;
+        let Connected { client, rejoin, blocked, turns, translator, permit, stall_timeout, is_pinged, listed } =
+            connected;
         let mut this = Self {
             carrier,
             incoming: Incoming::new(client.message_limits()),
@@ -124,7 +134,9 @@ impl ClientStream {
             read_ahead: Bytes::new(),
             write_ahead: None,
             first_ping: if is_pinged { FirstPing::Expected { left: 0 } } else { FirstPing::Done },
-            since_yield: 0,
+            since_turn: 0,
+            turns,
+            turn: None,
             pauses: Pauses::default(),
             writer: Writer::default(),
             closing: None,
@@ -216,10 +228,15 @@ impl ClientStream {
                 }
                 return Ok(Poll::Ready(()));
             }
-            if self.since_yield >= YIELD_AFTER {
-                self.since_yield = 0;
-                context.waker().wake_by_ref();
-                return Ok(Poll::Pending);
+            if self.since_turn >= TURN {
+                self.since_turn = 0;
+                self.turn = Some(self.turns.next());
+            }
+            if let Some(turn) = &self.turn {
+                if turn.poll(context).is_pending() {
+                    return Ok(Poll::Pending);
+                }
+                self.turn = None;
             }
             if let Some(read) = SCRATCH.with_borrow_mut(|scratch| self.poll_read_chunk(context, scratch, into))? {
                 return Ok(read);
@@ -236,7 +253,9 @@ impl ClientStream {
     ) -> io::Result<Option<Poll<()>>> {
         let mut chunk = ReadBuf::new(scratch);
         if Pin::new(&mut self.carrier).poll_read(context, &mut chunk)?.is_pending() {
-            self.since_yield = 0;
+            if self.since_turn < LITTLE {
+                self.since_turn = 0;
+            }
             return Ok(Some(Poll::Pending));
         }
         let read = chunk.filled();
@@ -494,6 +513,7 @@ mod tests {
             client: client.clone(),
             rejoin: Arc::new(Rejoin::new(crate::background::Background::new(Default::default()))),
             blocked: Arc::default(),
+            turns: Turns::default(),
             translator: None,
             permit,
             stall_timeout: Duration::from_secs(45),
@@ -545,13 +565,13 @@ mod tests {
     #[tokio::test]
     async fn the_reader_yields_while_a_client_sends_without_end() {
         let (mut client, mut stream) = stream(&ClientConnection::slow(), &[]);
-        client.write_all(&vec![0; 4 * YIELD_AFTER]).await.unwrap();
+        client.write_all(&vec![0; 4 * TURN]).await.unwrap();
         let mut buffer = vec![0; CHUNK];
         let mut read = 0;
         while let Some(length) = stream.read(&mut buffer).now_or_never() {
             read += length.unwrap();
         }
-        assert!(read < 4 * YIELD_AFTER, "{read} bytes without a yield");
+        assert!(read < 4 * TURN, "{read} bytes without a yield");
         assert!(stream.read(&mut buffer).await.unwrap() > 0);
     }
 

@@ -1,0 +1,120 @@
+//! Clients that send much take turns.
+//!
+//! tokio polls its sockets and timers when no task is ready, or after some dozen tasks. Many clients that send as fast as they
+//! can keep so many tasks ready that everybody else waits for all of them. So a client that has sent much is read from again
+//! only when everything that was ready has run and the sockets have been polled, and one such client at a time.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
+};
+
+use futures_util::task::AtomicWaker;
+use parking_lot::Mutex;
+use tokio::task::yield_now;
+
+/// Those of one service.
+#[derive(Clone, Default)]
+pub(super) struct Turns(Arc<Mutex<Waiting>>);
+
+#[derive(Default)]
+struct Waiting {
+    /// Each connection is in it once at most, and called soon, even if it has ended.
+    turns: VecDeque<Arc<Called>>,
+    /// Whether a task calls them.
+    is_served: bool,
+}
+
+#[derive(Default)]
+struct Called {
+    is_called: AtomicBool,
+    waker: AtomicWaker,
+}
+
+impl Turns {
+    /// The next turn of a client, in the order of asking.
+    pub(super) fn next(&self) -> Turn {
+        let turn = Arc::<Called>::default();
+        let mut waiting = self.0.lock();
+        waiting.turns.push_back(turn.clone());
+        if !waiting.is_served {
+            waiting.is_served = true;
+            tokio::spawn(self.clone().call_all());
+        }
+        Turn(turn)
+    }
+
+    async fn call_all(self) {
+        loop {
+            // tokio resumes it once no other task is ready, or when it has polled its sockets.
+            yield_now().await;
+            let next = {
+                let mut waiting = self.0.lock();
+                let next = waiting.turns.pop_front();
+                waiting.is_served = next.is_some();
+                next
+            };
+            let Some(next) = next else { return };
+            next.is_called.store(true, Ordering::Release);
+            next.waker.wake();
+        }
+    }
+}
+
+/// One that a client waits for.
+pub(super) struct Turn(Arc<Called>);
+
+impl Turn {
+    /// Is ready from when the client is called.
+    pub(super) fn poll(&self, context: &Context<'_>) -> Poll<()> {
+        self.0.waker.register(context.waker());
+        if self.0.is_called.load(Ordering::Acquire) { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{future::poll_fn, sync::atomic::AtomicUsize};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn all_that_is_ready_runs_between_two_turns() {
+        let turns = Turns::default();
+        let (others, order) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(Vec::new())));
+        let clients: Vec<_> = (0..3)
+            .map(|number| {
+                let (turn, others, order) = (turns.next(), others.clone(), order.clone());
+                tokio::spawn(async move {
+                    poll_fn(|context| turn.poll(context)).await;
+                    order.lock().push((number, others.load(Ordering::Relaxed)));
+                    for _ in 0..100 {
+                        let others = others.clone();
+                        tokio::spawn(async move { others.fetch_add(1, Ordering::Relaxed) });
+                    }
+                })
+            })
+            .collect();
+        for client in clients {
+            client.await.unwrap();
+        }
+        assert_eq!(*order.lock(), [(0, 0), (1, 100), (2, 200)]);
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_for_a_client_that_has_gone() {
+        let turns = Turns::default();
+        drop(turns.next());
+        let next = turns.next();
+        poll_fn(|context| next.poll(context)).await;
+        while turns.0.lock().is_served {
+            yield_now().await;
+        }
+        let again = turns.next();
+        poll_fn(|context| again.poll(context)).await;
+    }
+}
