@@ -16,12 +16,15 @@ const program = `${process.env.CARGO_TARGET_DIR ?? here("../../../target")}/debu
 const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
 const pictures = here("screenshots");
 const data = mkdtempSync(join(tmpdir(), "chat-"));
+const streams = new Set();
 let browser, door, server, port, url;
 
 // Where the browsers go: open all along, so that the chat is at the same address after a restart.
 async function openDoor() {
   door = createServer((near) => {
     const far = connect(port, "127.0.0.1");
+    streams.add(near);
+    near.on("close", () => streams.delete(near));
     for (const [one, other] of [[near, far], [far, near]]) {
       one.pipe(other);
       one.on("error", () => other.destroy());
@@ -98,6 +101,7 @@ async function say(page, text) {
 }
 
 const heard = (page, text) => page.getByRole("log").getByText(text, { exact: true }).waitFor();
+const inRoom = (page, names) => page.locator("#here").filter({ hasText: new RegExp(`^${names}$`) }).waitFor();
 const open = (page, name) => page.getByRole("navigation").getByRole("button", { name, exact: false }).first().click();
 
 test("two users see each other, talk in rooms, and a direct message reaches only its user, in both tabs", async () => {
@@ -120,7 +124,10 @@ test("two users see each other, talk in rooms, and a direct message reaches only
   await bob.page.getByLabel("Message").fill("");
 
   // Another room is another talk; what was said there is there for who comes later.
+  await inRoom(ada.page, "Ada, Bob, Eve");
   await open(eve.page, "# rust");
+  await inRoom(eve.page, "Eve");
+  await inRoom(ada.page, "Ada, Bob");
   await say(eve.page, "only in rust");
   await open(bob.page, "# rust");
   await heard(bob.page, "only in rust");
@@ -148,13 +155,52 @@ test("two users see each other, talk in rooms, and a direct message reaches only
   await bob.context.close();
 });
 
+test("two tabs, reloads and a lost connection: nobody flickers", async () => {
+  const ada = await enter("Ada");
+  const bob = await enter("Bob");
+  await inRoom(bob.page, "Ada, Bob");
+  // Everything that Bob's page shows from now on: who is online, and who is in the room.
+  await bob.page.evaluate(() => {
+    const text = (selector) => document.querySelector(selector).textContent;
+    window.shown = [];
+    const look = () => window.shown.push(`${text("#people")} | ${text("#here")}`);
+    new MutationObserver(look).observe(document.querySelector(".chat"), { subtree: true, childList: true, characterData: true });
+    look();
+  });
+  for (let times = 0; times < 3; times += 1) {
+    await ada.page.reload();
+    await connected(ada.page);
+    await say(ada.page, `reloaded ${times}`);
+    await heard(bob.page, `reloaded ${times}`);
+  }
+  const second = await ada.context.newPage();
+  await second.goto(url);
+  await connected(second);
+  await say(second, "from a second tab");
+  await Promise.all([ada.page.reload(), second.reload()]);
+  await Promise.all([connected(ada.page), connected(second)]);
+  await second.close();
+  streams.forEach((stream) => stream.destroy());
+  await bob.page.locator("#state:not([data-state=connected])").waitFor();
+  await Promise.all([connected(ada.page), connected(bob.page)]);
+  await say(ada.page, "here all the time");
+  await heard(bob.page, "here all the time");
+  // Longer than a client that has lost its connection is waited for.
+  await new Promise((resolve) => setTimeout(resolve, 4000));
+  for (const shown of await bob.page.evaluate(() => window.shown)) assert.equal(shown, "AdaBob (you) | Ada, Bob");
+  await ada.context.close();
+  await inRoom(bob.page, "Bob");
+  await bob.page.locator("#count").filter({ hasText: /^1$/ }).waitFor();
+  await bob.context.close();
+});
+
 test("a moderator removes a user, who is gone at once and stays out until readmitted", async () => {
   const admin = await enter("admin");
   const mallory = await enter("Mallory");
   await admin.page.getByRole("button", { name: "Remove Mallory" }).click();
   await mallory.page.locator("#state[data-state=ended]").waitFor();
   await mallory.page.getByText("a moderator has removed you").waitFor();
-  await admin.page.locator("#people").getByText("Mallory").waitFor({ state: "detached" });
+  await admin.page.locator("#people").getByRole("button", { name: "Mallory", exact: true }).waitFor({ state: "detached" });
   await mallory.page.reload();
   await mallory.page.getByText("a moderator has removed you").waitFor();
   await mallory.page.screenshot({ path: join(pictures, "removed-1280.png") });

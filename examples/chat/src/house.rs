@@ -6,8 +6,14 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use carolina_sockets::schemars::{self, JsonSchema};
+use carolina_sockets::{
+    EventError,
+    schemars::{self, JsonSchema},
+};
 use serde::Serialize;
+
+/// The available rooms.
+const ROOMS: [&str; 3] = ["lobby", "rust", "random"];
 
 /// How many messages of a room are kept.
 const KEPT: usize = 50;
@@ -26,11 +32,17 @@ pub(crate) struct Message {
 }
 
 impl Message {
-    /// A message with the current time.
-    pub(crate) fn new(to: &str, from: &str, text: &str) -> Self {
+    /// A message with the current time, if the text can be one.
+    pub(crate) fn new(to: &str, from: &str, text: &str) -> Result<Self, EventError> {
+        let text = text.trim();
+        match text.chars().count() {
+            0 => return Err(EventError::new("empty", "write something")),
+            1..=2000 => {}
+            _ => return Err(EventError::new("too_long", "a message has at most 2000 characters")),
+        }
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let at = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
-        Self { to: to.to_owned(), from: from.to_owned(), text: text.to_owned(), at }
+        Ok(Self { to: to.to_owned(), from: from.to_owned(), text: text.to_owned(), at })
     }
 }
 
@@ -64,9 +76,17 @@ impl House {
         self.0.moderators.contains(user)
     }
 
-    /// Whether a user is banned.
-    pub(crate) fn is_removed(&self, user: &str) -> bool {
-        lock(&self.0.removed).contains(user)
+    /// The names of the rooms.
+    pub(crate) fn rooms(&self) -> &'static [&'static str] {
+        &ROOMS
+    }
+
+    /// Whether a user may come in: an error for one who is banned.
+    pub(crate) fn admit(&self, user: &str) -> Result<(), EventError> {
+        match lock(&self.0.removed).contains(user) {
+            true => Err(EventError::new("removed", "a moderator has removed you")),
+            false => Ok(()),
+        }
     }
 
     /// Bans or unbans a user.

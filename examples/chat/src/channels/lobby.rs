@@ -2,25 +2,18 @@
 
 use carolina_sockets::prelude::*;
 
+use super::people::{People, Person};
+
 /// Clients of `/`.
 #[channel("/")]
-#[emits("people", usize)]
 #[derive(Debug, Default)]
 pub(crate) struct Lobby;
 
 #[channel]
 impl Lobby {
-    #[on(connect)]
-    async fn connect(&self, socket: Socket, sockets: Sockets) -> Result<(), EventError> {
-        let users = sockets.channel("/chat")?.online_users().await?;
-        socket.emit("people", users.len()).await?;
-        Ok(())
-    }
-}
-
-/// Sends the number of chatting users to everyone.
-pub(crate) async fn tell_count(count: usize) {
-    if let Ok(lobby) = carolina_sockets::try_sockets().and_then(|sockets| sockets.of::<Lobby>()) {
-        let _ = lobby.emit("people", count).await;
+    /// How many users are chatting, without their names.
+    #[on("people")]
+    async fn people(&self, sockets: Sockets) -> Result<usize, EventError> {
+        Ok(sockets.of::<People>()?.presence().list::<Person>().await?.len())
     }
 }

@@ -8,6 +8,16 @@ interface Place {
   name: string;
 }
 
+/** What the server shows of each client of `/people`. */
+interface Person {
+  moderator: boolean;
+}
+
+/** What it shows of each client in a room. */
+interface Viewer {
+  typing: boolean;
+}
+
 const key = (place: Place): string => `${place.kind}:${place.name}`;
 
 /** The chat itself. */
@@ -36,6 +46,7 @@ export function startChat(app: HTMLElement, me: { user: string; moderator: boole
       </nav>
       <main>
         <h2 id="place" tabindex="-1"></h2>
+        <p id="here"></p>
         <ol id="log" role="log" aria-live="polite" aria-labelledby="place" tabindex="0"></ol>
         <p id="typing" role="status">&nbsp;</p>
         <p id="problem" role="alert" hidden></p>
@@ -59,11 +70,16 @@ export function startChat(app: HTMLElement, me: { user: string; moderator: boole
 
   let place: Place = { kind: "room", name: "lobby" };
   let rooms: string[] = [];
-  let online: string[] = [];
+  /** The room that is joined, also while a talk with a user is shown. */
+  let joined = "";
+  let isTyping = false;
   let ended = false;
   let loggedOut = false;
   const talks = new Map<string, Message[]>();
   const unread = new Set<string>();
+  const people = channels.channel("/people");
+  const online = people.presence<Person>();
+  const room = (name: string) => channels.channel(`/rooms/${name}`);
 
   function problem(error: unknown): void {
     const element = $("#problem");
@@ -102,6 +118,15 @@ export function startChat(app: HTMLElement, me: { user: string; moderator: boole
     log.replaceChildren(...(talks.get(key(place)) ?? []).map(row));
     log.scrollTop = log.scrollHeight;
     lists();
+    here();
+  }
+
+  /** Who is in the room, and who is typing. */
+  function here(): void {
+    const present = place.kind === "room" ? room(place.name).presence<Viewer>().list() : [];
+    $("#here").textContent = present.map(({ key }) => key).join(", ") || "\u00a0";
+    const typing = present.filter(({ key, metas }) => key !== me.user && metas.some((viewer) => viewer.typing));
+    $("#typing").textContent = typing.map(({ key }) => `${key} is typing…`).join(" ") || "\u00a0";
   }
 
   function add(where: Place, message: Message): void {
@@ -128,18 +153,19 @@ export function startChat(app: HTMLElement, me: { user: string; moderator: boole
       button.classList.add("unread");
       button.append(hidden(" (new)"));
     }
-    button.addEventListener("click", () => void go(where));
+    button.addEventListener("click", () => go(where));
     item.append(button);
     return item;
   }
 
   function lists(): void {
     $("#rooms").replaceChildren(...rooms.map((room) => entry({ kind: "room", name: room }, `# ${room}`)));
-    $("#count").textContent = String(online.length);
+    const users = online.list();
+    $("#count").textContent = String(users.length);
     $("#people").replaceChildren(
-      ...online.map((user) => {
+      ...users.map(({ key: user, metas }) => {
         const item = entry({ kind: "user", name: user }, user === me.user ? `${user} (you)` : user);
-        if (me.moderator && user !== me.user) item.append(act("Remove", user, "remove"));
+        if (me.moderator && !metas.some(({ moderator }) => moderator)) item.append(act("Remove", user, "remove"));
         return item;
       }),
     );
@@ -155,75 +181,81 @@ export function startChat(app: HTMLElement, me: { user: string; moderator: boole
     return button;
   }
 
-  async function go(where: Place): Promise<void> {
+  function go(where: Place): void {
     place = where;
     unread.delete(key(where));
     if (narrow.matches) details.open = false;
-    show();
     problem(undefined);
-    $("#typing").textContent = "\u00a0";
-    if (where.kind === "room") await join(where.name);
+    if (where.kind === "room") join(where.name);
+    show();
     text.focus();
   }
 
-  async function join(room: string): Promise<void> {
-    try {
-      const joined = await channels.request("/chat", "join", room);
-      talks.set(key({ kind: "room", name: joined.room }), joined.said);
-      show();
-    } catch (error) {
-      problem(error);
-    }
+  /** Joins a room, and leaves the one before. */
+  function join(name: string): void {
+    if (name === joined) return;
+    if (joined !== "") room(joined).leave(false);
+    isTyping = false;
+    const { socket } = channels.channel(`/rooms/${name}`);
+    if (seen.has(name)) socket.connect();
+    else watch(name);
+    joined = name;
   }
 
-  channels.configureChannel("/chat", (socket) => {
-    socket.on("connect", () => {
-      // Somebody has logged in in another tab, perhaps as another user.
-      if (loggedOut) return location.reload();
-      ended = false;
-      state("connected", "connected");
-      problem(undefined);
+  const seen = new Set<string>();
+
+  function watch(name: string): void {
+    seen.add(name);
+    const channel = room(name);
+    const where: Place = { kind: "room", name };
+    // What was said before comes at each connect, so that nothing of it is missing after a connection was lost.
+    channel.on("history", (said) => {
+      talks.set(key(where), said);
+      if (key(where) === key(place)) show();
     });
-    socket.on("disconnect", () => {
-      if (!ended) state("connecting", "connection lost, trying again…");
+    channel.on("said", (message) => add(where, message));
+    channel.onJoin(() => void (isTyping = false));
+    channel.presence<Viewer>().onSync(here);
+    channel.onRefused((error) => {
+      if (error.code !== "unreachable") problem(error);
     });
-    socket.on("rooms", (known) => {
-      rooms = known;
-      lists();
-    });
-    socket.on("online", (users) => {
-      online = users;
-      lists();
-    });
-    socket.on("said", (message) => add({ kind: "room", name: message.to }, message));
-    socket.on("direct", (message) => {
-      add({ kind: "user", name: message.from === me.user ? message.to : message.from }, message);
-    });
-    let quiet: ReturnType<typeof setTimeout> | undefined;
-    socket.on("typing", (user) => {
-      $("#typing").textContent = `${user} is typing…`;
-      clearTimeout(quiet);
-      quiet = setTimeout(() => ($("#typing").textContent = "\u00a0"), 2500);
-    });
+    channel.onException((error) => problem(error));
+  }
+
+  people.socket.on("connect", () => {
+    // Somebody has logged in in another tab, perhaps as another user.
+    if (loggedOut) return location.reload();
+    ended = false;
+    state("connected", "connected");
+    problem(undefined);
   });
-  // A room is the connection's; after a reconnect it has to be joined again.
-  channels.onJoin("/chat", () => join(place.kind === "room" ? place.name : "lobby"));
-  channels.onClosed("/chat", (error, comesBack) => {
+  people.socket.on("disconnect", () => {
+    if (!ended) state("connecting", "connection lost, trying again…");
+  });
+  people.on("rooms", (known) => {
+    rooms = known;
+    lists();
+  });
+  people.on("direct", (message) => {
+    add({ kind: "user", name: message.from === me.user ? message.to : message.from }, message);
+  });
+  online.onSync(lists);
+  people.onClosed((error, comesBack) => {
     if (comesBack) return;
     ended = true;
     state("ended", "disconnected");
     loggedOut = error.code === "unauthenticated";
     if (loggedOut) problem("You have been logged out.");
     // Removed by a moderator: joining again tells.
-    else channels.connect("/chat").connect();
+    else people.socket.connect();
   });
-  channels.onRefused("/chat", (error) => {
+  people.onRefused((error) => {
     if (error.code === "unreachable") return state("away", "the server is away, trying again…");
     ended = true;
     state("ended", "disconnected");
     problem(error.code === "unauthenticated" ? "You have been logged out." : error);
   });
-  channels.onException("/chat", (error) => problem(error));
+  people.onException((error) => problem(error));
 
   if (me.moderator) {
     channels.configureChannel("/moderators", (socket) => {
@@ -241,30 +273,32 @@ export function startChat(app: HTMLElement, me: { user: string; moderator: boole
     });
   }
 
-  let told = 0;
-  text.addEventListener("input", () => {
-    if (place.kind !== "room" || text.value === "" || Date.now() - told < 1000) return;
-    told = Date.now();
-    channels.connect("/chat").emit("typing");
-  });
+  let quiet: ReturnType<typeof setTimeout> | undefined;
+  function typing(now: boolean): void {
+    clearTimeout(quiet);
+    if (now) quiet = setTimeout(() => typing(false), 2500);
+    if (now === isTyping) return;
+    isTyping = now;
+    room(joined).emit("typing", now);
+  }
+  text.addEventListener("input", () => typing(place.kind === "room" && text.value !== ""));
   $("#compose").addEventListener("submit", (event) => {
     event.preventDefault();
     const said = text.value.trim();
     if (said === "") return;
     const sent =
-      place.kind === "room"
-        ? channels.request("/chat", "say", said)
-        : channels.request("/chat", "direct", { to: place.name, text: said });
+      place.kind === "room" ? room(place.name).request("say", said) : people.request("direct", { to: place.name, text: said });
     sent.then(
       () => {
         text.value = "";
+        typing(false);
         problem(undefined);
       },
       (error: unknown) => problem(error),
     );
   });
 
-  show();
+  go(place);
 }
 
 function hidden(said: string): HTMLSpanElement {

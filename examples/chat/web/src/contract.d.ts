@@ -45,12 +45,6 @@ export interface Direct {
   to: string;
 }
 
-/** A room with its recent messages. */
-export interface Joined {
-  room: string;
-  said: Message[];
-}
-
 /** A message, in a room or to one user. */
 export interface Message {
   /**
@@ -76,41 +70,14 @@ export namespace Main {
 
   /** What the server sends. */
   export interface ServerToClientEvents extends SystemEvents {
-    people: (data: number) => void;
+    /** The channel declares nothing of what it emits. */
+    [event: string]: (...data: any[]) => void;
   }
 
   /** What a client sends. */
   export interface ClientToServerEvents extends SystemRequests {
-  }
-}
-
-/**
- * `/chat`. For clients that it authorizes.
- * Clients of `/chat`.
- */
-export namespace Chat {
-  /** Where a client joins it. */
-  export type Path = "/chat";
-
-  /** What the server sends. */
-  export interface ServerToClientEvents extends SystemEvents {
-    direct: (data: Message) => void;
-    online: (data: string[]) => void;
-    rooms: (data: string[]) => void;
-    said: (data: Message) => void;
-    typing: (data: string) => void;
-  }
-
-  /** What a client sends. */
-  export interface ClientToServerEvents extends SystemRequests {
-    /** Sends a message to all tabs of one user and of the sender. */
-    direct: (data: Direct, answer?: (failure?: Failure<CommonCode | "forbidden" | "invalid_payload" | "offline" | "unauthenticated" | (string & {})>) => void) => void;
-    /** Joins a room, leaves the previous one, and returns the room's recent messages. */
-    join: (data: string, answer: (answer: Joined | Failure<CommonCode | "forbidden" | "invalid_payload" | "unauthenticated" | "unknown_room" | (string & {})>) => void) => void;
-    /** Says something in the room that was joined. */
-    say: (data: string, answer?: (failure?: Failure<CommonCode | "forbidden" | "invalid_payload" | "unauthenticated" | (string & {})>) => void) => void;
-    /** Tells the others in the room. */
-    typing: (answer?: (failure?: Failure<CommonCode | "forbidden" | "unauthenticated" | (string & {})>) => void) => void;
+    /** How many users are chatting, without their names. */
+    people: (answer: (answer: number | Failure<CommonCode | (string & {})>) => void) => void;
   }
 }
 
@@ -136,11 +103,60 @@ export namespace Moderators {
   }
 }
 
+/**
+ * `/people`. For clients that it authorizes.
+ * Clients of `/people`.
+ */
+export namespace People {
+  /** Where a client joins it. */
+  export type Path = "/people";
+
+  /** What the server sends. */
+  export interface ServerToClientEvents extends SystemEvents {
+    direct: (data: Message) => void;
+    rooms: (data: string[]) => void;
+  }
+
+  /** What a client sends. */
+  export interface ClientToServerEvents extends SystemRequests {
+    /** Sends a message to all tabs of one user and of the sender. */
+    direct: (data: Direct, answer?: (failure?: Failure<CommonCode | "forbidden" | "invalid_payload" | "offline" | "unauthenticated" | (string & {})>) => void) => void;
+  }
+}
+
+/**
+ * `/rooms/{room}`. For clients that it authorizes.
+ * Clients of a room.
+ */
+export namespace RoomsRoom {
+  /** Where a client joins it. */
+  export type Path = `/rooms/${string}`;
+  /** The parameters of the path. */
+  export interface Parameters {
+    room: string;
+  }
+
+  /** What the server sends. */
+  export interface ServerToClientEvents extends SystemEvents {
+    history: (data: Message[]) => void;
+    said: (data: Message) => void;
+  }
+
+  /** What a client sends. */
+  export interface ClientToServerEvents extends SystemRequests {
+    /** Says something in the room. */
+    say: (data: string, answer?: (failure?: Failure<CommonCode | "forbidden" | "invalid_payload" | "unauthenticated" | (string & {})>) => void) => void;
+    /** Shows to everyone in the room whether this client is typing. */
+    typing: (data: boolean, answer?: (failure?: Failure<CommonCode | "forbidden" | "invalid_payload" | "unauthenticated" | (string & {})>) => void) => void;
+  }
+}
+
 /** The channels by their paths, as `new WebSocketsService<Channels>()` takes them. */
 export interface Channels {
   "/": { path: Main.Path; listen: Main.ServerToClientEvents; emit: Main.ClientToServerEvents };
-  "/chat": { path: Chat.Path; listen: Chat.ServerToClientEvents; emit: Chat.ClientToServerEvents };
   "/moderators": { path: Moderators.Path; listen: Moderators.ServerToClientEvents; emit: Moderators.ClientToServerEvents };
+  "/people": { path: People.Path; listen: People.ServerToClientEvents; emit: People.ClientToServerEvents };
+  "/rooms/{room}": { path: RoomsRoom.Path; listen: RoomsRoom.ServerToClientEvents; emit: RoomsRoom.ClientToServerEvents };
 }
 
 declare global {
@@ -150,8 +166,8 @@ declare global {
 
 // The same as JSON Schema, for `contract --check`:
 //: ["$defs","Direct",{"description":"A message to one user.","properties":{"text":{"type":"string"},"to":{"type":"string"}},"required":["to","text"],"type":"object"}]
-//: ["$defs","Joined",{"description":"A room with its recent messages.","properties":{"room":{"type":"string"},"said":{"items":{"$ref":"#/$defs/Message"},"type":"array"}},"required":["room","said"],"type":"object"}]
 //: ["$defs","Message",{"description":"A message, in a room or to one user.","properties":{"at":{"description":"When, in milliseconds since 1970.","maximum":18446744073709551615,"minimum":0,"type":"integer"},"from":{"description":"The sender.","type":"string"},"text":{"description":"The text.","type":"string"},"to":{"description":"The room, or the user it is for.","type":"string"}},"required":["to","from","text","at"],"type":"object"}]
-//: ["properties","/",{"description":"Clients of `/`.","properties":{"emits":{"additionalProperties":false,"properties":{"people":{"maxItems":1,"minItems":1,"prefixItems":[{"maximum":18446744073709551615,"minimum":0,"type":"integer"}],"type":"array"}},"type":"object"},"private":{"const":false},"takes":{"additionalProperties":false,"properties":{},"type":"object"}},"type":"object"}]
-//: ["properties","/chat",{"description":"Clients of `/chat`.","properties":{"emits":{"additionalProperties":false,"properties":{"direct":{"maxItems":1,"minItems":1,"prefixItems":[{"$ref":"#/$defs/Message"}],"type":"array"},"online":{"maxItems":1,"minItems":1,"prefixItems":[{"items":{"type":"string"},"type":"array"}],"type":"array"},"rooms":{"maxItems":1,"minItems":1,"prefixItems":[{"items":{"type":"string"},"type":"array"}],"type":"array"},"said":{"maxItems":1,"minItems":1,"prefixItems":[{"$ref":"#/$defs/Message"}],"type":"array"},"typing":{"maxItems":1,"minItems":1,"prefixItems":[{"type":"string"}],"type":"array"}},"type":"object"},"private":{"const":true},"takes":{"additionalProperties":false,"properties":{"direct":{"description":"Sends a message to all tabs of one user and of the sender.","properties":{"answer":{"maxItems":0,"minItems":0,"type":"array"},"arguments":{"minItems":1,"prefixItems":[{"$ref":"#/$defs/Direct"}],"type":"array"},"error":{"properties":{"code":{"anyOf":[{"enum":["forbidden","internal","invalid_payload","offline","overloaded","rate_limited","shutting_down","timeout","unauthenticated"]},{"type":"string"}]},"details":{},"message":{"type":"string"}},"required":["code","message"],"type":"object"}},"type":"object"},"join":{"description":"Joins a room, leaves the previous one, and returns the room's recent messages.","properties":{"answer":{"maxItems":1,"minItems":1,"prefixItems":[{"$ref":"#/$defs/Joined"}],"type":"array"},"arguments":{"minItems":1,"prefixItems":[{"type":"string"}],"type":"array"},"error":{"properties":{"code":{"anyOf":[{"enum":["forbidden","internal","invalid_payload","overloaded","rate_limited","shutting_down","timeout","unauthenticated","unknown_room"]},{"type":"string"}]},"details":{},"message":{"type":"string"}},"required":["code","message"],"type":"object"}},"type":"object"},"say":{"description":"Says something in the room that was joined.","properties":{"answer":{"maxItems":0,"minItems":0,"type":"array"},"arguments":{"minItems":1,"prefixItems":[{"type":"string"}],"type":"array"},"error":{"properties":{"code":{"anyOf":[{"enum":["forbidden","internal","invalid_payload","overloaded","rate_limited","shutting_down","timeout","unauthenticated"]},{"type":"string"}]},"details":{},"message":{"type":"string"}},"required":["code","message"],"type":"object"}},"type":"object"},"typing":{"description":"Tells the others in the room.","properties":{"answer":{"maxItems":0,"minItems":0,"type":"array"},"arguments":{"minItems":0,"type":"array"},"error":{"properties":{"code":{"anyOf":[{"enum":["forbidden","internal","overloaded","rate_limited","shutting_down","timeout","unauthenticated"]},{"type":"string"}]},"details":{},"message":{"type":"string"}},"required":["code","message"],"type":"object"}},"type":"object"}},"type":"object"}},"type":"object"}]
+//: ["properties","/",{"description":"Clients of `/`.","properties":{"emits":{"additionalProperties":true,"properties":{},"type":"object"},"private":{"const":false},"takes":{"additionalProperties":false,"properties":{"people":{"description":"How many users are chatting, without their names.","properties":{"answer":{"maxItems":1,"minItems":1,"prefixItems":[{"maximum":18446744073709551615,"minimum":0,"type":"integer"}],"type":"array"},"arguments":{"minItems":0,"type":"array"},"error":{"properties":{"code":{"anyOf":[{"enum":["internal","overloaded","rate_limited","shutting_down","timeout"]},{"type":"string"}]},"details":{},"message":{"type":"string"}},"required":["code","message"],"type":"object"}},"type":"object"}},"type":"object"}},"type":"object"}]
 //: ["properties","/moderators",{"description":"Clients of `/moderators`.","properties":{"emits":{"additionalProperties":false,"properties":{"removed":{"maxItems":1,"minItems":1,"prefixItems":[{"items":{"type":"string"},"type":"array"}],"type":"array"}},"type":"object"},"private":{"const":true},"takes":{"additionalProperties":false,"properties":{"readmit":{"description":"Lets a banned user in again.","properties":{"answer":{"maxItems":0,"minItems":0,"type":"array"},"arguments":{"minItems":1,"prefixItems":[{"type":"string"}],"type":"array"},"error":{"properties":{"code":{"anyOf":[{"enum":["forbidden","internal","invalid_payload","overloaded","rate_limited","shutting_down","timeout","unauthenticated"]},{"type":"string"}]},"details":{},"message":{"type":"string"}},"required":["code","message"],"type":"object"}},"type":"object"},"remove":{"description":"Disconnects a user from every channel and bans them.","properties":{"answer":{"maxItems":0,"minItems":0,"type":"array"},"arguments":{"minItems":1,"prefixItems":[{"type":"string"}],"type":"array"},"error":{"properties":{"code":{"anyOf":[{"enum":["forbidden","internal","invalid_payload","moderator","overloaded","rate_limited","shutting_down","timeout","unauthenticated"]},{"type":"string"}]},"details":{},"message":{"type":"string"}},"required":["code","message"],"type":"object"}},"type":"object"}},"type":"object"}},"type":"object"}]
+//: ["properties","/people",{"description":"Clients of `/people`.","properties":{"emits":{"additionalProperties":false,"properties":{"direct":{"maxItems":1,"minItems":1,"prefixItems":[{"$ref":"#/$defs/Message"}],"type":"array"},"rooms":{"maxItems":1,"minItems":1,"prefixItems":[{"items":{"type":"string"},"type":"array"}],"type":"array"}},"type":"object"},"private":{"const":true},"takes":{"additionalProperties":false,"properties":{"direct":{"description":"Sends a message to all tabs of one user and of the sender.","properties":{"answer":{"maxItems":0,"minItems":0,"type":"array"},"arguments":{"minItems":1,"prefixItems":[{"$ref":"#/$defs/Direct"}],"type":"array"},"error":{"properties":{"code":{"anyOf":[{"enum":["forbidden","internal","invalid_payload","offline","overloaded","rate_limited","shutting_down","timeout","unauthenticated"]},{"type":"string"}]},"details":{},"message":{"type":"string"}},"required":["code","message"],"type":"object"}},"type":"object"}},"type":"object"}},"type":"object"}]
+//: ["properties","/rooms/{room}",{"description":"Clients of a room.","properties":{"emits":{"additionalProperties":false,"properties":{"history":{"maxItems":1,"minItems":1,"prefixItems":[{"items":{"$ref":"#/$defs/Message"},"type":"array"}],"type":"array"},"said":{"maxItems":1,"minItems":1,"prefixItems":[{"$ref":"#/$defs/Message"}],"type":"array"}},"type":"object"},"private":{"const":true},"takes":{"additionalProperties":false,"properties":{"say":{"description":"Says something in the room.","properties":{"answer":{"maxItems":0,"minItems":0,"type":"array"},"arguments":{"minItems":1,"prefixItems":[{"type":"string"}],"type":"array"},"error":{"properties":{"code":{"anyOf":[{"enum":["forbidden","internal","invalid_payload","overloaded","rate_limited","shutting_down","timeout","unauthenticated"]},{"type":"string"}]},"details":{},"message":{"type":"string"}},"required":["code","message"],"type":"object"}},"type":"object"},"typing":{"description":"Shows to everyone in the room whether this client is typing.","properties":{"answer":{"maxItems":0,"minItems":0,"type":"array"},"arguments":{"minItems":1,"prefixItems":[{"type":"boolean"}],"type":"array"},"error":{"properties":{"code":{"anyOf":[{"enum":["forbidden","internal","invalid_payload","overloaded","rate_limited","shutting_down","timeout","unauthenticated"]},{"type":"string"}]},"details":{},"message":{"type":"string"}},"required":["code","message"],"type":"object"}},"type":"object"}},"type":"object"}},"type":"object"}]

@@ -16,9 +16,12 @@ export function startLogin(app: HTMLElement): void {
   const refused = app.querySelector<HTMLElement>("#refused");
   if (refused) refused.hidden = !location.search.includes("refused");
   const people = app.querySelector<HTMLElement>("#people");
-  WebSocketsSvc.configureChannel("/", (socket) => {
-    socket.on("people", (count) => {
+  const lobby = WebSocketsSvc.channel("/");
+  const ask = (): void => {
+    lobby.request("people").then((count) => {
       if (people) people.textContent = count === 1 ? "1 person is chatting" : `${count} people are chatting`;
-    });
-  });
+    }, () => undefined);
+  };
+  lobby.onJoin(ask);
+  setInterval(ask, 5000);
 }
