@@ -26,6 +26,7 @@ pub(crate) enum Target {
     Authorize,
     Connect,
     Disconnect,
+    Presence,
     Init,
 }
 
@@ -40,7 +41,7 @@ pub(crate) struct On {
     pub(crate) guards: Vec<ExprPath>,
 }
 
-const WORDS: [&str; 5] = ["any", "authorize", "connect", "disconnect", "init"];
+const WORDS: [&str; 6] = ["any", "authorize", "connect", "disconnect", "presence", "init"];
 const OPTIONS: [&str; 4] = ["concurrent", "timeout", "rate", "guard"];
 
 /// The argument with which `#[channel]` emits `#[on]`, only to make its import count as used.
@@ -179,6 +180,7 @@ fn take_word(word: Ident, found: &mut Found, errors: &mut Errors) {
         "authorize" => Target::Authorize,
         "connect" => Target::Connect,
         "disconnect" => Target::Disconnect,
+        "presence" => Target::Presence,
         "init" => Target::Init,
         "concurrent" => {
             if found.concurrent.is_some() {
@@ -307,10 +309,14 @@ fn check_options(word: &Ident, target: &Target, found: &Found, errors: &mut Erro
     if matches!(target, Target::Any) {
         return;
     }
-    if let Some(option) = &found.concurrent {
+    if let (Target::Presence, Some(option)) = (target, &found.concurrent) {
+        errors.at(option, "`concurrent` is for events; `presence` runs beside all sockets");
+    } else if let Some(option) = &found.concurrent {
         errors.at(option, format!("`concurrent` is for events; `{word}` has its fixed place in the socket's order"));
     }
-    if let Some((option, _)) = &found.rate {
+    if let (Target::Presence, Some((option, _))) = (target, &found.rate) {
+        errors.at(option, "`rate` is for events; `presence` runs at most once per `presence.batch`");
+    } else if let Some((option, _)) = &found.rate {
         errors.at(option, format!("`rate` is for events; `{word}` happens once"));
     }
     for guard in &found.guards {

@@ -413,8 +413,8 @@ pub use error::{Error, EventError, Result};
 #[cfg(feature = "valid")]
 pub use extract::Valid;
 pub use extract::{
-    Ack, Args, Data, Event, EventContext, FromEvent, FromInit, InitContext, Needs, Path, Presence, SocketData, State,
-    TryData, User,
+    Ack, Args, Data, Event, EventContext, FromEvent, FromInit, InitContext, Keys, Needs, Path, Presence, SocketData,
+    State, TryData, User,
 };
 pub use identity::{Cookies, Handshake, Identify, Identity, Query, UserKey};
 pub use presence::Present;

@@ -19,7 +19,7 @@ use crate::{
     path,
     registry::{
         Driver, MainChannel, Registry, conflicts, handler_conflicts, name_conflict,
-        row::{ChannelRow, GuardCall, GuardRow, HandlerRow},
+        row::{ChannelRow, GuardCall, GuardRow, HandlerRow, On},
     },
     suggest::did_you_mean,
     template::Template,
@@ -202,7 +202,7 @@ impl PlanBuilder<'_> {
                 let mut needs = Needs::default();
                 (row.needs)(&mut needs);
                 let taker = format!("{}: `{}::{}`", row.location, row.driver, row.method);
-                self.presence(&taker, &needs, driver.row);
+                self.presence(&taker, &needs, row, driver.row);
                 self.states(&taker, needs, &mut told);
                 for guard in row.guards {
                     self.guard(&format!("{taker}, its guard `{}`", guard.name), guard, &mut told);
@@ -253,15 +253,21 @@ impl PlanBuilder<'_> {
         }
     }
 
-    /// Reports a handler that takes `Presence<T>` on a channel without presence.
-    fn presence(&mut self, taker: &str, needs: &Needs, row: &ChannelRow) {
-        if let Some(name) = needs.presence.filter(|_| row.presence.is_none()) {
-            let path = row.path.map(|path| format!("{path:?}, ")).unwrap_or_default();
-            self.problem_once(format!(
-                "{taker} takes `Presence<{name}>`, which the channel does not have: write `#[channel({path}presence)]` above `struct {}`",
-                row.driver
-            ));
+    /// Reports a handler of presence on a channel without it.
+    fn presence(&mut self, taker: &str, needs: &Needs, handler: &HandlerRow, row: &ChannelRow) {
+        if row.presence.is_some() {
+            return;
         }
+        let what = match needs.presence {
+            _ if handler.on == On::Presence => "is `#[on(presence)]`".to_owned(),
+            Some(name) => format!("takes `Presence<{name}>`"),
+            None => return,
+        };
+        let path = row.path.map(|path| format!("{path:?}, ")).unwrap_or_default();
+        self.problem_once(format!(
+            "{taker} {what}, which the channel does not have: write `#[channel({path}presence)]` above `struct {}`",
+            row.driver
+        ));
     }
 
     fn guard(&mut self, taker: &str, guard: &GuardRow, told: &mut BTreeSet<(String, &'static str)>) {

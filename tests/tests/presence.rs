@@ -1,9 +1,13 @@
 //! R20: who is on a channel.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use carolina_sockets::{
-    Config, Present,
+    Config, Keys, Present,
     identity::async_trait,
     prelude::*,
     testing::{Client, TestService},
@@ -11,6 +15,7 @@ use carolina_sockets::{
 use carolina_sockets_tests::{
     by_hand,
     presence::{Mirror, sorted},
+    servers::{Postgres, Redis},
     start,
 };
 use rand::{Rng, SeedableRng, rngs::StdRng};
@@ -323,6 +328,179 @@ async fn r20_a_channel_without_presence_is_told_what_to_write() {
     client.expect_none("presence_state").await.unwrap();
 }
 
+/// The keys that were asked for, in order.
+#[derive(Clone, Default)]
+struct Names(Arc<Mutex<Vec<Vec<String>>>>);
+
+impl Names {
+    fn note(&self, keys: &[String]) {
+        self.0.lock().unwrap().push(keys.to_vec());
+    }
+
+    fn asked(&self) -> Vec<Vec<String>> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
+
+#[derive(Serialize)]
+struct Named {
+    full_name: String,
+}
+
+macro_rules! named_channel {
+    ($name:ident, $path:literal) => {
+        #[channel($path, presence(linger = "1s"))]
+        #[derive(Default)]
+        struct $name;
+
+        #[channel]
+        impl $name {
+            #[on(connect)]
+            async fn joined(&self, presence: Presence<Viewer>, user: Option<User>) -> Result<(), EventError> {
+                if let Some(user) = user {
+                    presence.track(user.id(), &Viewer { name: user.id().to_uppercase(), typing: false }).await?;
+                }
+                Ok(())
+            }
+
+            #[on("typing")]
+            async fn typing(&self, presence: Presence<Viewer>, Data(typing): Data<bool>) -> Result<(), EventError> {
+                presence.update(|viewer| viewer.typing = typing).await?;
+                Ok(())
+            }
+
+            #[on(presence, timeout = "2s")]
+            async fn names(&self, keys: Keys, names: State<Names>) -> Result<HashMap<String, Named>, EventError> {
+                names.note(&keys);
+                assert!(!keys.iter().any(|key| key == "panic"), "as told");
+                if keys.iter().any(|key| key == "slow") {
+                    tokio::time::sleep(Duration::from_secs(60)).await;
+                }
+                if keys.iter().any(|key| key == "fail") {
+                    return Err(EventError::new("down", "the database is away"));
+                }
+                let known = keys.into_iter().filter(|key| key != "unknown");
+                Ok(known.map(|key| (key.clone(), Named { full_name: format!("{key} of London") })).collect())
+            }
+        }
+    };
+}
+
+named_channel!(NamedRooms, "/named");
+named_channel!(NamedRoom, "/named/{id}");
+
+async fn named(names: &Names) -> TestService {
+    let builder = by_hand().identify(ByName).state(names.clone());
+    start(builder.mount::<NamedRooms>("/named").mount::<NamedRoom>("/named/{id}")).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn r20_keys_are_added_to_once_for_a_batch_and_not_for_each_viewer() {
+    let names = Names::default();
+    let service = named(&names).await;
+    for path in ["/named", "/named/7"] {
+        let mut viewers = Vec::new();
+        for number in 0..10 {
+            viewers.push(service.connect(path).await.unwrap());
+            assert_eq!(viewers[number].expect::<Value>("presence_state").await.unwrap(), json!({}));
+        }
+        let mut users = Vec::new();
+        for name in ["ada", "bob", "unknown"] {
+            users.push(join(&service, path, name).await);
+        }
+        for viewer in &mut viewers {
+            let mut seen = BTreeMap::new();
+            while seen.len() < 3 {
+                let diff: Value = viewer.expect("presence_diff").await.unwrap();
+                seen.extend(diff["joins"].as_object().unwrap().clone());
+            }
+            assert_eq!(seen["ada"]["full_name"], "ada of London");
+            assert_eq!(seen["bob"]["full_name"], "bob of London");
+            assert_eq!(seen["unknown"].as_object().unwrap().len(), 1, "{seen:?}");
+            assert_eq!(seen["ada"]["metas"][0]["name"], "ADA");
+        }
+        let mut asked = names.asked().concat();
+        asked.sort();
+        assert_eq!(asked, ["ada", "bob", "unknown"], "each once");
+
+        // Who joins now gets the same at once; a tab more, an update and a short absence ask nothing.
+        let mut late = service.connect(path).await.unwrap();
+        let state: Value = late.expect("presence_state").await.unwrap();
+        assert_eq!(state["ada"]["full_name"], "ada of London");
+        let tab = join(&service, path, "ada").await;
+        let diff: Value = late.expect("presence_diff").await.unwrap();
+        assert_eq!(diff["joins"]["ada"]["full_name"], "ada of London");
+        drop(tab);
+        users[0].request::<()>("typing", true).await.unwrap();
+        let diff: Value = late.expect("presence_diff").await.unwrap();
+        assert_eq!(diff["leaves"]["ada"]["full_name"], "ada of London");
+        service.advance(Duration::from_secs(2)).await;
+        assert_eq!(names.asked(), Vec::<Vec<String>>::new());
+        // Who has gone and comes back is asked for again.
+        users.remove(1).leave();
+        service.advance(Duration::from_secs(3)).await;
+        join(&service, path, "bob").await.expect::<Value>("presence_diff").await.unwrap();
+        assert_eq!(names.asked(), [["bob"]]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn r20_a_query_that_fails_hides_nobody_and_a_slow_one_holds_up_nobody_else() {
+    let names = Names::default();
+    let service = named(&names).await;
+    let mut watcher = service.connect("/named").await.unwrap();
+    watcher.deadline(Duration::from_secs(60));
+    assert_eq!(watcher.expect::<Value>("presence_state").await.unwrap(), json!({}));
+    for name in ["fail", "panic", "slow"] {
+        let began = Instant::now();
+        let user = join(&service, "/named", name).await;
+        if name == "slow" {
+            // Another room meanwhile.
+            let mut other = join(&service, "/named/1", "ada").await;
+            let diff: Value = other.expect("presence_diff").await.unwrap();
+            assert_eq!(diff["joins"]["ada"]["full_name"], "ada of London");
+            assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+        }
+        let diff: Value = watcher.expect("presence_diff").await.unwrap();
+        assert_eq!(counts(&diff["joins"]), one(name));
+        assert_eq!(diff["joins"][name].as_object().unwrap().len(), 1);
+        assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+        user.leave();
+        let diff: Value = watcher.expect("presence_diff").await.unwrap();
+        assert_eq!(counts(&diff["leaves"]), one(name));
+    }
+    // The one who watches first waits for the names, and gets one state with all.
+    drop(watcher);
+    service.advance(Duration::from_secs(5)).await;
+    names.asked();
+    let mut ada = join(&service, "/named/2", "ada").await;
+    assert_eq!(ada.expect::<Value>("presence_state").await.unwrap(), json!({}));
+    ada.expect::<Value>("presence_diff").await.unwrap();
+    drop(ada);
+    let mut first = service.connect("/named/2").await.unwrap();
+    let state: Value = first.expect("presence_state").await.unwrap();
+    assert_eq!(state["ada"]["full_name"], "ada of London");
+    assert_eq!(names.asked(), [["ada"], ["ada"]]);
+}
+
+#[channel]
+#[derive(Default)]
+struct NamesWithout;
+
+#[channel]
+impl NamesWithout {
+    #[on(presence)]
+    fn names(&self, _keys: Keys) -> HashMap<u64, Named> {
+        HashMap::new()
+    }
+}
+
+#[tokio::test]
+async fn r20_names_without_presence_are_told_what_to_write() {
+    let error = by_hand().mount::<NamesWithout>("/without").build().await.unwrap_err().to_string();
+    assert!(error.contains("`NamesWithout::names` is `#[on(presence)]`") && error.contains("above `struct"), "{error}");
+}
+
 #[tokio::test]
 async fn r20_each_instance_of_a_path_with_parameters_has_a_list_of_its_own() {
     let service = start(by_hand().identify(ByName).mount::<Room>("/room/{id}")).await;
@@ -359,6 +537,118 @@ async fn r20_each_instance_of_a_path_with_parameters_has_a_list_of_its_own() {
         let client = join(&service, &format!("/room/{number}"), "cyd").await;
         client.leave();
     }
+}
+
+#[tokio::test]
+async fn r20_the_application_lists_a_key_without_a_socket() {
+    let mut config = Config::default();
+    config.presence.max_meta = 200;
+    let builder = by_hand().config(config).identify(ByName);
+    let service = start(builder.mount::<Rooms>("/rooms").mount::<Room>("/room/{id}")).await;
+    let sockets = service.sockets();
+    let room = sockets.of::<Room>().unwrap();
+    let viewer = |name: &str| Viewer { name: name.to_owned(), typing: false };
+    for (path, channel) in [("/rooms", sockets.channel("/rooms").unwrap()), ("/room/7", room.at(7))] {
+        // Before anybody is there.
+        channel.presence().track("robot", &viewer("R")).await.unwrap();
+        let mut ada = join(&service, path, "ada").await;
+        assert_eq!(counts(&ada.expect("presence_state").await.unwrap()), one("robot"));
+        ada.expect::<Value>("presence_diff").await.unwrap();
+        // A tab of the same user is another entry.
+        channel.presence().track("ada", &viewer("by hand")).await.unwrap();
+        let diff: Value = ada.expect("presence_diff").await.unwrap();
+        assert_eq!(counts(&diff["joins"]), one("ada"));
+        let list = present(&service, path).await;
+        assert_eq!(list.iter().map(|one| (&*one.key, one.metas.len())).collect::<Vec<_>>(), [("ada", 2), ("robot", 1)]);
+        channel.presence().update("ada", |viewer: &mut Viewer| viewer.typing = true).await.unwrap();
+        let diff: Value = ada.expect("presence_diff").await.unwrap();
+        assert_eq!(diff["joins"]["ada"]["metas"][0]["name"], "by hand");
+        assert_eq!(diff["joins"]["ada"]["metas"][0]["typing"], true);
+        // Replaced, not doubled.
+        channel.presence().track("ada", &viewer("again")).await.unwrap();
+        ada.expect::<Value>("presence_diff").await.unwrap();
+        assert_eq!(present(&service, path).await[0].metas.len(), 2);
+        // What the socket does with its own entry leaves the other one.
+        ada.request::<()>("hide", ()).await.unwrap();
+        assert_eq!(present(&service, path).await[0].metas, [viewer("again")]);
+        ada.expect::<Value>("presence_diff").await.unwrap();
+        channel.presence().untrack("ada").await.unwrap();
+        channel.presence().untrack("nobody").await.unwrap();
+        let diff: Value = ada.expect("presence_diff").await.unwrap();
+        assert_eq!((counts(&diff["joins"]), counts(&diff["leaves"])), (BTreeMap::new(), one("ada")));
+        drop(ada);
+        assert_eq!(keys(&service, path).await, ["robot"]);
+        channel.presence().untrack("robot").await.unwrap();
+        assert_eq!(keys(&service, path).await, [""; 0]);
+
+        let error = channel.presence().update("robot", |_: &mut Viewer| {}).await.unwrap_err().to_string();
+        assert!(error.contains("call `track` before"), "{error}");
+        let error = channel.presence().track("robot", &viewer(&"x".repeat(200))).await.unwrap_err().to_string();
+        assert!(error.contains("presence.max_meta"), "{error}");
+    }
+    let error = room.presence().track("robot", &viewer("R")).await.unwrap_err().to_string();
+    assert!(error.contains(".at(…)"), "{error}");
+    assert!(matches!(
+        room.at((7, 8)).presence().track(1, &viewer("R")).await,
+        Err(carolina_sockets::Error::Parameters { .. })
+    ));
+}
+
+/// Two nodes.
+async fn outside_on_two_nodes(url: &str) {
+    let node = async || {
+        let mut config = Config::default();
+        config.backplane.url = Some(url.to_owned());
+        start(by_hand().identify(ByName).config(config).mount::<Rooms>("/rooms").mount::<Room>("/room/{id}")).await
+    };
+    let (here, there) = (node().await, node().await);
+    let viewer = |name: &str| Viewer { name: name.to_owned(), typing: false };
+    for path in ["/rooms", "/room/7", "/room/a%20b"] {
+        let mut far = join(&there, path, "ada").await;
+        let near = here.sockets().channel(path).unwrap().presence();
+        near.track("robot", &viewer("R")).await.unwrap();
+        let until = async |far: &mut Client, expected: &dyn Fn(&Value) -> bool| loop {
+            let diff: Value = far.expect("presence_diff").await.unwrap();
+            if expected(&diff) {
+                return;
+            }
+        };
+        until(&mut far, &|diff| diff["joins"]["robot"]["metas"][0]["typing"] == false).await;
+        near.update("robot", |viewer: &mut Viewer| viewer.typing = true).await.unwrap();
+        until(&mut far, &|diff| diff["joins"]["robot"]["metas"][0]["typing"] == true).await;
+        assert_eq!(keys(&there, path).await, ["ada", "robot"]);
+        // Each node's application has entries of its own.
+        let other = there.sockets().channel(path).unwrap().presence();
+        other.untrack("robot").await.unwrap();
+        assert!(other.update("robot", |_: &mut Viewer| {}).await.is_err());
+        near.untrack("robot").await.unwrap();
+        until(&mut far, &|diff| counts(&diff["leaves"]) == one("robot")).await;
+        // Of a node that ends nothing stays.
+        near.track("robot", &viewer("R")).await.unwrap();
+        until(&mut far, &|diff| counts(&diff["joins"]) == one("robot")).await;
+        far.leave();
+    }
+    let mut watcher = there.connect("/room/7").await.unwrap();
+    assert!(watcher.expect::<Value>("presence_state").await.unwrap()["robot"].is_object());
+    here.sockets().shutdown().await;
+    loop {
+        let diff: Value = watcher.expect("presence_diff").await.unwrap();
+        if counts(&diff["leaves"]).contains_key("robot") {
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn r20_the_application_lists_keys_for_all_nodes_over_redis() {
+    let redis = Redis::start();
+    outside_on_two_nodes(&redis.url()).await;
+}
+
+#[tokio::test]
+async fn r20_the_application_lists_keys_for_all_nodes_over_postgres() {
+    let postgres = Postgres::start();
+    outside_on_two_nodes(&postgres.url()).await;
 }
 
 async fn storm(seed: u64) {

@@ -104,7 +104,7 @@ fn instead_of_reference(to: &Type) -> String {
 }
 
 /// The library's extractors.
-const EXTRACTORS: [&str; 15] = [
+const EXTRACTORS: [&str; 16] = [
     "Socket",
     "Data",
     "Valid",
@@ -120,6 +120,7 @@ const EXTRACTORS: [&str; 15] = [
     "Handshake",
     "Path",
     "DisconnectReason",
+    "Keys",
 ];
 
 /// How many parameters a `Path<T>` takes, where that is seen: of a tuple, or of one of the types that are one value.
@@ -172,6 +173,12 @@ fn lifecycle_argument(argument: &Type, name: &str, target: &Target, errors: &mut
         Target::Disconnect if of_event => {
             errors.at(argument, format!("the client is gone: `{name}` has nothing left to read"));
         }
+        Target::Presence if EXTRACTORS.contains(&name) && !["Keys", "State", "Sockets"].contains(&name) => errors.at(
+            argument,
+            format!("`#[on(presence)]` runs once for many keys, so there is no client and no `{name}`; it takes `keys: Keys`, `State<T>` and `Sockets`"),
+        ),
+        Target::Presence => {}
+        _ if name == "Keys" => errors.at(argument, "`Keys` are known in `#[on(presence)]` alone"),
         Target::Disconnect | Target::Init => {}
         _ if name == "DisconnectReason" => {
             errors.at(argument, "`DisconnectReason` is known in `#[on(disconnect)]` alone");
@@ -184,6 +191,10 @@ fn output(handler: &Handler, errors: &mut Errors) {
     match (target(handler), handler.output()) {
         (Some(Target::Init), None) => errors
             .at(&handler.signature.ident, "`#[on(init)]` builds the channel: it returns `Self` or `Result<Self, E>`"),
+        (Some(Target::Presence), None) => errors.at(
+            &handler.signature.ident,
+            "`#[on(presence)]` returns what it adds to each key: `HashMap<String, T>` or `Result<HashMap<String, T>, E>`",
+        ),
         (_, Some(never @ Type::Never(_))) => errors.at(
             never,
             "a handler ends, and its end is the client's answer; for work that goes on, `tokio::spawn` it and return",
@@ -217,6 +228,7 @@ fn duplicates(handlers: &mut [Handler], errors: &mut Errors) {
             Some(Target::Authorize) => Some("authorize"),
             Some(Target::Connect) => Some("connect"),
             Some(Target::Disconnect) => Some("disconnect"),
+            Some(Target::Presence) => Some("presence"),
             Some(Target::Init) => Some("init"),
         };
         if let Some(word) = word {

@@ -37,8 +37,7 @@ pub(super) fn handler(handler: &Handler, on: &On, name: &Ident, description: &Id
         handler.signature.generics.lifetimes().map(|known| known.lifetime.ident.to_string()).collect();
     let (docs, codes) = (&handler.docs, &handler.codes);
     let is_event = matches!(on.target, Target::Events(_) | Target::Any);
-    // `init` runs before there is a client.
-    let has_client = !matches!(on.target, Target::Init);
+    let has_client = !matches!(on.target, Target::Init | Target::Presence);
     let arguments = handler.arguments().filter(|_| has_client).map(|of| argument(of, &lifetimes, description));
     let answer = is_event.then(|| handler.output().map(|of| answer(of, &lifetimes, description)));
     let imports = imports();

@@ -183,6 +183,7 @@ impl Row<'_> {
         let method = method.to_string();
         let (on, options, quiet) = (self.target(), self.options(), allow_lints());
         let (run, variant) = match self.on.target {
+            Target::Presence => (self.presence(&run_name), quote!(Presence)),
             Target::Init => (self.init(&run_name), quote!(Init)),
             _ => (self.run(&run_name), quote!(Event)),
         };
@@ -236,6 +237,7 @@ impl Row<'_> {
             Target::Authorize => quote!(#on::Authorize),
             Target::Connect => quote!(#on::Connect),
             Target::Disconnect => quote!(#on::Disconnect),
+            Target::Presence => quote!(#on::Presence),
             Target::Init => quote!(#on::Init),
         }
     }
@@ -312,7 +314,30 @@ impl Row<'_> {
         }
     }
 
-    /// The common part of both: `read` reads an argument into a result, `refuse` handles an argument that could not be
+    /// The function that adds to keys.
+    fn presence(&self, name: &Ident) -> TokenStream {
+        let (any, downcast, init_context, future) = (p("AnyChannel"), p("downcast"), p("InitContext"), p("BoxFuture"));
+        let (extras, event_error, result) = (p("Extras"), p("EventError"), core("result::Result"));
+        let (channel, context) = (local("channel"), local("context"));
+        let read = |place: Span, argument: &TokenStream| {
+            let from = private(place, "FromInit");
+            quote_spanned!(place=> <#argument as #from>::from_init(&#context))
+        };
+        let refuse = |error: &Ident| quote!(#result::Err(#event_error::from(#error)));
+        let place = self.handler.output_place();
+        let returned = local_at(place, "returned");
+        let output = private(place, "PresenceOutput");
+        let convert = quote_spanned!(place=> #output::into_extras(#returned));
+        let body = self.body(&quote!(#downcast::<Self>(#channel)), read, refuse, &convert);
+        quote! {
+            #[doc(hidden)]
+            fn #name<'a>(#channel: &'a #any, #context: #init_context) -> #future<'a, #result<#extras, #event_error>> {
+                #body
+            }
+        }
+    }
+
+    /// The common part of these: `read` reads an argument into a result, `refuse` handles an argument that could not be
     /// read.
     fn body(
         &self,
@@ -401,7 +426,7 @@ impl Row<'_> {
     /// The function that declares what start-up has to provide.
     fn needs(&self, name: &Ident) -> TokenStream {
         let (needs, all) = (local("needs"), p("Needs"));
-        let is_init = matches!(self.on.target, Target::Init);
+        let is_init = matches!(self.on.target, Target::Init | Target::Presence);
         let each = self.arguments().into_iter().map(|(place, argument)| {
             if is_init {
                 let from = private(place, "FromInit");

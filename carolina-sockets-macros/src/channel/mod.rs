@@ -69,6 +69,7 @@ mod tests {
             #[on(authorize)] fn authorize(&self, user: User) -> bool { true }
             #[on(connect)] async fn connect(&self, socket: Socket) {}
             #[on(disconnect)] fn disconnect(&self, reason: DisconnectReason) {}
+            #[on(presence, timeout = "1s")] async fn names(&self, keys: Keys, db: State<Db>) -> HashMap<u64, A> { a }
             #[on("a", "b", concurrent, timeout = "5s", rate = "20/s", guard = a::b, guard = Self::c)]
             async fn event(&self, Data((mut a, b)): Data<(u8, u8)>) -> Result<u8, EventError> { Ok(a) }
             #[on(any)] fn any(event: Event) {}
@@ -160,6 +161,12 @@ mod tests {
                 "nothing left to read",
             ),
             ("", "impl A { #[on(\"a\")] fn a(&self, reason: DisconnectReason) {} }", "`#[on(disconnect)]` alone"),
+            ("", "impl A { #[on(presence)] fn a(&self, keys: Keys) {} }", "`HashMap<String, T>`"),
+            ("", "impl A { #[on(presence)] fn a(&self, a: Socket) -> B { b } }", "runs once for many keys"),
+            ("", "impl A { #[on(presence, rate = \"1/s\")] fn a(&self) -> B { b } }", "at most once per"),
+            ("", "impl A { #[on(presence, concurrent)] fn a(&self) -> B { b } }", "beside all sockets"),
+            ("", "impl A { #[on(presence, guard = a)] fn a(&self) -> B { b } }", "guards are for events"),
+            ("", "impl A { #[on(\"a\")] fn a(&self, keys: Keys) {} }", "`#[on(presence)]` alone"),
             ("", "impl A { #[on] fn a(&self) {} }", "needs an event's name"),
         ] {
             let found = messages(arguments, item);

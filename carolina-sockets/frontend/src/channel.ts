@@ -163,10 +163,10 @@ export class Channel<Listen extends EventsMap = EventsMap, Emit extends EventsMa
 
   /**
    * Who is on the channel, always the same list, if the server declares the channel with `presence`. `T` types what it shows of each
-   * socket.
+   * socket, `Extra` what its `#[on(presence)]` adds to each key.
    */
-  presence<T = Record<string, unknown>>(): Presence<T> {
-    return this.#presence as unknown as Presence<T>;
+  presence<T = Record<string, unknown>, Extra = unknown>(): Presence<T, Extra> {
+    return this.#presence as unknown as Presence<T, Extra>;
   }
 
   /** Joins the channel if the server let the client not in, or removed it, for want of a user or rights. */

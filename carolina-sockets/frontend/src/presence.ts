@@ -3,14 +3,17 @@ import type { Socket } from "socket.io-client";
 /** What the server shows of one socket: what was tracked, and a reference that changes with it. */
 export type Meta<T = Record<string, unknown>> = T & { ref: string };
 
-/** Somebody who is on a channel, with one entry for each of their sockets: tabs, devices. */
-export interface Present<T = Record<string, unknown>> {
+/**
+ * Somebody who is on a channel, with one entry for each of their sockets: tabs, devices. `Extra` is what the server's `#[on(presence)]` adds,
+ * such as a name.
+ */
+export type Present<T = Record<string, unknown>, Extra = unknown> = Extra & {
   key: string;
   metas: Meta<T>[];
-}
+};
 
 /** The lists of `presence_state`, and of `presence_diff` twice. */
-type Listed<T> = Record<string, { metas: Meta<T>[] }>;
+type Listed<T, Extra> = Record<string, Extra & { metas: Meta<T>[] }>;
 
 /**
  * Who is on a channel, as its server keeps it. Made by {@link Channel.presence}.
@@ -18,22 +21,22 @@ type Listed<T> = Record<string, { metas: Meta<T>[] }>;
  * While the connection is lost, the list stays as it was. After it the server's list is compared with it, so that `onJoin` and `onLeave` are
  * told of those alone who have come and gone in the meantime.
  */
-export class Presence<T = Record<string, unknown>> {
-  readonly #present = new Map<string, Present<T>>();
-  readonly #joins = new Set<(key: string, present: Present<T>) => void>();
-  readonly #leaves = new Set<(key: string, present: Present<T>) => void>();
+export class Presence<T = Record<string, unknown>, Extra = unknown> {
+  readonly #present = new Map<string, Present<T, Extra>>();
+  readonly #joins = new Set<(key: string, present: Present<T, Extra>) => void>();
+  readonly #leaves = new Set<(key: string, present: Present<T, Extra>) => void>();
   readonly #syncs = new Set<() => void>();
   #isSynced = false;
 
   /** Presences are made by {@link Channel.presence}. */
   constructor(socket: Socket) {
-    socket.on("presence_state", (state: Listed<T>) => {
+    socket.on("presence_state", (state: Listed<T, Extra>) => {
       this.#isSynced = true;
       const now = new Map(Object.entries(state));
       const gone = [...this.#present.keys()].filter((key) => !now.has(key));
-      this.#apply([...now].map(([key, { metas }]) => [key, metas]), gone);
+      this.#apply([...now].map(([key, present]) => ({ ...present, key })), gone);
     });
-    socket.on("presence_diff", ({ joins, leaves }: { joins: Listed<T>; leaves: Listed<T> }) => {
+    socket.on("presence_diff", ({ joins, leaves }: { joins: Listed<T, Extra>; leaves: Listed<T, Extra> }) => {
       // The state, which comes first, has it all.
       if (!this.#isSynced) return;
       const changed = new Map<string, Meta<T>[]>();
@@ -47,19 +50,21 @@ export class Presence<T = Record<string, unknown>> {
         changed.set(key, [...metas(key), ...joined.filter(({ ref }) => !known.has(ref))]);
       }
       const here = [...changed].filter(([, metas]) => metas.length > 0);
-      this.#apply(here, [...changed.keys()].filter((key) => changed.get(key)?.length === 0));
+      const present = ([key, metas]: [string, Meta<T>[]]): Present<T, Extra> =>
+        ({ ...this.#present.get(key), ...joins[key], key, metas }) as Present<T, Extra>;
+      this.#apply(here.map(present), [...changed.keys()].filter((key) => changed.get(key)?.length === 0));
     });
     // What comes before the next state belongs to no list.
     socket.on("disconnect", () => (this.#isSynced = false));
   }
 
   /** Who is there, in the order of their keys. */
-  list(): Present<T>[] {
+  list(): Present<T, Extra>[] {
     return [...this.#present.values()].sort((a, b) => (a.key < b.key ? -1 : 1));
   }
 
   /** The entry of a key, if it is there. */
-  get(key: string): Present<T> | undefined {
+  get(key: string): Present<T, Extra> | undefined {
     return this.#present.get(key);
   }
 
@@ -67,13 +72,13 @@ export class Presence<T = Record<string, unknown>> {
    * Runs a function when somebody has come: with their first socket, and once for each who is there when the list arrives. Returns a
    * function that removes it.
    */
-  onJoin(joined: (key: string, present: Present<T>) => void): () => void {
+  onJoin(joined: (key: string, present: Present<T, Extra>) => void): () => void {
     this.#joins.add(joined);
     return () => void this.#joins.delete(joined);
   }
 
   /** Runs a function when somebody has gone, with their last socket and what was shown of it. Returns a function that removes it. */
-  onLeave(left: (key: string, present: Present<T>) => void): () => void {
+  onLeave(left: (key: string, present: Present<T, Extra>) => void): () => void {
     this.#leaves.add(left);
     return () => void this.#leaves.delete(left);
   }
@@ -85,12 +90,12 @@ export class Presence<T = Record<string, unknown>> {
   }
 
   /** Changes the list as a whole before any function is told. */
-  #apply(here: [string, Meta<T>[]][], gone: string[]): void {
-    const joined = here.filter(([key]) => !this.#present.has(key));
-    for (const [key, metas] of here) this.#present.set(key, { key, metas });
+  #apply(here: Present<T, Extra>[], gone: string[]): void {
+    const joined = here.filter(({ key }) => !this.#present.has(key));
+    for (const present of here) this.#present.set(present.key, present);
     const left = gone.flatMap((key) => this.#present.get(key) ?? []);
     gone.forEach((key) => this.#present.delete(key));
-    for (const [key, metas] of joined) this.#joins.forEach((run) => run(key, { key, metas }));
+    for (const present of joined) this.#joins.forEach((run) => run(present.key, present));
     for (const present of left) this.#leaves.forEach((run) => run(present.key, present));
     this.#syncs.forEach((run) => run());
   }

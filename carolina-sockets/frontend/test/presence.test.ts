@@ -49,8 +49,12 @@ test("r20_the list is the server's, and joins and leaves are told by key", async
   await until(watcher.presence, () => keys(watcher.presence) === "");
   const ada = open("ada");
   await until(watcher.presence, () => keys(watcher.presence) === "ada");
+  // What `#[on(presence)]` adds is typed, and stays over changes of the entries.
+  const named = watcher.service.channel("/here").presence<Mood, { capitals: string }>();
+  expect(named.get("ada")?.capitals).toBe("ADA");
   const tab = open("ada");
   await until(watcher.presence, () => watcher.presence.get("ada")?.metas.length === 2);
+  expect(named.list().map(({ key, capitals }) => [key, capitals])).toEqual([["ada", "ADA"]]);
   ada.service.channel("/here").socket.emit("mood", "great");
   await until(watcher.presence, () => watcher.presence.get("ada")?.metas.some(({ mood }) => mood === "great") === true);
   expect(watcher.presence.get("ada")?.metas.map(({ mood }) => mood).sort()).toEqual(["fine", "great"]);

@@ -165,6 +165,7 @@ fn kind(on: On) -> &'static str {
         On::Authorize => "authorize",
         On::Connect => "connect",
         On::Disconnect => "disconnect",
+        On::Presence => "presence",
         On::Init => "init",
     }
 }

@@ -168,7 +168,7 @@ impl Gathering {
                     }
                 }
                 On::Any => channel.takes_any = Some(self.taken(mount, row, "any other event")),
-                On::Authorize | On::Connect | On::Disconnect | On::Init => {}
+                On::Authorize | On::Connect | On::Disconnect | On::Presence | On::Init => {}
             }
         }
         for row in mount.row.emits {

@@ -18,6 +18,7 @@ use crate::{
     engine::{EngineNamespace, EngineSocket, SocketId},
     error::{Error, EventError, Result},
     guard::Rate,
+    presence::Enrich,
     telemetry::{histogram::Histogram, metric},
     template::{Template, Value},
 };
@@ -53,6 +54,8 @@ pub(crate) struct ChannelCore {
     pub(crate) emits: Arc<DeclaredEmits>,
     /// With presence: how long a client that has lost its connection stays listed.
     pub(crate) linger: Option<Duration>,
+    /// What `#[on(presence)]` adds to the keys, if there is one.
+    pub(crate) enrich: Option<Enrich>,
     /// The tasks of this service; shutdown waits for them.
     pub(crate) tasks: TaskTracker,
     handlers: Arc<dyn Handlers>,
@@ -115,6 +118,7 @@ impl ChannelCore {
             emits: Arc::new(emits),
             services,
             linger: None,
+            enrich: None,
             tasks,
             handlers,
             namespace: OnceLock::new(),
@@ -186,6 +190,7 @@ impl ChannelCore {
             emits: self.emits.clone(),
             services: self.services.clone(),
             linger: self.linger,
+            enrich: self.enrich.clone(),
             tasks: self.tasks.clone(),
             handlers: self.handlers.clone(),
             namespace,
@@ -213,8 +218,9 @@ impl ChannelCore {
     }
 
     /// Lists who is on the channel (rule R20).
-    pub(crate) fn with_presence(mut self, linger: Option<Duration>) -> Self {
+    pub(crate) fn with_presence(mut self, linger: Option<Duration>, enrich: Option<Enrich>) -> Self {
         self.linger = linger;
+        self.enrich = enrich;
         self
     }
 

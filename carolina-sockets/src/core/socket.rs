@@ -110,7 +110,10 @@ impl SocketState {
             && let Ok(namespace) = self.channel.namespace()
         {
             let presences = &self.channel.services.presences;
-            self.mailbox.if_open(|| presences.enter(&self.channel.path, self.presence_id(), raw, namespace));
+            self.mailbox.if_open(|| {
+                let enrich = self.channel.enrich.as_ref();
+                presences.enter(&self.channel.path, self.presence_id(), raw, namespace, enrich);
+            });
         }
     }
 

@@ -4,6 +4,7 @@
 //! runs one at a time in the order of arrival (rule R6).
 
 mod guards;
+mod presence;
 mod rate;
 mod run;
 mod supervised;
@@ -18,6 +19,7 @@ use crate::{
     telemetry::metric,
 };
 
+pub(crate) use presence::enrich;
 pub(crate) use run::start_connect;
 pub(crate) use table::HandlerTable;
 

@@ -72,7 +72,7 @@ pub(super) fn call<'a>(start: impl FnOnce() -> EventFuture<'a>) -> EventFuture<'
     }
 }
 
-fn panicked(panic: &(dyn Any + Send)) -> EventError {
+pub(super) fn panicked(panic: &(dyn Any + Send)) -> EventError {
     let text = panic
         .downcast_ref::<&str>()
         .map(|text| (*text).to_owned())

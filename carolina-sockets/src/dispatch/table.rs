@@ -1,13 +1,15 @@
 use std::{collections::HashMap, sync::OnceLock, time::Duration};
 
+use futures_core::future::BoxFuture;
 use futures_util::FutureExt;
 
 use crate::{
     config::Limits,
     core::{AnyChannel, EventFuture},
-    extract::{EventContext, Needs, PathNeed},
+    error::EventError,
+    extract::{EventContext, InitContext, Needs, PathNeed},
     guard::Rate,
-    registry::row::{Call, ErasedChannel, GuardCall, GuardRow, HandlerRow, On},
+    registry::row::{Call, ErasedChannel, Extras, GuardCall, GuardRow, HandlerRow, On},
     telemetry::histogram::Histogram,
 };
 
@@ -20,6 +22,7 @@ pub(crate) struct HandlerTable {
     authorize: Option<usize>,
     connect: Option<usize>,
     disconnect: Option<usize>,
+    pub(super) presence: Option<PresenceHandler>,
     /// What the handlers and guards take of the path's parameters.
     paths: Vec<PathNeed>,
     /// Whether the channel is private (rule R12).
@@ -45,6 +48,13 @@ pub(crate) struct Handler {
     pub(super) call: for<'a> fn(&'a AnyChannel, &'a mut EventContext) -> EventFuture<'a>,
 }
 
+/// `#[on(presence)]`.
+pub(super) struct PresenceHandler {
+    pub(super) timeout: Duration,
+    pub(super) method: &'static str,
+    pub(super) call: for<'a> fn(&'a AnyChannel, InitContext) -> BoxFuture<'a, Result<Extras, EventError>>,
+}
+
 impl HandlerTable {
     /// The table for these rows, and the rates of those that have one.
     pub(crate) fn new(
@@ -60,6 +70,7 @@ impl HandlerTable {
             authorize: None,
             connect: None,
             disconnect: None,
+            presence: None,
             paths: Vec::new(),
             private,
             channel: OnceLock::new(),
@@ -72,6 +83,10 @@ impl HandlerTable {
         }
         let mut rates = Vec::new();
         for row in rows {
+            if let Call::Presence(call) = row.call {
+                let timeout = row.options.timeout.unwrap_or(limits.handler_timeout);
+                table.presence = Some(PresenceHandler { timeout, method: row.method, call });
+            }
             let Call::Event(call) = row.call else { continue };
             let index = table.handlers.len();
             match row.on {
@@ -80,7 +95,7 @@ impl HandlerTable {
                 On::Authorize => table.authorize = Some(index),
                 On::Connect => table.connect = Some(index),
                 On::Disconnect => table.disconnect = Some(index),
-                On::Init => continue,
+                On::Presence | On::Init => continue,
             }
             let limiter = row.options.rate.map(|rate| {
                 rates.push(rate);

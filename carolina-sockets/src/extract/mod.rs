@@ -254,6 +254,7 @@ mod ack;
 mod context;
 mod data;
 mod handshake;
+mod keys;
 mod path;
 mod presence;
 mod session;
@@ -269,6 +270,7 @@ pub use ack::Ack;
 pub use context::EventContext;
 pub(crate) use context::Trigger;
 pub use data::{Args, Data, Event, TryData};
+pub use keys::Keys;
 pub use path::Path;
 pub(crate) use path::{PathFault, PathNeed};
 pub use presence::Presence;
@@ -327,11 +329,11 @@ pub trait FromEvent: Sized {
     }
 }
 
-/// Something `#[on(init)]` can take as an argument: [`State<T>`] or [`Sockets`](crate::Sockets).
+/// Something `#[on(init)]` can take as an argument: [`State<T>`] or [`Sockets`](crate::Sockets). `#[on(presence)]` can take [`Keys`] as well.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be the argument of `#[on(init)]`",
-    label = "there is no client yet",
-    note = "`#[on(init)]` may take `State<T>` and `Sockets`"
+    message = "`{Self}` cannot be the argument of `#[on(init)]` or `#[on(presence)]`",
+    label = "there is no client here",
+    note = "`#[on(init)]` may take `State<T>` and `Sockets`, `#[on(presence)]` also `Keys`"
 )]
 pub trait FromInit: Sized {
     /// Reads the value.
@@ -347,10 +349,12 @@ pub trait FromInit: Sized {
     }
 }
 
-/// What is known when a channel is built: what [`FromInit`] reads from.
+/// What is known where there is no client: what [`FromInit`] reads from.
 #[derive(Debug)]
 pub struct InitContext {
     pub(crate) states: States,
+    /// In `#[on(presence)]`.
+    pub(crate) keys: Option<Vec<String>>,
 }
 
 /// Collects what handlers need from the application, so that start-up can check it (rule R1).

@@ -17,6 +17,7 @@ use std::{
     time::Duration,
 };
 
+use futures_core::future::BoxFuture;
 use parking_lot::Mutex;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -30,7 +31,7 @@ use crate::{
     backplane::{Bus, PresenceChange, PresenceEntry, PresenceNews},
     config::PresenceConfig,
     engine::{EngineNamespace, EngineSocket},
-    error::{Error, Result},
+    error::{Error, EventError, Result},
     telemetry::{Cause, undelivered},
 };
 use nodes::{BEAT, Outbox, Remotes};
@@ -51,6 +52,9 @@ const START_AT_LEAST: Duration = Duration::from_millis(300);
 
 /// What an application shows of an entry: a JSON object.
 pub(crate) type Meta = serde_json::Map<String, Value>;
+
+/// What `#[on(presence)]` adds to keys: fields beside `metas`.
+pub(crate) type Enrich = Arc<dyn Fn(Vec<String>) -> BoxFuture<'static, HashMap<String, Meta>> + Send + Sync>;
 
 /// Somebody who is on a channel (rule R20); see [`Presence::list`](crate::Presence::list) and
 /// [`ChannelPresence::list`](crate::ChannelPresence::list).
@@ -116,8 +120,15 @@ impl Presences {
     }
 
     /// Tells a client of a channel who is there, and from now on what changes. Called once for each socket, before it handles anything.
-    pub(crate) fn enter(&self, path: &str, socket: usize, raw: &EngineSocket, namespace: &EngineNamespace) {
-        self.0.with_new_room(path, |room| room.enter(socket, raw, namespace));
+    pub(crate) fn enter(
+        &self,
+        path: &str,
+        socket: usize,
+        raw: &EngineSocket,
+        namespace: &EngineNamespace,
+        enrich: Option<&Enrich>,
+    ) {
+        self.0.with_new_room(path, |room| room.enter(socket, raw, namespace, enrich));
     }
 
     /// A socket has left its channel. Its entry waits for this time for the client to come back, if there is a time.
@@ -156,11 +167,57 @@ impl Presences {
                 Some(known) if known == key => shared.replace(room, path, socket, meta),
                 _ => {
                     shared.untrack(room, path, socket);
-                    shared.add(room, path, socket, key, meta);
+                    shared.add(room, path, socket, key, meta, true);
                 }
             }
             Ok(())
         })
+    }
+
+    /// Lists a key for which no socket stands, until it is untracked or the node ends. In place of what this node's application has listed it as
+    /// before.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Presence`] when the entry is too large.
+    pub(crate) fn track_outside(&self, path: &str, key: &str, meta: Meta) -> Result {
+        let shared = &self.0;
+        shared.check(path, key, &meta)?;
+        shared.with_new_room(path, |room| match room.by_application.get(key) {
+            Some(known) => {
+                let known = *known;
+                shared.replace(room, path, known, meta);
+            }
+            None => {
+                // Odd, as no socket's place in memory is.
+                let number = shared.counter.fetch_add(1, Ordering::Relaxed);
+                let id = usize::try_from(number).unwrap_or(usize::MAX).wrapping_mul(2) | 1;
+                room.by_application.insert(key.to_owned(), id);
+                shared.add(room, path, id, key, meta, false);
+            }
+        });
+        Ok(())
+    }
+
+    /// Changes what is shown of a key that this node's application has listed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Presence`] when it has not, or the entry is too large; what `change` fails with.
+    pub(crate) fn update_outside(&self, path: &str, key: &str, change: impl FnOnce(&Meta) -> Result<Meta>) -> Result {
+        let id = self.0.with_room(path, |room| room.by_application.get(key).copied()).flatten();
+        let not_tracked =
+            || refused(path, format!("`{key}` is not tracked from outside on this node: call `track` before"));
+        self.update(path, id.ok_or_else(not_tracked)?, change)
+    }
+
+    /// Takes a key off the list that this node's application has listed.
+    pub(crate) fn untrack_outside(&self, path: &str, key: &str) {
+        self.0.with_room(path, |room| {
+            if let Some(id) = room.by_application.remove(key) {
+                self.0.untrack(room, path, id);
+            }
+        });
     }
 
     /// Changes what is shown of a socket.
@@ -353,9 +410,9 @@ impl Shared {
         Ok(())
     }
 
-    /// Adds the entry of a socket that has none.
-    fn add(&self, room: &mut Room, path: &str, socket: usize, key: &str, meta: Meta) {
-        let before = room.left_behind(key, &meta);
+    /// Adds the entry of a socket that has none. One that comes back takes over what its client has left behind.
+    fn add(&self, room: &mut Room, path: &str, socket: usize, key: &str, meta: Meta, comes_back: bool) {
+        let before = room.left_behind(key, &meta).filter(|_| comes_back);
         let mut reference = new_reference();
         let mut changes = Vec::new();
         if let Some(before) = before {
@@ -496,7 +553,7 @@ impl Shared {
     }
 
     /// The service's own task: tells clients and nodes what has changed, and removes what nobody has come back for.
-    async fn run(&self, namespace: &EngineNamespace) {
+    async fn run(self: &Arc<Self>, namespace: &EngineNamespace) {
         let mut beat = tokio::time::interval(BEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let has_others = self.bus.has_backplane();
@@ -516,6 +573,7 @@ impl Shared {
             self.remove_overdue();
             let paths = std::mem::take(&mut *self.news.lock());
             for path in paths {
+                self.enrich(&path);
                 // What a client has no room for is told with the next batch.
                 self.with_room(&path, |room| room.tell(&path));
             }
@@ -526,6 +584,16 @@ impl Shared {
                 }
             }
         }
+    }
+
+    /// Asks the channel for what it adds to the keys that are to be told. Those are told when it has answered; others do not wait.
+    fn enrich(self: &Arc<Self>, path: &str) {
+        let Some((enrich, keys)) = self.with_room(path, Room::ask).flatten() else { return };
+        let (shared, path) = (self.clone(), path.to_owned());
+        tokio::spawn(async move {
+            let found = enrich(keys).await;
+            shared.with_room(&path, |room| room.answered(found));
+        });
     }
 
     fn remove_overdue(&self) {
@@ -663,6 +731,23 @@ pub(crate) fn write<T: Serialize>(path: &str, value: &T) -> Result<Meta> {
         Ok(Value::Null) => Ok(Meta::new()),
         Ok(_) => Err(refused(path, "what is tracked is not an object with fields: put it into a struct")),
         Err(error) => Err(refused(path, format!("what is tracked does not serialize: {error}"))),
+    }
+}
+
+/// Writes what `#[on(presence)]` adds to a key as a JSON object.
+///
+/// # Errors
+///
+/// Why it is none.
+pub(crate) fn write_extra<T: Serialize>(value: &T) -> std::result::Result<Meta, EventError> {
+    match serde_json::to_value(value)? {
+        Value::Object(extra) if extra.contains_key("metas") => Err(EventError::internal(
+            "the field `metas` is the library's own: give it another name, as by `#[serde(rename = \"…\")]`",
+        )),
+        Value::Object(extra) => Ok(extra),
+        _ => {
+            Err(EventError::internal("what `#[on(presence)]` adds is not an object with fields: put it into a struct"))
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use tokio::time::Instant;
 
-use super::{DIFF, Meta, STATE};
+use super::{DIFF, Enrich, Meta, STATE};
 use crate::{
     engine::{EncodedPayload, EngineNamespace, EngineSocket, SendError, WeakEngineSocket},
     telemetry::{Cause, undelivered},
@@ -18,7 +18,7 @@ use crate::{
 /// Who holds an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Holder {
-    /// A socket of this node.
+    /// A socket of this node, or the application in its place.
     Socket(usize),
     /// A socket of the node that owns the entry.
     Remote,
@@ -48,12 +48,38 @@ struct Viewer {
     is_current: bool,
 }
 
+/// What `#[on(presence)]` adds to the keys, while there are clients to tell.
+#[derive(Default)]
+struct Enriched {
+    /// `None` where the channel has no such handler.
+    by: Option<Enrich>,
+    known: HashMap<String, Arc<Meta>>,
+    /// The keys to ask for next; they are told with what is known then.
+    wanted: BTreeSet<String>,
+    /// Those that are being asked for.
+    asked: BTreeSet<String>,
+    /// Whether the first client waits for the state.
+    is_first_waiting: bool,
+}
+
+impl Enriched {
+    fn lacks(&self, key: &str) -> bool {
+        self.by.is_some() && !self.known.contains_key(key)
+    }
+
+    fn has_next(&self) -> bool {
+        self.asked.is_empty() && !self.wanted.is_empty()
+    }
+}
+
 /// Each owned by a socket: removed with its socket, its node, or when its time is over.
 #[derive(Default)]
 pub(super) struct Room {
     pub(super) entries: BTreeMap<String, Vec<Entry>>,
-    /// The keys of this node's sockets.
+    /// The keys of this node's sockets, and of what the application itself has tracked.
     pub(super) tracked: HashMap<usize, String>,
+    /// What stands for a socket where the application has tracked a key itself.
+    pub(super) by_application: HashMap<String, usize>,
     viewers: HashMap<usize, Viewer>,
     /// What the viewers have been told.
     told: BTreeMap<String, Vec<Shown>>,
@@ -62,6 +88,7 @@ pub(super) struct Room {
     /// [`told`](Self::told) as an event, until it changes.
     state: Option<EncodedPayload>,
     namespace: Option<EngineNamespace>,
+    enriched: Enriched,
     /// Whether it was removed from the map of rooms.
     pub(super) is_gone: bool,
 }
@@ -126,18 +153,29 @@ impl Room {
 
     /// A key whose entries may have changed.
     pub(super) fn touch(&mut self, key: &str) {
-        if !self.viewers.is_empty() && !self.changed.contains(key) {
+        let is_awaited = self.enriched.wanted.contains(key) || self.enriched.asked.contains(key);
+        if !self.viewers.is_empty() && !is_awaited && !self.changed.contains(key) {
             self.changed.insert(key.to_owned());
         }
     }
 
     /// Adds a client and tells it the state.
-    pub(super) fn enter(&mut self, socket: usize, raw: &EngineSocket, namespace: &EngineNamespace) {
+    pub(super) fn enter(
+        &mut self,
+        socket: usize,
+        raw: &EngineSocket,
+        namespace: &EngineNamespace,
+        enrich: Option<&Enrich>,
+    ) {
         if self.viewers.is_empty() {
             self.namespace = Some(namespace.clone());
-            self.changed.clear();
             self.state = None;
-            self.told = self.entries.iter().map(|(key, entries)| (key.clone(), shown(entries))).collect();
+            self.enriched.by = enrich.cloned();
+            let (lacking, complete): (Vec<_>, Vec<_>) =
+                self.entries.iter().partition(|(key, _)| self.enriched.lacks(key));
+            self.told = complete.into_iter().map(|(key, entries)| (key.clone(), shown(entries))).collect();
+            self.changed = lacking.into_iter().map(|(key, _)| key.clone()).collect();
+            self.enriched.is_first_waiting = !self.changed.is_empty();
         }
         self.viewers.insert(socket, Viewer { raw: raw.downgrade(), is_current: false });
         self.tell_state();
@@ -149,7 +187,40 @@ impl Room {
 
     /// Whether clients are to be told of something.
     pub(super) fn has_news(&self) -> bool {
-        !self.changed.is_empty() || self.viewers.values().any(|viewer| !viewer.is_current)
+        let is_behind = || self.viewers.values().any(|viewer| !viewer.is_current);
+        !self.changed.is_empty() || self.enriched.has_next() || (!self.enriched.is_first_waiting && is_behind())
+    }
+
+    /// The keys that `#[on(presence)]` is to be asked for now, and whom to ask.
+    pub(super) fn ask(&mut self) -> Option<(Enrich, Vec<String>)> {
+        let enrich = self.enriched.by.clone()?;
+        let is_lacking = |key: &String| self.entries.contains_key(key) && self.enriched.lacks(key);
+        let lacking: Vec<String> = self.changed.iter().filter(|key| is_lacking(key)).cloned().collect();
+        for key in lacking {
+            self.changed.remove(&key);
+            self.enriched.wanted.insert(key);
+        }
+        if !self.enriched.has_next() {
+            return None;
+        }
+        self.enriched.asked = std::mem::take(&mut self.enriched.wanted);
+        Some((enrich, self.enriched.asked.iter().cloned().collect()))
+    }
+
+    /// What was asked for has come. A key of which nothing has come is told without.
+    pub(super) fn answered(&mut self, mut found: HashMap<String, Meta>) {
+        let asked = std::mem::take(&mut self.enriched.asked);
+        self.enriched.is_first_waiting = false;
+        if self.viewers.is_empty() {
+            return;
+        }
+        for key in asked {
+            if self.entries.contains_key(&key) {
+                let extra = found.remove(&key).unwrap_or_default();
+                self.enriched.known.insert(key.clone(), Arc::new(extra));
+            }
+            self.changed.insert(key);
+        }
     }
 
     pub(super) fn leave(&mut self, socket: usize) {
@@ -159,17 +230,19 @@ impl Room {
             self.told.clear();
             self.changed.clear();
             self.state = None;
+            self.enriched.known.clear();
+            self.enriched.wanted.clear();
         }
     }
 
     /// Tells clients the state that have not been told it, or have missed a change.
     fn tell_state(&mut self) {
-        if self.viewers.values().all(|viewer| viewer.is_current) {
+        if self.enriched.is_first_waiting || self.viewers.values().all(|viewer| viewer.is_current) {
             return;
         }
         let Some(namespace) = &self.namespace else { return };
         if self.state.is_none() {
-            self.state = EncodedPayload::event(STATE, &Listed(&self.told)).ok();
+            self.state = EncodedPayload::event(STATE, &Listed(&self.told, &self.enriched.known)).ok();
         }
         let Some(state) = &self.state else { return };
         for viewer in self.viewers.values_mut().filter(|viewer| !viewer.is_current) {
@@ -181,6 +254,7 @@ impl Room {
     /// Tells the clients what has changed. `false` if a client has no room for it, and has to be told later.
     pub(super) fn tell(&mut self, path: &str) -> bool {
         let (mut joins, mut leaves) = (BTreeMap::new(), BTreeMap::new());
+        let mut gone = Vec::new();
         for key in std::mem::take(&mut self.changed) {
             let now = self.entries.get(&key).map(|entries| shown(entries)).unwrap_or_default();
             let before = self.told.get(&key).map(Vec::as_slice).unwrap_or_default();
@@ -194,13 +268,15 @@ impl Room {
             }
             if now.is_empty() {
                 self.told.remove(&key);
+                gone.push(key);
             } else {
                 self.told.insert(key, now);
             }
         }
         if !joins.is_empty() || !leaves.is_empty() {
             self.state = None;
-            let diff = Diff { joins: Listed(&joins), leaves: Listed(&leaves) };
+            let known = &self.enriched.known;
+            let diff = Diff { joins: Listed(&joins, known), leaves: Listed(&leaves, known) };
             if let (Some(namespace), Ok(diff)) = (&self.namespace, EncodedPayload::event(DIFF, &diff)) {
                 let mut missed = 0;
                 for viewer in self.viewers.values_mut().filter(|viewer| viewer.is_current) {
@@ -218,6 +294,7 @@ impl Room {
                 }
             }
         }
+        gone.iter().for_each(|key| drop(self.enriched.known.remove(key)));
         self.tell_state();
         self.viewers.values().all(|viewer| viewer.is_current)
     }
@@ -273,16 +350,19 @@ fn shown(entries: &[Entry]) -> Vec<Shown> {
     shown
 }
 
-/// `{ key: { metas: […] } }`.
-struct Listed<'a>(&'a BTreeMap<String, Vec<Shown>>);
+/// `{ key: { metas: […] } }`, with what `#[on(presence)]` adds beside `metas`.
+struct Listed<'a>(&'a BTreeMap<String, Vec<Shown>>, &'a HashMap<String, Arc<Meta>>);
 
 impl Serialize for Listed<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]
         struct Metas<'a> {
             metas: &'a [Shown],
+            #[serde(flatten)]
+            extra: Option<&'a Meta>,
         }
-        serializer.collect_map(self.0.iter().map(|(key, metas)| (key, Metas { metas })))
+        let extra = |key| self.1.get(key).map(|extra| &**extra);
+        serializer.collect_map(self.0.iter().map(|(key, metas)| (key, Metas { metas, extra: extra(key) })))
     }
 }
 

@@ -6,7 +6,14 @@ pub mod describe;
 mod guard;
 pub mod returned;
 
-use std::{any::Any, future::Future, marker::PhantomData};
+use std::{
+    any::Any,
+    collections::{BTreeMap, HashMap},
+    future::Future,
+    marker::PhantomData,
+};
+
+use crate::{identity::UserKey, presence::write_extra};
 
 #[cfg(feature = "contract")]
 pub use crate::registry::Description;
@@ -18,7 +25,7 @@ pub use crate::{
     registry::{
         Channel, channel_type, erase,
         row::{
-            Call, ChannelRow, EmitRow, ErasedChannel, GuardCall, GuardRow, HandlerRow, Location, On, Options,
+            Call, ChannelRow, EmitRow, ErasedChannel, Extras, GuardCall, GuardRow, HandlerRow, Location, On, Options,
             PresenceRow,
         },
     },
@@ -154,6 +161,49 @@ pub trait DisconnectOutput {
 impl DisconnectOutput for () {
     fn into_outcome(self) -> Outcome {
         Outcome::Done
+    }
+}
+
+/// What `#[on(presence)]` may return.
+#[diagnostic::on_unimplemented(
+    message = "`#[on(presence)]` cannot return `{Self}`",
+    label = "return `HashMap<String, T>`, or `Result<HashMap<String, T>, E>` where `E: Into<EventError>`",
+    note = "`T: Serialize` is a struct, whose fields are shown beside `metas`; the keys may be what `UserKey` is implemented for, and `BTreeMap` or `Vec<(String, T)>` will do as well"
+)]
+pub trait PresenceOutput {
+    /// The fields of each key.
+    ///
+    /// # Errors
+    ///
+    /// The handler's own; that of a value that is no object.
+    fn into_extras(self) -> Result<Extras, EventError>;
+}
+
+fn extras<K: UserKey, T: serde::Serialize>(of: impl IntoIterator<Item = (K, T)>) -> Result<Extras, EventError> {
+    of.into_iter().map(|(key, value)| Ok((key.user_key().into_owned(), write_extra(&value)?))).collect()
+}
+
+impl<K: UserKey, T: serde::Serialize, S> PresenceOutput for HashMap<K, T, S> {
+    fn into_extras(self) -> Result<Extras, EventError> {
+        extras(self)
+    }
+}
+
+impl<K: UserKey, T: serde::Serialize> PresenceOutput for BTreeMap<K, T> {
+    fn into_extras(self) -> Result<Extras, EventError> {
+        extras(self)
+    }
+}
+
+impl<K: UserKey, T: serde::Serialize> PresenceOutput for Vec<(K, T)> {
+    fn into_extras(self) -> Result<Extras, EventError> {
+        extras(self)
+    }
+}
+
+impl<P: PresenceOutput, E: Into<EventError>> PresenceOutput for Result<P, E> {
+    fn into_extras(self) -> Result<Extras, EventError> {
+        self.map_err(Into::into)?.into_extras()
     }
 }
 

@@ -2,16 +2,19 @@
 //!
 //! Rows are constants. Nothing runs before `main`; they hold names, locations and function pointers.
 
-use std::{any::TypeId, fmt, sync::Arc, time::Duration};
+use std::{any::TypeId, collections::HashMap, fmt, sync::Arc, time::Duration};
 
 use futures_core::future::BoxFuture;
 
 use crate::{
     core::{AnyChannel, EventFuture},
-    error::Error,
+    error::{Error, EventError},
     extract::{EventContext, InitContext, Needs},
     guard::Rate,
 };
+
+/// Fields for each of several keys.
+pub type Extras = HashMap<String, serde_json::Map<String, serde_json::Value>>;
 
 /// A channel without its concrete type.
 pub type ErasedChannel = Arc<AnyChannel>;
@@ -194,6 +197,8 @@ pub enum On {
     Connect,
     /// Runs once, after the last event.
     Disconnect,
+    /// Adds to what clients are told of who is on the channel.
+    Presence,
     /// Builds the channel.
     Init,
 }
@@ -207,6 +212,7 @@ impl On {
             Self::Authorize => vec!["authorize".to_owned()],
             Self::Connect => vec!["connect".to_owned()],
             Self::Disconnect => vec!["disconnect".to_owned()],
+            Self::Presence => vec!["presence".to_owned()],
             Self::Init => vec!["init".to_owned()],
         }
     }
@@ -226,8 +232,10 @@ pub struct Options {
 /// The function that runs a handler.
 #[derive(Clone, Copy)]
 pub enum Call {
-    /// Events and the lifecycle words, [`On::Init`] apart.
+    /// Events and the lifecycle words, but for the following two.
     Event(for<'a> fn(&'a AnyChannel, &'a mut EventContext) -> EventFuture<'a>),
+    /// [`On::Presence`].
+    Presence(for<'a> fn(&'a AnyChannel, InitContext) -> BoxFuture<'a, Result<Extras, EventError>>),
     /// [`On::Init`].
     Init(fn(InitContext) -> BoxFuture<'static, Result<ErasedChannel, Error>>),
 }
@@ -236,6 +244,7 @@ impl fmt::Debug for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Event(_) => "Event(..)",
+            Self::Presence(_) => "Presence(..)",
             Self::Init(_) => "Init(..)",
         })
     }

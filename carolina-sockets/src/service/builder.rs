@@ -21,7 +21,7 @@ use crate::{
     backplane::BackplaneState,
     config::{Config, Reading},
     core::{ChannelCore, DeclaredEmits, Services, States},
-    dispatch::HandlerTable,
+    dispatch::{HandlerTable, enrich},
     engine::Engine,
     error::{Caused, Error, Result},
     extract::InitContext,
@@ -137,7 +137,8 @@ impl Builder {
                     draining.clone(),
                 );
                 let default = services.presences.linger();
-                let core = core.with_presence(plan.row.presence.map(|row| row.linger.unwrap_or(default)));
+                let linger = plan.row.presence.map(|row| row.linger.unwrap_or(default));
+                let core = core.with_presence(linger, enrich(&table, &services.states, &plan.path));
                 namespaces.insert(plan.path.clone(), Namespace { core: Arc::new(core), table, plan });
             }
             let channels = namespaces.values().map(|namespace| namespace.core.clone()).collect();
@@ -225,7 +226,7 @@ impl Sockets {
 async fn build_channel(plan: &MountPlan, states: &States) -> Result<ErasedChannel> {
     let init = plan.handlers.iter().find(|row| row.on == On::Init);
     match init.map(|row| (row, row.call)) {
-        Some((row, Call::Init(build))) => build(InitContext { states: states.clone() })
+        Some((row, Call::Init(build))) => build(InitContext { states: states.clone(), keys: None })
             .await
             .map_err(|error| {
                 let text = format!("{}: `{}` at `{}`: {error}", row.location, plan.driver, plan.path);

@@ -101,7 +101,8 @@ async function say(page, text) {
 }
 
 const heard = (page, text) => page.getByRole("log").getByText(text, { exact: true }).waitFor();
-const inRoom = (page, names) => page.locator("#here").filter({ hasText: new RegExp(`^${names}$`) }).waitFor();
+const inRoom = (page, names, timeout = 30_000) =>
+  page.locator("#here").filter({ hasText: new RegExp(`^${names}$`) }).waitFor({ timeout });
 const open = (page, name) => page.getByRole("navigation").getByRole("button", { name, exact: false }).first().click();
 
 test("two users see each other, talk in rooms, and a direct message reaches only its user, in both tabs", async () => {
@@ -189,7 +190,8 @@ test("two tabs, reloads and a lost connection: nobody flickers", async () => {
   await new Promise((resolve) => setTimeout(resolve, 4000));
   for (const shown of await bob.page.evaluate(() => window.shown)) assert.equal(shown, "AdaBob (you) | Ada, Bob");
   await ada.context.close();
-  await inRoom(bob.page, "Bob");
+  // The end of a tab that was closed before its upgrade to WebSocket is noticed by pings alone, within 45 seconds.
+  await inRoom(bob.page, "Bob", 60_000);
   await bob.page.locator("#count").filter({ hasText: /^1$/ }).waitFor();
   await bob.context.close();
 });

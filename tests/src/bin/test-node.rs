@@ -5,7 +5,7 @@ use axum::{
     extract::Query,
     routing::{get, post},
 };
-use carolina_sockets::{Present, http::Session, prelude::*, sockets};
+use carolina_sockets::{Keys, Present, http::Session, prelude::*, sockets};
 use serde_json::{Value, json};
 
 /// For everybody.
@@ -110,6 +110,11 @@ struct Mood {
     mood: String,
 }
 
+#[derive(Serialize)]
+struct Capitals {
+    capitals: String,
+}
+
 #[derive(Deserialize)]
 struct Key {
     key: Option<String>,
@@ -123,6 +128,12 @@ impl Here {
             presence.track(key, &Mood { mood: "fine".to_owned() }).await?;
         }
         Ok(())
+    }
+
+    /// The key in capitals.
+    #[on(presence)]
+    async fn capitals(&self, keys: Keys) -> Vec<(String, Capitals)> {
+        keys.into_iter().map(|key| (key.clone(), Capitals { capitals: key.to_uppercase() })).collect()
     }
 
     #[on("mood")]

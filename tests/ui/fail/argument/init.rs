@@ -9,6 +9,11 @@ impl Custom {
     fn new(_: Sockets, _: Socket) -> Self {
         Self
     }
+
+    #[on(presence)]
+    fn names(_: carolina_sockets::Keys, _: u8) -> Vec<(String, u8)> {
+        Vec::new()
+    }
 }
 
 fn main() {}

@@ -37,6 +37,11 @@ impl Refusing {
     #[on(authorize)]
     fn authorize(&self) {}
 
+    #[on(presence)]
+    fn names(&self) -> Vec<u8> {
+        Vec::new()
+    }
+
     #[on(connect)]
     fn connect(&self) -> Result<(), Refusal> {
         Err(Refusal)
