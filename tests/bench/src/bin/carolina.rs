@@ -115,6 +115,32 @@ impl BenchChannel {
     }
 }
 
+/// One of those that are compared with each other: a path without parameters.
+#[channel("/plain")]
+#[derive(Default)]
+struct PlainChannel;
+
+#[channel]
+impl PlainChannel {
+    #[on("echo")]
+    async fn echo(&self, Data(text): Data<String>) -> String {
+        text
+    }
+}
+
+/// The other: a path with one.
+#[channel("/echo/{number}")]
+#[derive(Default)]
+struct NumberedChannel;
+
+#[channel]
+impl NumberedChannel {
+    #[on("echo")]
+    async fn echo(&self, Data(text): Data<String>) -> String {
+        text
+    }
+}
+
 #[tokio::main]
 async fn main() -> carolina_sockets::Result {
     carolina_sockets::serve().await

@@ -157,6 +157,11 @@ pub(crate) const ROWS: &[Row] = &[
     Row::new("the same: second round", "memory", "second_bytes_per_connection", Kilobytes).goals(&[AtMost(0.5, Raw)]),
     Row::new("the same: last round ÷ second", "memory", "last_to_second", Ratio).goals(&[NoMoreThan(1.05)]),
     Row::new("the same: kept when all have left", "memory", "last_kept_bytes_per_connection", Kilobytes),
+    Row::new("echo on a channel with a parameter ÷ without", "parameters", "echo_per_second_ratio", Ratio),
+    Row::new("memory per socket, 10,000 instances ÷ one channel", "parameters", "bytes_per_socket_ratio", Ratio)
+        .goals(&[NoMoreThan(1.1)]),
+    Row::new("memory after a million paths ÷ after a thousand", "parameters", "paths_last_to_first", Ratio)
+        .goals(&[NoMoreThan(1.05)]),
     Row::new("events overtaken, 2 in flight", "order_2", "overtaken_percent", Percent).goals(NONE),
     Row::new("events overtaken, 8 in flight", "order_8", "overtaken_percent", Percent).goals(NONE),
     Row::new("events overtaken, 64 in flight", "order_64", "overtaken_percent", Percent).goals(NONE),

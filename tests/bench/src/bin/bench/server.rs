@@ -107,6 +107,7 @@ impl Server {
                 command.env("CAROLINA_SESSION__SECRET", "not a secret: nobody logs in while it is measured");
                 if workload.limits == Limits::Raised {
                     command.env("CAROLINA_LIMITS__EVENTS_PER_SECOND", "100000000");
+                    command.env("CAROLINA_LIMITS__CHANNELS_PER_CONNECTION", "1000");
                     command.env("CAROLINA_LIMITS__MAILBOX", "4096");
                     command.env("CAROLINA_LIMITS__CONNECTIONS_PER_ADDRESS", "100000");
                 }

@@ -161,6 +161,16 @@ pub(crate) const WORKLOADS: &[Workload] = &[
         brief: &["first_bytes_per_connection", "second_bytes_per_connection", "last_to_second"],
     },
     Workload {
+        name: "parameters",
+        about: "a channel with parameters beside one without: echo, 10,000 instances, a million paths opened and left",
+        full: &["parameters"],
+        quick: Some(&["parameters", "--paths", "50000", "--instances", "2000", "--seconds", "0.5"]),
+        limits: Limits::Raised,
+        raw: &[],
+        not_by: &[Server::Raw, Server::Node, Server::Limit],
+        brief: &["echo_per_second_ratio", "bytes_per_socket_ratio", "paths_last_to_first"],
+    },
+    Workload {
         name: "order_2",
         about: "numbered events of one client, 2 in flight",
         full: &["order", "--in-flight", "2"],

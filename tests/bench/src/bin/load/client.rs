@@ -46,7 +46,23 @@ fn bad(reason: impl Into<String>) -> io::Error {
 impl Client {
     /// Connects and waits until the server has let it in.
     pub(crate) async fn connect(server: SocketAddr) -> io::Result<Self> {
-        Self::enter(TcpSocket::new_v4()?, server).await
+        Self::enter(TcpSocket::new_v4()?, server, "").await
+    }
+
+    /// The same in another namespace than `/`.
+    pub(crate) async fn connect_to(server: SocketAddr, namespace: &str) -> io::Result<Self> {
+        Self::enter(TcpSocket::new_v4()?, server, namespace).await
+    }
+
+    /// Joins a further namespace.
+    pub(crate) async fn open(&mut self, namespace: &str) -> io::Result<()> {
+        self.push(&[b"40", namespace.as_bytes(), b","]);
+        self.joined().await
+    }
+
+    /// Leaves one of several namespaces. There is no answer.
+    pub(crate) fn close(&mut self, namespace: &str) {
+        self.push(&[b"41", namespace.as_bytes(), b","]);
     }
 
     /// Connects from this loopback address, and from the first free port at or behind `port`, which moves on: the
@@ -62,17 +78,17 @@ impl Client {
                 bound => break bound?,
             }
         }
-        Self::enter(socket, server).await
+        Self::enter(socket, server, "").await
     }
 
-    async fn enter(socket: TcpSocket, server: SocketAddr) -> io::Result<Self> {
+    async fn enter(socket: TcpSocket, server: SocketAddr, namespace: &str) -> io::Result<Self> {
         let entering = async {
             let stream = socket.connect(server).await?;
             stream.set_nodelay(true)?;
             let (input, output) = (vec![0; FIRST_BUFFER], Vec::new());
             let mut client = Self { stream, input, read: 0, filled: 0, output, written: 0 };
             client.upgrade(server).await?;
-            client.join().await?;
+            client.join(namespace).await?;
             Ok(client)
         };
         timeout(CONNECT, entering).await.map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "no answer to CONNECT"))?
@@ -97,12 +113,19 @@ impl Client {
         }
     }
 
-    async fn join(&mut self) -> io::Result<()> {
+    async fn join(&mut self, namespace: &str) -> io::Result<()> {
         let open = self.next().await?;
         if !self.packet(open.clone()).starts_with(b"0{") {
             return Err(bad(format!("no open packet: {}", String::from_utf8_lossy(self.packet(open)))));
         }
-        self.push(&[b"40"]);
+        match namespace {
+            "" => self.push(&[b"40"]),
+            namespace => self.push(&[b"40", namespace.as_bytes(), b","]),
+        }
+        self.joined().await
+    }
+
+    async fn joined(&mut self) -> io::Result<()> {
         let connected = self.next().await?;
         match self.packet(connected) {
             packet if packet.starts_with(b"40") => Ok(()),

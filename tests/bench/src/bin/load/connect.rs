@@ -94,7 +94,7 @@ async fn stay(mut client: Client, mut leaving: watch::Receiver<bool>) -> std::io
 }
 
 /// The memory of the server once it no longer changes by more than 0.1 %, or after 10 seconds.
-async fn settled(target: Target) -> Result<u64> {
+pub(crate) async fn settled(target: Target) -> Result<u64> {
     let deadline = Instant::now() + Duration::from_secs(10);
     let mut last = target.process.resident()?;
     let mut calm = 0;
@@ -108,7 +108,7 @@ async fn settled(target: Target) -> Result<u64> {
 }
 
 /// Waits until the server has closed what the clients have left.
-async fn closed(target: Target, files: usize) -> Result<()> {
+pub(crate) async fn closed(target: Target, files: usize) -> Result<()> {
     let deadline = Instant::now() + Duration::from_secs(60);
     while target.process.open_files()? > files + 5 {
         if Instant::now() > deadline {

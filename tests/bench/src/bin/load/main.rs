@@ -9,6 +9,7 @@ mod flood;
 mod order;
 mod overload;
 mod paced;
+mod parameters;
 mod window;
 mod wire;
 
@@ -45,6 +46,8 @@ enum Workload {
     Connect(connect::Connect),
     /// Idle connections, coming and leaving in rounds
     Memory(connect::Memory),
+    /// A channel with parameters beside one without
+    Parameters(parameters::Settings),
     /// Numbered events of one client: are they handled in order?
     Order(order::Settings),
     /// Paced clients, without and with one that sends all it can
@@ -67,6 +70,7 @@ async fn run(arguments: Arguments) -> Result<Metrics> {
         Workload::Overload(settings) => overload::run(target, settings).await,
         Workload::Connect(settings) => connect::rate(target, settings).await,
         Workload::Memory(settings) => connect::memory(target, settings).await,
+        Workload::Parameters(settings) => parameters::run(target, settings).await,
         Workload::Order(settings) => order::run(target, settings).await,
         Workload::Flood(settings) => flood::run(target, settings).await,
     }
