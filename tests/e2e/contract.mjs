@@ -17,7 +17,7 @@ const receive = operations.find((operation) => operation.id() === "Custom.receiv
 assert.equal(receive.action(), "receive");
 assert.deepEqual(receive.reply().messages().all().map((message) => message.name()), ["checkin", "checkin"]);
 assert.equal(operations.find((operation) => operation.id() === "Custom.send.checked-in").action(), "send");
-assert.deepEqual(document.channels().all().map((channel) => channel.address()).sort(), ["/", "/custom", "/open", "/orders/{id}/lines/{line}"]);
+assert.deepEqual(document.channels().all().map((channel) => channel.address()).sort(), ["/", "/custom", "/open", "/orders/{id}/lines/{line}", "/rooms/{room}"]);
 
 const contract = JSON.parse(readFileSync(schemaFile, "utf8"));
 assert.equal(contract.$schema, "https://json-schema.org/draft/2020-12/schema");
@@ -33,6 +33,8 @@ for (const [event, ...data] of [
   ["checkin", checkin],
   ["checkin", { ...checkin, note: "by the window" }],
   ["checkin", { ...checkin, note: null, further: 1 }],
+  ["checkin", { ...checkin, seats: 0 }],
+  ["checkin", { ...checkin, seats: 9 }],
   ["checkin", { ...checkin, seats: 256 }],
   ["checkin", { ...checkin, seats: -1 }],
   ["checkin", { ...checkin, seats: 1.5 }],
@@ -94,5 +96,22 @@ for (const [event, ...data] of [
   if (valid(event, "arguments", data) === refused) failures.push(`taken: ${told}`);
   if (!valid(event, error ? "error" : "answer", error ?? answers)) failures.push(`answered: ${told}`);
 }
+
+// What the server emits on its own is valid as well.
+const emitted = (name) => ajv.getSchema(`contract#/properties/~1rooms~1%7Broom%7D/properties/emits/properties/${name}`);
+const room = io(`${url}/rooms/1`, { transports: ["websocket"], forceNew: true, autoConnect: false });
+const seen = {};
+for (const event of ["presence_state", "presence_diff"]) {
+  room.on(event, (...data) => {
+    seen[event] = data;
+    if (!emitted(event)(data)) failures.push(`emitted: ${event} ${JSON.stringify(data)}`);
+  });
+}
+room.connect();
+await room.timeout(5000).emitWithAck("typing", true).catch((error) => failures.push(`typing: ${error.message}`));
+const until = Date.now() + 5000;
+while (!(seen.presence_state && seen.presence_diff) && Date.now() < until) await new Promise((resolve) => setTimeout(resolve, 20));
+assert.deepEqual(Object.keys(seen).sort(), ["presence_diff", "presence_state"]);
+room.disconnect();
 assert.deepEqual(failures, []);
 socket.disconnect();

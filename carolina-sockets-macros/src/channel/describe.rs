@@ -47,7 +47,7 @@ pub(super) fn handler(handler: &Handler, on: &On, name: &Ident, description: &Id
         fn #name(#description: &mut #all<'_>) {
             #imports
             #description.docs(#docs);
-            #description.codes(&[#(#codes),*]);
+            #(#description.code(#codes);)*
             #(#arguments)*
             #answer
         }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use proc_macro2::Span;
+use proc_macro2::TokenStream;
 use quote::ToTokens;
 use syn::{Attribute, ExprPath, FnArg, Ident, LitStr, ReceiverKind, ReturnType, Signature, Type, spanned::Spanned};
 
@@ -65,7 +66,7 @@ pub(super) struct Handler {
     /// Its documentation comments.
     pub(super) docs: String,
     /// The codes of the errors that it makes.
-    pub(super) codes: Vec<String>,
+    pub(super) codes: Vec<TokenStream>,
     pub(super) signature: Signature,
     /// Whether it has no errors and gets a row.
     pub(super) sound: bool,

@@ -1,47 +1,88 @@
 //! AsyncAPI 3: a channel for each path, a message for each event, whose payload is the array of its arguments. What the server takes is an operation
 //! `receive`, with its answer and its error as the reply, what it emits one of `send`. Schemas are draft 07, which AsyncAPI has as its own.
 
+use std::collections::BTreeMap;
+
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::{Channel, Contract, Taken, Tuple, json_schema, parameters, schema};
+use super::{
+    Channel, Contract, Entries, Server, Taken, Tuple,
+    json_schema::{self, object_of},
+    parameters, schema,
+};
 
 /// Where types are in this document.
 const TYPES: &str = "#/components/schemas/";
 /// The event that stands for all that have no name, of `#[on(any)]`.
 pub(super) const ANY: &str = "*";
 
-pub(super) fn document(contract: &Contract) -> Value {
-    let (mut channels, mut operations) = (Map::new(), Map::new());
+/// The document, with its words in alphabetical order.
+#[derive(Serialize)]
+struct Document<C, O> {
+    asyncapi: &'static str,
+    channels: C,
+    components: Value,
+    #[serde(rename = "defaultContentType")]
+    content_type: &'static str,
+    info: Value,
+    operations: O,
+    servers: Value,
+}
+
+/// An operation of the document, by which it is made while the document is written.
+#[derive(Clone, Copy)]
+enum Operation<'a> {
+    Receive(&'a Channel, &'a str, &'a Taken),
+    Send(&'a Channel, &'a str),
+}
+
+impl Operation<'_> {
+    fn made(self) -> Value {
+        match self {
+            Self::Receive(channel, event, taken) => receive(channel, event, taken),
+            Self::Send(channel, event) => {
+                let to = reference(&format!("channels/{}", channel.name));
+                let name = key(&format!("send.{event}"));
+                let message = reference(&format!("channels/{}/messages/{name}", channel.name));
+                object_of([("action", "send".into()), ("channel", to), ("messages", vec![message].into())])
+            }
+        }
+    }
+}
+
+pub(super) fn document(contract: &Contract) -> impl Serialize {
+    let channels: BTreeMap<&str, &Channel> =
+        contract.channels.iter().map(|channel| (channel.name.as_str(), channel)).collect();
+    let mut operations = BTreeMap::new();
     for channel in &contract.channels {
-        channels.insert(channel.name.clone(), self::channel(channel));
         for (event, taken) in channel
             .takes
             .iter()
             .map(|(event, taken)| (event.as_str(), taken))
             .chain(channel.takes_any.as_ref().map(|taken| (ANY, taken)))
         {
-            operations.insert(format!("{}.receive.{}", channel.name, key(event)), receive(channel, event, taken));
+            let name = format!("{}.receive.{}", channel.name, key(event));
+            operations.insert(name, Operation::Receive(channel, event, taken));
         }
-        for event in channel.emits.iter().flat_map(|emits| emits.keys()) {
-            let to = reference(&format!("channels/{}", channel.name));
-            let message = reference(&format!("channels/{}/messages/{}", channel.name, key(&format!("send.{event}"))));
-            operations.insert(
-                format!("{}.send.{}", channel.name, key(event)),
-                json!({ "action": "send", "channel": to, "messages": [message] }),
-            );
+        for event in channel.emits.keys() {
+            operations.insert(format!("{}.send.{}", channel.name, key(event)), Operation::Send(channel, event));
         }
     }
     let types: Map<String, Value> = contract.types.iter().map(|(name, schema)| (name.clone(), older(schema))).collect();
     let server = &contract.server;
-    json!({
-        "asyncapi": "3.0.0",
-        "info": {
+    Document {
+        asyncapi: "3.0.0",
+        channels: Entries(move || channels.clone().into_iter().map(|(name, channel)| (name, self::channel(channel)))),
+        components: components(types, server),
+        content_type: "application/json",
+        info: json!({
             "title": "The contract of the channels",
             "version": "1.0.0",
             "description": "Channels are namespaces of Socket.IO, all over one connection. The payload of a message is the array of its event's arguments.",
-        },
-        "defaultContentType": "application/json",
-        "servers": {
+        }),
+        operations: Entries(move || operations.clone().into_iter().map(|(name, operation)| (name, operation.made()))),
+        servers: json!({
             "main": {
                 "host": "{host}",
                 "pathname": server.path,
@@ -51,32 +92,34 @@ pub(super) fn document(contract: &Contract) -> Value {
                 "variables": { "host": { "default": server.host, "description": "The address of the application." } },
                 "security": [reference("components/securitySchemes/session"), reference("components/securitySchemes/sessionId")],
             },
+        }),
+    }
+}
+
+fn components(types: Map<String, Value>, server: &Server) -> Value {
+    let schemes = json!({
+        "session": {
+            "type": "httpApiKey",
+            "in": "cookie",
+            "name": server.cookie,
+            "description": "The session's cookie, which a log-in over HTTP sets. Channels that are not private need none.",
         },
-        "channels": channels,
-        "operations": operations,
-        "components": {
-            "schemas": types,
-            "securitySchemes": {
-                "session": {
-                    "type": "httpApiKey",
-                    "in": "cookie",
-                    "name": server.cookie,
-                    "description": "The session's cookie, which a log-in over HTTP sets. Channels that are not private need none.",
-                },
-                "sessionId": {
-                    "type": "apiKey",
-                    "in": "user",
-                    "description": "For clients without cookies: the cookie's value as `auth: { sessionId }` of the handshake, or in the event `session_id`.",
-                },
-            },
+        "sessionId": {
+            "type": "apiKey",
+            "in": "user",
+            "description": "For clients without cookies: the cookie's value as `auth: { sessionId }` of the handshake, or in the event `session_id`.",
         },
-    })
+    });
+    object_of([("schemas", types.into()), ("securitySchemes", schemes)])
 }
 
 fn channel(channel: &Channel) -> Value {
     let mut messages = Map::new();
     let mut message = |name: String, title: &str, docs: &str, payload: Value| {
-        messages.insert(key(&name), json_schema::described(json!({ "name": title, "payload": payload }), docs));
+        messages.insert(
+            key(&name),
+            json_schema::described(object_of([("name", title.into()), ("payload", payload)]), docs),
+        );
     };
     for (event, taken) in channel
         .takes
@@ -86,8 +129,8 @@ fn channel(channel: &Channel) -> Value {
     {
         message(format!("receive.{event}"), event, &taken.docs, tuple(&taken.arguments, false));
         message(format!("answer.{event}"), event, &format!("The answer to `{event}`."), tuple(&taken.answer, true));
-        let error =
-            json!({ "type": "object", "properties": { "error": json_schema::error(taken) }, "required": ["error"] });
+        let properties = object_of([("error", json_schema::error(taken))]);
+        let error = object_of([("type", "object".into()), ("properties", properties), ("required", json!(["error"]))]);
         let failure = Tuple::List { items: vec![error], required: 1 };
         message(
             format!("error.{event}"),
@@ -96,16 +139,23 @@ fn channel(channel: &Channel) -> Value {
             tuple(&failure, true),
         );
     }
-    for (event, emitted) in channel.emits.iter().flatten() {
+    for (event, emitted) in &channel.emits {
         message(format!("send.{event}"), event, "", tuple(emitted, true));
     }
-    let mut document = json_schema::described(json!({ "address": channel.path, "messages": messages }), &channel.docs);
+    let mut document = json_schema::described(
+        object_of([("address", channel.path.clone().into()), ("messages", messages.into())]),
+        &channel.docs,
+    );
     document["x-private"] = channel.private.into();
-    document["x-declares-emits"] = channel.emits.is_some().into();
+    document["x-declares-emits"] = channel.declares_emits.into();
     let parameters: Map<String, Value> = parameters(&channel.path)
         .map(|name| {
             let of = channel.parameters.get(name).map(|of| format!(", a {of}")).unwrap_or_default();
-            (name.to_owned(), json!({ "description": format!("The segment `{{{name}}}` of the path{of}.") }))
+            let mut described = json!({ "description": format!("The segment `{{{name}}}` of the path{of}.") });
+            if let Some(of) = channel.parameters.get(name) {
+                described["x-type"] = (*of).into();
+            }
+            (name.to_owned(), described)
         })
         .collect();
     if !parameters.is_empty() {
@@ -118,12 +168,12 @@ fn receive(channel: &Channel, event: &str, taken: &Taken) -> Value {
     let at = |kind: &str| reference(&format!("channels/{}/messages/{}", channel.name, key(&format!("{kind}.{event}"))));
     let to = reference(&format!("channels/{}", channel.name));
     let mut operation = json_schema::described(
-        json!({
-            "action": "receive",
-            "channel": to,
-            "messages": [at("receive")],
-            "reply": { "channel": to, "messages": [at("answer"), at("error")] },
-        }),
+        object_of([
+            ("action", "receive".into()),
+            ("channel", to.clone()),
+            ("messages", vec![at("receive")].into()),
+            ("reply", object_of([("channel", to), ("messages", vec![at("answer"), at("error")].into())])),
+        ]),
         &taken.docs,
     );
     if channel.private {
@@ -134,7 +184,7 @@ fn receive(channel: &Channel, event: &str, taken: &Taken) -> Value {
 }
 
 fn reference(to: &str) -> Value {
-    json!({ "$ref": format!("#/{to}") })
+    object_of([("$ref", format!("#/{to}").into())])
 }
 
 /// A name as a key, of which AsyncAPI allows letters, digits, `.`, `-` and `_`; what else is in it is written as its number, behind `_`.
@@ -174,13 +224,14 @@ fn older(schema: &Value) -> Value {
                 let all: Map<String, Value> = all.map(|(name, property)| (name.clone(), older(property))).collect();
                 result.insert(word.clone(), all.into());
             }
-            "unevaluatedProperties" => {}
+            // Draft 07 has none; `contract --check` reads it.
+            "unevaluatedProperties" => drop(result.insert("x-unevaluatedProperties".to_owned(), older(value))),
             "enum" | "const" | "default" | "required" => drop(result.insert(word.clone(), value.clone())),
             _ => drop(result.insert(word.clone(), older(value))),
         }
     }
     let Some(name) = schema::referred(schema) else { return result.into() };
-    let reference = json!({ "$ref": format!("{TYPES}{name}") });
+    let reference = object_of([("$ref", format!("{TYPES}{name}").into())]);
     if result.is_empty() {
         return reference;
     }

@@ -7,14 +7,19 @@ mod asyncapi;
 mod check;
 mod json_schema;
 mod page;
+mod presence;
 mod schema;
 mod surface;
 #[cfg(test)]
 mod tests;
 mod typescript;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use crate::{
@@ -62,8 +67,10 @@ struct Channel {
     takes: BTreeMap<String, Taken>,
     /// Of events that nothing else names: `#[on(any)]`.
     takes_any: Option<Taken>,
-    /// By event; `None` where the channel declares nothing, and may emit anything.
-    emits: Option<BTreeMap<String, Tuple>>,
+    /// By event.
+    emits: BTreeMap<String, Tuple>,
+    /// Whether the channel declares what it emits; else it may emit anything besides.
+    declares_emits: bool,
 }
 
 /// An event that a channel takes.
@@ -124,8 +131,25 @@ impl Contract {
     }
 }
 
-fn written(document: &Value) -> String {
-    format!("{document:#}\n")
+fn written(document: &impl Serialize) -> String {
+    // Not by `Display` of a value, which checks every piece of the text again.
+    let text = serde_json::to_string_pretty(document).expect("values with keys of text are JSON");
+    text + "\n"
+}
+
+/// A map whose entries are made while it is written, one after the other, so that a large document is never there as a whole.
+struct Entries<F>(F);
+
+impl<F, I, K, V> Serialize for Entries<F>
+where
+    F: Fn() -> I,
+    I: Iterator<Item = (K, V)>,
+    K: Serialize,
+    V: Serialize,
+{
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.collect_map((self.0)())
+    }
 }
 
 /// The names of a path's parameters: of segments that are written as `{name}`.
@@ -154,7 +178,8 @@ impl Gathering {
             parameters: BTreeMap::new(),
             takes: BTreeMap::new(),
             takes_any: None,
-            emits: None,
+            emits: BTreeMap::new(),
+            declares_emits: !mount.row.emits.is_empty(),
         };
         let names: Vec<&str> = parameters(&mount.path).collect();
         for row in &mount.handlers {
@@ -177,7 +202,13 @@ impl Gathering {
             let sent = description.sent;
             let what = format!("`{}`: `{}` is emitted with", mount.path, row.event);
             let tuple = self.tuple(&what, sent, false);
-            channel.emits.get_or_insert_default().insert(row.event.to_owned(), tuple);
+            channel.emits.insert(row.event.to_owned(), tuple);
+        }
+        if mount.row.presence.is_some() {
+            let shown = mount.handlers.iter().find_map(|row| self.presence(row));
+            for (event, tuple) in presence::emits(shown.map(|shown| shown.schema)) {
+                channel.emits.entry(event).or_insert(tuple);
+            }
         }
         channel
     }
@@ -190,14 +221,21 @@ impl Gathering {
         schema::parameter_types(names, &read.schema, self.schemas.read.definitions())
     }
 
+    /// The type of what is shown of each client that is present, if this handler keeps it.
+    fn presence(&mut self, row: &HandlerRow) -> Option<Argument> {
+        let mut description = Description::new(&mut self.schemas);
+        (row.describe)(&mut description);
+        description.presence
+    }
+
     fn taken(&mut self, mount: &MountPlan, row: &HandlerRow, event: &str) -> Taken {
         let mut description = Description::new(&mut self.schemas);
         (row.describe)(&mut description);
         let Description { docs, taken, sent, answers_by_hand, codes, has_other_codes, .. } = description;
         let guarded = !(mount.row.guards.is_empty() && row.guards.is_empty());
-        let mut all: BTreeSet<&str> = CODES.into_iter().chain(codes).collect();
+        let mut all: BTreeSet<Cow<'static, str>> = CODES.into_iter().map(Cow::Borrowed).chain(codes).collect();
         if mount.private {
-            all.extend([code::UNAUTHENTICATED, code::FORBIDDEN]);
+            all.extend([code::UNAUTHENTICATED, code::FORBIDDEN].map(Cow::Borrowed));
         }
         let place = |what: &str| format!("`{}`: {event} {what}", mount.path);
         let arguments = self.tuple(&place("is taken with"), taken.unwrap_or_default(), true);
@@ -215,7 +253,7 @@ impl Gathering {
             docs: docs.to_owned(),
             arguments,
             answer,
-            codes: all.into_iter().map(str::to_owned).collect(),
+            codes: all.into_iter().map(Cow::into_owned).collect(),
             has_other_codes: has_other_codes || guarded,
         }
     }

@@ -227,7 +227,7 @@ pub(super) fn settle(
             tuple(&format!("`{event}`"), &mut taken.arguments, &read_names);
             tuple(&format!("the answer to `{event}`"), &mut taken.answer, &written_names);
         }
-        for (event, emitted) in channel.emits.iter_mut().flatten() {
+        for (event, emitted) in &mut channel.emits {
             tuple(&format!("`{event}`"), emitted, &written_names);
         }
     }
@@ -288,7 +288,7 @@ fn drop_unused(types: &mut BTreeMap<String, Value>, channels: &[Channel]) {
     let tuples = channels.iter().flat_map(|channel| {
         let taken =
             channel.takes.values().chain(&channel.takes_any).flat_map(|taken| [&taken.arguments, &taken.answer]);
-        taken.chain(channel.emits.iter().flat_map(BTreeMap::values))
+        taken.chain(channel.emits.values())
     });
     let mut next: BTreeSet<String> = tuples
         .flat_map(|tuple| match tuple {

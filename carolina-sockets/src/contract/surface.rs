@@ -1,10 +1,10 @@
 //! Reads a document that was written before, any of the three, into what `check` compares.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use super::{asyncapi::ANY, typescript::EMBEDDED};
+use super::{asyncapi::ANY, parameters, typescript::EMBEDDED};
 
 /// What a document says, event by event.
 #[derive(Debug)]
@@ -17,12 +17,25 @@ pub(super) struct Surface {
 #[derive(Debug)]
 pub(super) struct ChannelSurface {
     pub(super) private: bool,
-    /// Arguments and answer, by event.
-    pub(super) takes: BTreeMap<String, (Value, Value)>,
-    /// The same for all events that are not named, if the channel takes them.
-    pub(super) takes_any: Option<(Value, Value)>,
-    /// Arguments, by event; `None` if the channel declares nothing.
-    pub(super) emits: Option<BTreeMap<String, Value>>,
+    /// The parameters of the path in order, with their types as far as these are known.
+    pub(super) parameters: Vec<(String, Option<String>)>,
+    /// By event.
+    pub(super) takes: BTreeMap<String, TakenSurface>,
+    /// Of all events that are not named, if the channel takes them.
+    pub(super) takes_any: Option<TakenSurface>,
+    /// Arguments, by event.
+    pub(super) emits: BTreeMap<String, Value>,
+    /// Whether the channel declares what it emits.
+    pub(super) declares_emits: bool,
+}
+
+/// An event that a channel takes.
+#[derive(Debug)]
+pub(super) struct TakenSurface {
+    pub(super) arguments: Value,
+    pub(super) answer: Value,
+    /// The codes of errors.
+    pub(super) codes: BTreeSet<String>,
 }
 
 impl Surface {
@@ -50,16 +63,23 @@ impl Surface {
             if !takes.is_object() || !emits.is_object() {
                 return Err(format!("it is no contract: the channel `{path}` has no `takes` and `emits`"));
             }
-            let taken =
-                |event: &Value| (event["properties"]["arguments"].clone(), event["properties"]["answer"].clone());
+            let taken = |event: &Value| {
+                let parts = &event["properties"];
+                TakenSurface {
+                    arguments: parts["arguments"].clone(),
+                    answer: parts["answer"].clone(),
+                    codes: codes(&parts["error"]),
+                }
+            };
+            let parameter = |name: &str| parts["parameters"]["properties"][name]["type"].as_str();
             let any = &takes["additionalProperties"];
             let surface = ChannelSurface {
                 private: parts["private"]["const"] == true,
+                parameters: typed(path, parameter),
                 takes: entries(&takes["properties"]).map(|(event, schema)| (event.clone(), taken(schema))).collect(),
                 takes_any: any.is_object().then(|| taken(any)),
-                emits: (emits["additionalProperties"] != true).then(|| {
-                    entries(&emits["properties"]).map(|(event, schema)| (event.clone(), schema.clone())).collect()
-                }),
+                emits: entries(&emits["properties"]).map(|(event, schema)| (event.clone(), schema.clone())).collect(),
+                declares_emits: emits["additionalProperties"] != true,
             };
             channels.insert(path.clone(), surface);
         }
@@ -74,9 +94,11 @@ impl Surface {
             paths.insert(format!("#/channels/{name}"), path.to_owned());
             let surface = ChannelSurface {
                 private: channel["x-private"] == true,
+                parameters: typed(path, |name| channel["parameters"][name]["x-type"].as_str()),
                 takes: BTreeMap::new(),
                 takes_any: None,
-                emits: (channel["x-declares-emits"] != false).then(BTreeMap::new),
+                emits: BTreeMap::new(),
+                declares_emits: channel["x-declares-emits"] != false,
             };
             channels.insert(path.to_owned(), surface);
         }
@@ -88,11 +110,17 @@ impl Surface {
             let event = first["name"].as_str().ok_or_else(broken)?.to_owned();
             let channel = channels.get_mut(path).ok_or_else(broken)?;
             match operation["action"].as_str() {
-                Some("send") => drop(channel.emits.get_or_insert_default().insert(event, first["payload"].clone())),
+                Some("send") => drop(channel.emits.insert(event, first["payload"].clone())),
                 _ => {
-                    let answer = message(&operation["reply"]["messages"][0])
-                        .map_or(Value::Null, |answer| answer["payload"].clone());
-                    let taken = (first["payload"].clone(), answer);
+                    let reply =
+                        |number: usize| message(&operation["reply"]["messages"][number]).map(|of| &of["payload"]);
+                    let taken = TakenSurface {
+                        arguments: first["payload"].clone(),
+                        answer: reply(0).cloned().unwrap_or_default(),
+                        codes: reply(1)
+                            .map(|error| codes(&error["items"][0]["properties"]["error"]))
+                            .unwrap_or_default(),
+                    };
                     if event == ANY {
                         channel.takes_any = Some(taken);
                     } else {
@@ -103,6 +131,18 @@ impl Surface {
         }
         Ok(Self { root, channels })
     }
+}
+
+/// The parameters of a path with their types.
+fn typed<'a>(path: &str, of: impl Fn(&str) -> Option<&'a str>) -> Vec<(String, Option<String>)> {
+    parameters(path).map(|name| (name.to_owned(), of(name).map(str::to_owned))).collect()
+}
+
+/// The codes in the schema of an error.
+fn codes(error: &Value) -> BTreeSet<String> {
+    let code = &error["properties"]["code"];
+    let known = code["anyOf"].get(0).unwrap_or(code);
+    known["enum"].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
 /// What a reference of a document points to.

@@ -42,6 +42,17 @@ fn with(parts: Value) -> String {
             "Narrow": { "type": "integer", "minimum": 0, "maximum": 255 },
             "Wide": { "type": "integer", "minimum": 0, "maximum": 65535 },
             "Tree": { "type": "object", "properties": { "of": { "type": "array", "items": { "$ref": "#/$defs/Tree" } } }, "required": ["of"] },
+            "Old": { "oneOf": [
+                { "type": "object", "properties": { "add": { "type": "array", "items": { "$ref": "#/$defs/Old" } }, "to": { "$ref": "#/$defs/Old" } }, "required": ["add", "to"] },
+                { "type": "object", "properties": { "neg": { "$ref": "#/$defs/Old" }, "with": { "$ref": "#/$defs/Old" } }, "required": ["neg"] },
+                { "type": "integer" },
+            ] },
+            "New": { "oneOf": [
+                { "type": "object", "properties": { "add": { "type": "array", "items": { "$ref": "#/$defs/New" } }, "to": { "$ref": "#/$defs/New" } }, "required": ["add", "to"] },
+                { "type": "object", "properties": { "neg": { "$ref": "#/$defs/New" }, "with": { "$ref": "#/$defs/New" } }, "required": ["neg", "with"] },
+                { "type": "integer" },
+            ] },
+            "Self": { "anyOf": [{ "type": "string" }, { "$ref": "#/$defs/Self" }, { "$ref": "#/$defs/Self" }] },
             "Wood": { "type": "object", "properties": { "of": { "type": "array", "items": { "$ref": "#/$defs/Wood" } }, "age": { "type": "integer" } }, "required": ["of"] },
         },
     })
@@ -73,9 +84,27 @@ fn r22_the_direction_decides_what_breaks() {
         of["additionalProperties"] = false.into();
         of
     };
+    let tuple =
+        |of: &[&Value]| json!({ "type": "array", "prefixItems": of, "minItems": of.len(), "maxItems": of.len() });
     let tagged = |tags: &[&str]| {
         let all: Vec<Value> =
             tags.iter().map(|tag| object(json!({ "type": { "const": tag }, "a": text }), &["type", "a"])).collect();
+        json!({ "oneOf": all })
+    };
+    let number = json!({ "type": "integer" });
+    let map = |of: &Value| json!({ "type": "object", "additionalProperties": of });
+    let keyed =
+        |of: &Value| json!({ "type": "object", "additionalProperties": false, "patternProperties": { r"^\d+$": of } });
+    let all = |of: &Value, least: usize, most: usize| json!({ "type": "array", "items": of, "minItems": least, "maxItems": most });
+    let untyped = |of: &Value| json!({ "type": "array", "items": of });
+    let range = |words: Value| {
+        let mut of = number.clone();
+        of.as_object_mut().unwrap().extend(words.as_object().unwrap().clone());
+        of
+    };
+    // As serde has a variant with a name around its content.
+    let around = |variants: &[(&str, &Value)]| {
+        let all: Vec<Value> = variants.iter().map(|(name, of)| strict(object(json!({ *name: of }), &[name]))).collect();
         json!({ "oneOf": all })
     };
     // Before, now, what it means for what the server takes, and for what it answers and emits.
@@ -148,13 +177,7 @@ fn r22_the_direction_decides_what_breaks() {
             Breaking,
         ),
         ("one instead of a list", json!({ "type": "array", "items": text }), text.clone(), Breaking, Breaking),
-        (
-            "a longer tuple",
-            json!({ "type": "array", "prefixItems": [text], "minItems": 1 }),
-            json!({ "type": "array", "prefixItems": [text, text], "minItems": 2 }),
-            Breaking,
-            Breaking,
-        ),
+        ("a longer tuple", tuple(&[&text]), tuple(&[&text, &text]), Breaking, Breaking),
         (
             "a map's values",
             json!({ "type": "object", "additionalProperties": text }),
@@ -180,13 +203,232 @@ fn r22_the_direction_decides_what_breaks() {
             Breaking,
         ),
         ("descriptions", json!({ "type": "string", "description": "One." }), text.clone(), Equal, Equal),
+        // Maps, and objects instead of maps.
+        ("a map's values, by numbers", keyed(&text), keyed(&number), Breaking, Breaking),
+        ("a map by numbers instead of texts", map(&text), keyed(&text), Breaking, Compatible),
+        ("a map by texts instead of numbers", keyed(&text), map(&text), Compatible, Breaking),
+        ("a map instead of an object, of its type", a_optional.clone(), map(&text), Compatible, Compatible),
+        ("a map instead of an object, of another type", a_optional.clone(), map(&number), Breaking, Breaking),
+        ("an object instead of a map, of its type", map(&text), a_optional.clone(), Compatible, Compatible),
+        ("an object instead of a map, of another type", map(&number), a_optional.clone(), Breaking, Breaking),
+        ("any object instead of a map", map(&text), json!({ "type": "object" }), Compatible, Breaking),
+        ("a map instead of any object", json!({ "type": "object" }), map(&text), Breaking, Compatible),
+        (
+            "further properties beside named ones",
+            a.clone(),
+            {
+                let mut of = a.clone();
+                of["additionalProperties"] = number.clone();
+                of
+            },
+            Compatible,
+            Compatible,
+        ),
+        (
+            "a smaller map",
+            map(&text),
+            {
+                let mut of = map(&text);
+                of["maxProperties"] = 3.into();
+                of
+            },
+            Breaking,
+            Compatible,
+        ),
+        ("others are no longer refused", strict(a.clone()), a.clone(), Compatible, Equal),
+        (
+            "others are refused, in all parts",
+            json!({ "allOf": [a.clone()], "type": "object" }),
+            json!({ "allOf": [a.clone()], "unevaluatedProperties": false }),
+            Breaking,
+            Equal,
+        ),
+        // Lists and tuples.
+        ("a list of a fixed length as a tuple", all(&text, 2, 2), tuple(&[&text, &text]), Equal, Equal),
+        ("a list instead of a tuple", tuple(&[&text, &text]), untyped(&text), Compatible, Breaking),
+        ("a tuple instead of a list", untyped(&text), tuple(&[&text, &text]), Breaking, Compatible),
+        ("another type in a tuple", tuple(&[&text, &text]), tuple(&[&text, &number]), Breaking, Breaking),
+        ("a longer list", all(&text, 0, 2), all(&text, 0, 3), Compatible, Breaking),
+        (
+            "a set instead of a list",
+            untyped(&text),
+            {
+                let mut of = untyped(&text);
+                of["uniqueItems"] = true.into();
+                of
+            },
+            Breaking,
+            Compatible,
+        ),
+        (
+            "a list in another form",
+            tuple(&[&text]),
+            json!({ "type": "array", "items": [text], "minItems": 1, "additionalItems": false }),
+            Equal,
+            Equal,
+        ),
+        // Ranges.
+        (
+            "a greatest number where neighbours are one in floating point",
+            range(json!({ "maximum": 9_223_372_036_854_775_807_u64 })),
+            range(json!({ "maximum": 9_223_372_036_854_775_806_u64 })),
+            Breaking,
+            Compatible,
+        ),
+        (
+            "a bound that is in the range now",
+            range(json!({ "exclusiveMinimum": 0 })),
+            range(json!({ "minimum": 0 })),
+            Compatible,
+            Breaking,
+        ),
+        (
+            "a bound that is out of the range now",
+            range(json!({ "minimum": 0 })),
+            range(json!({ "exclusiveMinimum": 0 })),
+            Breaking,
+            Compatible,
+        ),
+        (
+            "a bound in another form",
+            range(json!({ "exclusiveMinimum": 0 })),
+            range(json!({ "minimum": 1 })),
+            Equal,
+            Equal,
+        ),
+        (
+            "bounds of a number",
+            json!({ "type": "number", "exclusiveMaximum": 1 }),
+            json!({ "type": "number", "maximum": 1 }),
+            Compatible,
+            Breaking,
+        ),
+        ("finer steps", range(json!({ "multipleOf": 10 })), range(json!({ "multipleOf": 5 })), Compatible, Breaking),
+        (
+            "a tighter bound beside a reference",
+            json!({ "$ref": "#/$defs/Narrow" }),
+            json!({ "$ref": "#/$defs/Narrow", "minimum": 5 }),
+            Breaking,
+            Compatible,
+        ),
+        (
+            "a looser bound beside a reference",
+            json!({ "$ref": "#/$defs/Narrow", "maximum": 1000 }),
+            json!({ "$ref": "#/$defs/Narrow" }),
+            Equal,
+            Equal,
+        ),
+        // Values.
+        (
+            "a text for which there is no room",
+            json!({ "enum": ["a", "bc"] }),
+            json!({ "type": "string", "minLength": 2 }),
+            Breaking,
+            Breaking,
+        ),
+        (
+            "a text for which there is room",
+            json!({ "const": "bc" }),
+            json!({ "type": "string", "minLength": 2 }),
+            Compatible,
+            Breaking,
+        ),
+        (
+            "a number for which there is no room",
+            json!({ "const": 5 }),
+            range(json!({ "minimum": 6 })),
+            Breaking,
+            Breaking,
+        ),
+        ("null in another form", json!({ "const": null }), json!({ "type": "null" }), Equal, Equal),
+        (
+            "null beside a range",
+            json!({ "type": ["integer", "null"], "minimum": 0 }),
+            json!({ "anyOf": [range(json!({ "minimum": 0 })), { "type": "null" }] }),
+            Equal,
+            Equal,
+        ),
+        (
+            "a value that becomes null",
+            json!({ "enum": ["a", "b"] }),
+            json!({ "enum": ["a", null] }),
+            Breaking,
+            Breaking,
+        ),
+        // Alternatives.
+        (
+            "fractions beside integers",
+            json!({ "anyOf": [number, { "type": "number" }] }),
+            json!({ "anyOf": [{ "type": "number" }, number] }),
+            Equal,
+            Equal,
+        ),
+        (
+            "as many alternatives, of which one is new",
+            json!({ "anyOf": [range(json!({ "maximum": 5 })), range(json!({ "maximum": 6 }))] }),
+            json!({ "anyOf": [range(json!({ "maximum": 6 })), text] }),
+            Compatible,
+            Breaking,
+        ),
+        (
+            "a new variant around its content",
+            around(&[("A", &text)]),
+            around(&[("A", &text), ("B", &number)]),
+            Compatible,
+            Breaking,
+        ),
+        (
+            "another content of a variant",
+            around(&[("A", &text), ("B", &number)]),
+            around(&[("A", &text), ("B", &text)]),
+            Breaking,
+            Breaking,
+        ),
+        ("a variant with another name", around(&[("A", &text)]), around(&[("B", &text)]), Breaking, Breaking),
+        (
+            "a property in a part",
+            json!({ "allOf": [a, object(json!({ "b": text }), &[])] }),
+            ab.clone(),
+            Breaking,
+            Compatible,
+        ),
+        (
+            "a property's type in a part",
+            json!({ "allOf": [a, object(json!({ "b": number }), &["b"])] }),
+            ab.clone(),
+            Breaking,
+            Breaking,
+        ),
+        (
+            "a tag of another type",
+            tagged(&["a"]),
+            object(json!({ "type": number, "a": text }), &["type", "a"]),
+            Breaking,
+            Breaking,
+        ),
+        // Types in a circle.
+        (
+            "a circle of types that all differ",
+            json!({ "$ref": "#/$defs/Old" }),
+            json!({ "$ref": "#/$defs/New" }),
+            Breaking,
+            Compatible,
+        ),
+        ("an alternative of itself", json!({ "$ref": "#/$defs/Self" }), text.clone(), Equal, Equal),
     ];
+    let mut wrong = Vec::new();
     for (what, before, now, taken, sent) in matrix {
-        let (found, told) = meaning(&document(&before, true), &document(&now, true));
-        assert_eq!(found, taken, "{what}, taken: {told}");
-        let (found, told) = meaning(&document(&before, false), &document(&now, false));
-        assert_eq!(found, sent, "{what}, answered and emitted: {told}");
+        for (takes, expected) in [(true, taken), (false, sent)] {
+            let (found, told) = meaning(&document(&before, takes), &document(&now, takes));
+            if found != expected {
+                wrong.push(format!(
+                    "{what}, {}: {found:?} instead of {expected:?}: {told}",
+                    if takes { "taken" } else { "sent" }
+                ));
+            }
+        }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]
@@ -211,6 +453,23 @@ fn r22_channels_events_and_arguments_that_come_and_go() {
     let any = channel(false, json!({}), event(list(0, 0), list(0, 0)), json!({}));
     let undeclared = channel(false, json!({}), json!(false), Value::Null);
     let empty = json!({ "properties": {} }).to_string();
+    let all = json!({ "type": "array", "items": { "type": "string" } });
+    let takes_all = channel(false, json!({ "e": event(all.clone(), list(0, 0)) }), json!(false), json!({}));
+    let any_with_all = channel(false, json!({}), event(all.clone(), list(0, 0)), json!({}));
+    let any_and = |arguments: Value| {
+        channel(false, json!({ "e": event(arguments, list(0, 0)) }), event(all.clone(), list(0, 0)), json!({}))
+    };
+    let failing = |codes: &[&str]| {
+        let mut taken = event(list(0, 0), list(0, 0));
+        taken["properties"]["error"] =
+            json!({ "properties": { "code": { "anyOf": [{ "enum": codes }, { "type": "string" }] } } });
+        channel(false, json!({ "e": taken }), json!(false), json!({}))
+    };
+    let with_parameter = |path: &str, name: &str, of: Value| {
+        let parts = json!({ "takes": {}, "emits": {}, "parameters": { "properties": { name: of } } });
+        json!({ "properties": { path: { "properties": parts } } }).to_string()
+    };
+    let (of_number, of_text) = (json!({ "type": "number" }), json!({ "type": "string" }));
     for (what, before, now, expected) in [
         ("a new channel", empty.clone(), none.clone(), Compatible),
         ("a removed channel", none.clone(), empty, Breaking),
@@ -230,6 +489,37 @@ fn r22_channels_events_and_arguments_that_come_and_go() {
         ("a removed event that was emitted", emits(&["a", "b"]), emits(&["a"]), Breaking),
         ("what is emitted is declared", undeclared.clone(), emits(&["a"]), Compatible),
         ("what is emitted is not declared any more", emits(&["a"]), undeclared, Breaking),
+        ("any number of arguments", takes(2, 1, 0), takes_all.clone(), Compatible),
+        ("a number of arguments that may be left out", takes_all.clone(), takes(1, 0, 0), Compatible),
+        ("a number of arguments", takes_all, takes(1, 1, 0), Breaking),
+        ("an event by its name, as any other", any_with_all.clone(), any_and(list(0, 0)), Compatible),
+        ("an event by its name, with more than any other", any_with_all, any_and(list(1, 1)), Breaking),
+        ("a new code of errors", failing(&["a"]), failing(&["a", "b"]), Compatible),
+        ("the same codes of errors", failing(&["a"]), failing(&["a"]), Equal),
+        (
+            "another name of a parameter",
+            with_parameter("/o/{a}", "a", of_number.clone()),
+            with_parameter("/o/{b}", "b", of_number.clone()),
+            Compatible,
+        ),
+        (
+            "a parameter that is a number now",
+            with_parameter("/o/{a}", "a", of_text.clone()),
+            with_parameter("/o/{a}", "a", of_number.clone()),
+            Breaking,
+        ),
+        (
+            "a parameter that is a text now",
+            with_parameter("/o/{a}", "a", of_number.clone()),
+            with_parameter("/o/{a}", "a", of_text),
+            Compatible,
+        ),
+        (
+            "a parameter of any type",
+            with_parameter("/o/{a}", "a", json!({})),
+            with_parameter("/o/{a}", "a", of_number),
+            Breaking,
+        ),
     ] {
         let (found, told) = meaning(&before, &now);
         assert_eq!(found, expected, "{what}: {told}");
@@ -336,7 +626,8 @@ fn r21_channels_are_named_by_their_paths() {
                 parameters: Default::default(),
                 takes: Default::default(),
                 takes_any: None,
-                emits: None,
+                emits: Default::default(),
+                declares_emits: false,
             })
             .collect();
         schema::name_channels(&mut channels);
@@ -358,10 +649,9 @@ fn r21_paths_with_parameters_are_in_every_document() {
         parameters: [("line".to_owned(), "number")].into(),
         takes: Default::default(),
         takes_any: None,
-        emits: Some(
-            [("changed".to_owned(), super::Tuple::List { items: vec![json!({ "type": "string" })], required: 1 })]
-                .into(),
-        ),
+        emits: [("changed".to_owned(), super::Tuple::List { items: vec![json!({ "type": "string" })], required: 1 })]
+            .into(),
+        declares_emits: true,
     };
     let contract = Contract {
         channels: vec![channel],

@@ -86,15 +86,20 @@ pub(super) fn document(contract: &Contract) -> String {
 
 /// Adds the JSON Schema, so that `contract --check` can compare with this file too: a line for each type and each channel.
 fn embed(text: &mut String, contract: &Contract) {
-    let document = json_schema::document(contract);
     text.push_str("\n// The same as JSON Schema, for `contract --check`:\n");
-    for part in ["$defs", "properties"] {
-        for (name, schema) in document[part].as_object().into_iter().flatten() {
-            // These two end a line in JavaScript.
-            let line = serde_json::json!([part, name, schema]).to_string();
-            let line = line.replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029");
-            let _ = writeln!(text, "{EMBEDDED}{line}");
-        }
+    let mut line = |part: &str, name: &str, schema: &Value| {
+        let line = serde_json::to_string(&(part, name, schema)).expect("values with keys of text are JSON");
+        // These two end a line in JavaScript.
+        let line = line.replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029");
+        let _ = writeln!(text, "{EMBEDDED}{line}");
+    };
+    for (name, schema) in &contract.types {
+        line("$defs", name, schema);
+    }
+    let mut channels: Vec<&Channel> = contract.channels.iter().collect();
+    channels.sort_by_key(|channel| &channel.path);
+    for channel in channels {
+        line("properties", &channel.path, &json_schema::channel(channel));
     }
 }
 
@@ -147,10 +152,10 @@ fn namespace(text: &mut String, channel: &Channel) {
     text.push_str(
         "\n  /** What the server sends. */\n  export interface ServerToClientEvents extends SystemEvents {\n",
     );
-    for (event, tuple) in channel.emits.iter().flatten() {
+    for (event, tuple) in &channel.emits {
         let _ = writeln!(text, "    {}: {};", key(event), signature(&parameters_of(tuple, false), None));
     }
-    if channel.emits.is_none() {
+    if !channel.declares_emits {
         text.push_str("    /** The channel declares nothing of what it emits. */\n    [event: string]: (...data: any[]) => void;\n");
     }
     text.push_str(

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use super::{Description, Probe};
 #[cfg(feature = "valid")]
 use crate::Valid;
-use crate::{Ack, Args, Data, Path, TryData, User, http::Session, registry::opaque};
+use crate::{Ack, Args, Data, Path, Presence, TryData, User, http::Session, registry::opaque};
 
 /// An extractor whose type has a schema, or of which something else is known.
 pub trait ViaKnown {
@@ -30,6 +30,13 @@ impl ViaKnown for &&&Probe<Session> {
 impl ViaKnown for &&&Probe<Ack> {
     fn argument(&self, description: &mut Description<'_>) {
         description.answers_by_hand();
+    }
+}
+
+impl<T: JsonSchema> ViaKnown for &&&Probe<Presence<T>> {
+    fn argument(&self, description: &mut Description<'_>) {
+        let argument = description.written::<T>();
+        description.presence(argument);
     }
 }
 

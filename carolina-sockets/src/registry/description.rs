@@ -1,6 +1,6 @@
 //! What a row tells the contract when it is asked: the schemas of what a handler takes and answers, or of what a channel emits.
 
-use std::collections::BTreeSet;
+use std::{borrow::Cow, collections::BTreeSet};
 
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::Value;
@@ -76,10 +76,12 @@ pub struct Description<'a> {
     pub(crate) taken: Option<Arguments>,
     /// The type of the path's parameters.
     pub(crate) parameters: Option<Argument>,
+    /// The type of what is shown of each client that is present.
+    pub(crate) presence: Option<Argument>,
     pub(crate) sent: Arguments,
     /// The handler acknowledges by itself.
     pub(crate) answers_by_hand: bool,
-    pub(crate) codes: BTreeSet<&'static str>,
+    pub(crate) codes: BTreeSet<Cow<'static, str>>,
     /// Whether there may be other codes.
     pub(crate) has_other_codes: bool,
 }
@@ -91,6 +93,7 @@ impl<'a> Description<'a> {
             docs: "",
             taken: None,
             parameters: None,
+            presence: None,
             sent: Arguments::default(),
             answers_by_hand: false,
             codes: BTreeSet::new(),
@@ -103,9 +106,9 @@ impl<'a> Description<'a> {
         self.docs = docs;
     }
 
-    /// Adds codes of errors.
-    pub fn codes(&mut self, codes: &[&'static str]) {
-        self.codes.extend(codes);
+    /// Adds a code of errors.
+    pub fn code(&mut self, code: impl Into<Cow<'static, str>>) {
+        self.codes.insert(code.into());
     }
 
     /// The handler returns a `Result`, whose error may have any code.
@@ -115,7 +118,7 @@ impl<'a> Description<'a> {
 
     /// The handler needs a user.
     pub(crate) fn needs_user(&mut self) {
-        self.codes.insert(code::UNAUTHENTICATED);
+        self.code(code::UNAUTHENTICATED);
     }
 
     /// The handler answers through `Ack`.
@@ -125,7 +128,7 @@ impl<'a> Description<'a> {
 
     /// The payload follows, one argument after the other. A second extractor of the payload reads the same arguments.
     pub fn begin_taken(&mut self) {
-        self.codes.insert(code::INVALID_PAYLOAD);
+        self.code(code::INVALID_PAYLOAD);
         self.taken = Some(Arguments::default());
     }
 
@@ -158,7 +161,7 @@ impl<'a> Description<'a> {
     }
 
     pub(crate) fn all_taken(&mut self, argument: Argument) {
-        self.codes.insert(code::INVALID_PAYLOAD);
+        self.code(code::INVALID_PAYLOAD);
         self.taken = Some(Arguments::All(argument));
     }
 
@@ -169,6 +172,11 @@ impl<'a> Description<'a> {
     /// The path's parameters are read as this type.
     pub(crate) fn parameters(&mut self, argument: Argument) {
         self.parameters = Some(argument);
+    }
+
+    /// The handler keeps what is shown of each client that is present, of this type.
+    pub(crate) fn presence(&mut self, argument: Argument) {
+        self.presence = Some(argument);
     }
 
     /// The schema of a type that is read.

@@ -1,6 +1,6 @@
 // The official client, typed by the file that `contract --typescript` has written.
 import { io, type Socket } from "socket.io-client";
-import type { Checkin, Custom, Desk, Failure, Main, Message, Open, Shape, Tree, Welcome } from "./contract.js";
+import type { Checkin, Custom, Desk, Failure, Main, Message, Open, OrdersIdLinesLine, RoomsRoom, Shape, Tree, Welcome } from "./contract.js";
 
 const socket: Socket<Custom.ServerToClientEvents, Custom.ClientToServerEvents> = io("/custom");
 const checkin: Checkin = { deskName: "A", seats: 1, kind: "member" };
@@ -8,7 +8,7 @@ const checkin: Checkin = { deskName: "A", seats: 1, kind: "member" };
 export async function use(): Promise<void> {
   const answer = await socket.emitWithAck("checkin", checkin);
   if ("error" in answer) {
-    const code: "no_desk" | "too_many" | string = answer.error.code;
+    const code: "no_desk" | "no_seat" | "too_many" | string = answer.error.code;
     code.trim();
   } else {
     const welcome: Welcome = answer;
@@ -58,7 +58,40 @@ open.on("anything", (data) => void data);
 const main: Socket<Main.ServerToClientEvents, Main.ClientToServerEvents> = io("/");
 main.on("anything", () => {});
 
+const path: OrdersIdLinesLine.Path = "/orders/7/lines/a";
+const lines: Socket<OrdersIdLinesLine.ServerToClientEvents, OrdersIdLinesLine.ClientToServerEvents> = io(path);
+lines.on("changed", (changed) => changed.toFixed());
+lines.emitWithAck("amount").then((amount) => typeof amount === "number" && amount.toFixed());
+const room: Socket<RoomsRoom.ServerToClientEvents, RoomsRoom.ClientToServerEvents> = io("/rooms/1");
+room.emit("typing", true);
+room.on("presence_state", (all) => Object.values(all).map(({ metas }) => metas.map(({ ref, typing }) => [ref.trim(), typing])));
+room.on("presence_diff", ({ joins, leaves }) => [joins["a"]?.metas[0]?.typing, leaves["a"]?.metas[0]?.ref.trim()]);
+room.on("carolina:closed", (closed) => closed.message.trim());
+
 export function misuse(): void {
+  // @ts-expect-error -- the number of the order is a number
+  const wrong: OrdersIdLinesLine.Path = "/orders/seven/lines/a";
+  void wrong;
+  // @ts-expect-error -- no such event is emitted on a line
+  lines.on("checked-in", () => {});
+  // @ts-expect-error -- the data has another type
+  lines.on("changed", (changed: string) => void changed);
+  // @ts-expect-error -- no such event is taken on a line
+  lines.emit("checkin", checkin, () => {});
+  // @ts-expect-error -- the answer has another type
+  lines.emit("amount", (amount: string) => void amount);
+  // @ts-expect-error -- what is shown of who is there has no such property
+  room.on("presence_state", (all) => all["a"]?.metas[0]?.writing);
+  // @ts-expect-error -- it has a joins and a leaves
+  room.on("presence_diff", (diff) => diff.joined);
+  // @ts-expect-error -- another type
+  room.emit("typing", "yes");
+  // @ts-expect-error -- clients do not send it
+  room.emit("presence_diff", {});
+  // @ts-expect-error -- the library emits no such event
+  room.on("carolina:close", () => {});
+  // @ts-expect-error -- the data has another type
+  socket.on("carolina:closed", (closed: number) => void closed);
   // @ts-expect-error -- no such event is taken
   socket.emit("chekin", checkin, () => {});
   // @ts-expect-error -- a property is missing

@@ -50,6 +50,17 @@ const orders = new WebSocketsService<Orders>();
 export async function parameters(id: number, line: string): Promise<void> {
   WebSocketsSvc.channel(`/orders/${id}/lines/${line}`).on("changed", (changed) => changed.toFixed());
   (await WebSocketsSvc.request("/orders/7/lines/a", "amount")).toFixed();
+  const room = WebSocketsSvc.channel(`/rooms/${line}`);
+  room.on("presence_diff", ({ joins }) => joins["a"]?.metas[0]?.typing);
+  await room.request("typing", true);
+  // @ts-expect-error -- another type
+  room.request("typing", "yes");
+  // @ts-expect-error -- what is shown of who is there has no such property
+  room.on("presence_state", (all) => all["a"]?.metas[0]?.writing);
+  // @ts-expect-error -- of another channel
+  room.emit("amount");
+  // @ts-expect-error -- the data has another type
+  WebSocketsSvc.channel("/orders/7/lines/a").on("changed", (changed: string) => void changed);
   // @ts-expect-error -- the number of the order is a number
   WebSocketsSvc.channel("/orders/seven/lines/a");
 

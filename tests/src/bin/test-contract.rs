@@ -90,6 +90,12 @@ struct SignUp {
     age: u8,
 }
 
+const TOO_MANY: &str = "too_many";
+
+impl Custom {
+    const NONE: &str = "no_seat";
+}
+
 /// Clients of `/custom`.
 ///
 /// For the desk.
@@ -127,7 +133,10 @@ impl Custom {
     }
 
     fn room(&self, seats: u8) -> Result<(), EventError> {
-        if seats > 8 { Err(EventError::new("too_many", "there are eight seats")) } else { Ok(()) }
+        if seats == 0 {
+            return Err(EventError::new(Self::NONE, "take a seat"));
+        }
+        if seats > 8 { Err(EventError::new(TOO_MANY, "there are eight seats")) } else { Ok(()) }
     }
 
     #[on("say")]
@@ -257,6 +266,33 @@ impl Lines {
     #[on("amount")]
     fn amount() -> u16 {
         1
+    }
+}
+
+/// What is shown of who is in a room.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+struct Viewer {
+    typing: bool,
+}
+
+/// One room each, in which everyone sees who is there.
+#[channel("/rooms/{room}", presence)]
+#[emits("said", String)]
+#[derive(Default)]
+struct Rooms;
+
+#[channel]
+impl Rooms {
+    #[on(connect)]
+    async fn joined(presence: Presence<Viewer>, socket: Socket) -> Result<(), EventError> {
+        presence.track(socket.id().to_string(), &Viewer { typing: false }).await?;
+        Ok(())
+    }
+
+    #[on("typing")]
+    async fn typing(presence: Presence<Viewer>, Data(typing): Data<bool>) -> Result<(), EventError> {
+        presence.update(|viewer| viewer.typing = typing).await?;
+        Ok(())
     }
 }
 
