@@ -59,6 +59,42 @@ async fn r21_the_official_readers_accept_the_documents_and_the_server_keeps_to_t
     server.process.kill().await.unwrap();
 }
 
+/// The examples that serve channels, and the programs of tests. `test-quickstart` is the quickstart with commands; the worker has no channels.
+#[tokio::test(flavor = "multi_thread")]
+async fn r21_the_documents_of_every_example_are_sound_and_kept_to() {
+    // The node for tests has events that end it or take their time.
+    for (name, is_driven) in [("test-quickstart", true), ("login", true), ("chat", true), ("test-node", false)] {
+        let folder = Folder::new();
+        let program = || {
+            let mut command = Command::new(program::path(name));
+            let limits = "CAROLINA_LIMITS__EVENTS_PER_SECOND";
+            command.current_dir(folder.path()).env("CAROLINA_SESSION__STORE", "memory").env(limits, "10000");
+            command
+        };
+        let mut files = Vec::new();
+        for form in ["--json-schema", "--asyncapi", "--typescript"] {
+            let file = folder.path().join(form.trim_start_matches('-')).with_extension("d.ts");
+            let ran = program().args(["contract", form, "--out"]).arg(&file).output().await.unwrap();
+            assert!(ran.status.success(), "{name} {form}: {ran:?}");
+            let checked = program().args(["contract", "--check"]).arg(&file).output().await.unwrap();
+            assert!(text(&checked.stdout).starts_with("equal to"), "{name} {form}: {checked:?}");
+            files.push(file.to_str().expect("a path in UTF-8").to_owned());
+        }
+        let mut compiler = Command::new("node_modules/.bin/tsc");
+        let ran =
+            compiler.args(["--strict", "--noEmit", &files[2]]).current_dir(program::e2e()).output().await.unwrap();
+        assert!(ran.status.success(), "{name}: {}", text(&ran.stdout));
+        if is_driven {
+            let mut server = program::start(&mut program()).await;
+            let sent = program::node("documents.mjs", &[&files[0], &files[1], &server.url]).await;
+            assert!(sent.trim().parse::<u32>().is_ok_and(|sent| sent > 3), "{name}: {sent}");
+            server.process.kill().await.unwrap();
+        } else {
+            program::node("documents.mjs", &[&files[0], &files[1]]).await;
+        }
+    }
+}
+
 #[tokio::test]
 async fn r21_what_has_no_schema_is_told() {
     let ran = contract(&["--json-schema"]).await;
@@ -116,6 +152,80 @@ async fn r22_a_contract_is_compared_with_each_of_its_forms() {
     assert!(text(&missing.stderr).contains("cannot read `no-such-file`"), "{missing:?}");
     let neither = contract(&[]).await;
     assert_eq!(neither.status.code(), Some(2), "{neither:?}");
+}
+
+/// Copies what is in a folder, but for what is installed or built there.
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let (path, name) = entry.map(|entry| (entry.path(), entry.file_name())).unwrap();
+        match name.to_str() {
+            Some("node_modules" | "dist" | "e2e") => {}
+            _ if path.is_dir() => copy(&path, &to.join(name)),
+            _ => drop(std::fs::copy(path, to.join(name)).unwrap()),
+        }
+    }
+}
+
+#[tokio::test]
+async fn r22_a_field_that_is_changed_in_rust_fails_the_chats_page_and_the_check() {
+    let library = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let folder = Folder::new();
+    // A workspace with the chat alone, whose page finds the front-end package where it is here.
+    let chat = folder.path().join("examples/chat");
+    copy(&library.join("examples/chat"), &chat);
+    let manifest = std::fs::read_to_string(library.join("Cargo.toml")).unwrap();
+    let mut lines: Vec<String> = manifest.lines().map(str::to_owned).collect();
+    for line in &mut lines {
+        if line.starts_with("members = ") {
+            *line = "members = [\"examples/chat\"]".to_owned();
+        }
+        *line = line.replace("path = \"", &format!("path = \"{}/", library.display()));
+    }
+    std::fs::write(folder.path().join("Cargo.toml"), lines.join("\n")).unwrap();
+    std::fs::copy(library.join("Cargo.lock"), folder.path().join("Cargo.lock")).unwrap();
+    std::os::unix::fs::symlink(library.join("carolina-sockets"), folder.path().join("carolina-sockets")).unwrap();
+    let packages = library.join("examples/chat/web/node_modules");
+    std::os::unix::fs::symlink(packages, chat.join("web/node_modules")).unwrap();
+
+    let source = chat.join("src/house.rs");
+    let before = std::fs::read_to_string(&source).unwrap();
+    let now = before.replacen("    pub text: String,", "    #[serde(rename = \"body\")]\n    pub text: String,", 1);
+    assert_ne!(before, now, "the chat's message has a text");
+    std::fs::write(&source, now).unwrap();
+
+    let contract = async |arguments: &[&str]| {
+        let mut command = Command::new("cargo");
+        command.args(["run", "--quiet", "--offline", "--", "contract"]).args(arguments).current_dir(&chat);
+        command.env("CARGO_TARGET_DIR", library.join("target/generated")).env_remove("RUSTFLAGS");
+        command.kill_on_drop(true).output().await.unwrap()
+    };
+    let checked = contract(&["--check", "web/src/contract.d.ts"]).await;
+    let told = text(&checked.stderr);
+    assert_eq!(checked.status.code(), Some(1), "{checked:?}");
+    assert!(told.contains("].text: was required string, is not there"), "{told}");
+
+    let page = async || {
+        let mut compiler = Command::new("node_modules/.bin/tsc");
+        compiler.args(["--noEmit", "--pretty", "false"]).current_dir(chat.join("web")).output().await.unwrap()
+    };
+    let sound = page().await;
+    assert!(sound.status.success(), "{}", text(&sound.stdout));
+    let written = contract(&["--typescript", "--out", "web/src/contract.d.ts"]).await;
+    assert!(written.status.success(), "{written:?}");
+    let broken = page().await;
+    let told = text(&broken.stdout);
+    assert!(!broken.status.success(), "{told}");
+    // `src/chat.ts(93,32): error TS2339: Property 'text' does not exist on type 'Message'.`
+    let found: Vec<&str> = told.lines().filter(|line| line.contains("'text'")).collect();
+    assert!(!found.is_empty(), "{told}");
+    for line in found {
+        let (place, _) = line.split_once("): ").expect("a place");
+        let (file, place) = place.split_once('(').expect("a place");
+        let number: usize = place.split(',').next().unwrap().parse().expect("a line");
+        let page = std::fs::read_to_string(chat.join("web").join(file)).unwrap();
+        assert!(page.lines().nth(number - 1).is_some_and(|line| line.contains("text")), "{line}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

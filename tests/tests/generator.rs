@@ -78,7 +78,7 @@ async fn a_generated_application_is_built_tested_and_driven() {
     assert!(typed.status.success() && typed.stderr.is_empty(), "{}", text(&typed));
     let checked = run("cargo", &["run", "--quiet", "--", "contract", "--check", "contract.d.ts"], &app).await;
     assert!(checked.status.success() && text(&checked).starts_with("equal to"), "{}", text(&checked));
-    typed_page(&app.join("contract.d.ts")).await;
+    typed_page(&app).await;
 
     let mut command = Command::new("cargo");
     command
@@ -108,30 +108,57 @@ async fn a_generated_application_is_built_tested_and_driven() {
         .output();
     let driven = tokio::time::timeout(Duration::from_secs(30), driven).await.unwrap().unwrap();
     assert!(driven.status.success(), "{}", text(&driven));
+    program::node("typed-page.mjs", &[&server.url]).await;
     server.process.kill().await.unwrap();
     std::fs::remove_dir_all(&folder).unwrap();
 }
 
-/// Compiles a page of the application that is typed by its contract.
-async fn typed_page(contract: &Path) {
+/// Compiles a page that is typed by the application's contract, and lays it beside the application's own, with the packages that it imports.
+async fn typed_page(app: &Path) {
     let folder = program::e2e().join(format!(".generated-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
-    std::fs::copy(contract, folder.join("contract.d.ts")).unwrap();
-    std::fs::write(folder.join("tsconfig.json"), r#"{ "extends": "../types/tsconfig.json", "include": ["*.ts"] }"#)
-        .unwrap();
+    std::fs::copy(app.join("contract.d.ts"), folder.join("contract.d.ts")).unwrap();
+    let out = app.join("public/typed");
+    let settings = serde_json::json!({
+        "extends": "../types/tsconfig.json",
+        "compilerOptions": { "noEmit": false, "rootDir": workspace(), "outDir": out },
+        "include": ["*.ts"],
+    });
+    std::fs::write(folder.join("tsconfig.json"), settings.to_string()).unwrap();
     let page = r#"
         import WebSocketsSvc from "carolina-sockets";
-        WebSocketsSvc.channel("/hello").on("said", (text) => console.log(text.trim()));
-        const said: string = await WebSocketsSvc.request("/hello", "say", "hello");
-        WebSocketsSvc.request("/hello", "say", said).catch((error) => error.code === "nothing_said");
-        // @ts-expect-error -- another type
-        void WebSocketsSvc.request("/hello", "say", 5);
-        export {};
+        const hello = WebSocketsSvc.channel("/hello");
+        hello.on("said", (text) => console.log(text.trim()));
+        const said: string = await hello.request("say", "hello");
+        document.body.dataset["said"] = said;
+        await hello.request("say", "").catch((error) => {
+          if (hello.failed("say", error) && error.code === "nothing_said") document.body.dataset["code"] = error.code;
+        });
+        export function misuse(): void {
+          // @ts-expect-error -- another type
+          void hello.request("say", 5);
+          // @ts-expect-error -- the answer has another type
+          const length: Promise<number> = hello.request("say", "hello");
+          void length;
+          // @ts-expect-error -- no such event is emitted
+          hello.on("sad", () => {});
+        }
     "#;
     std::fs::write(folder.join("page.ts"), page).unwrap();
     let compiled = run(program::e2e().join("node_modules/.bin/tsc"), &["-p", "."], &folder).await;
     std::fs::remove_dir_all(&folder).unwrap();
     assert!(compiled.status.success(), "{}", text(&compiled));
+    let client = program::e2e().join("node_modules/socket.io-client/dist/socket.io.esm.min.js");
+    std::fs::copy(client, out.join("socket.io.js")).unwrap();
+    // The server shows no folder whose name begins with a dot.
+    let compiled = out.join("tests/e2e").join(folder.file_name().unwrap());
+    std::fs::rename(compiled.join("page.js"), out.join("page.js")).unwrap();
+    let html = r#"<!doctype html><title>typed</title><link rel="icon" href="data:,"><body>
+        <script type="importmap">{ "imports": {
+          "carolina-sockets": "/typed/carolina-sockets/frontend/src/index.js", "socket.io-client": "/typed/socket.io.js"
+        } }</script>
+        <script type="module" src="/typed/page.js"></script>"#;
+    std::fs::write(app.join("public/typed.html"), html).unwrap();
 }
 
 #[tokio::test]

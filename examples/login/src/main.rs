@@ -11,6 +11,7 @@ use carolina_sockets::{Config, http::Session, prelude::*};
 
 /// For logged-in users: `private` admits only sockets with a user.
 #[channel("/account", private)]
+#[emits("notice", String)]
 #[derive(Default)]
 struct Account;
 
@@ -87,5 +88,5 @@ async fn main() -> carolina_sockets::Result {
         .route("/notify", post(notify));
     let mut config = Config::load()?;
     config.transport.serve_client = true; // /socket.io/client.js, for its page
-    carolina_sockets::serve().config(config).router(routes).await
+    carolina_sockets::cli().config(config).router(routes).await
 }

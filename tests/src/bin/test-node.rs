@@ -234,7 +234,7 @@ async fn main() -> carolina_sockets::Result {
         .route("/present", get(present))
         .route("/join", post(join_remote))
         .route("/disconnect", post(disconnect));
-    let served = carolina_sockets::serve().router(router).await;
+    let served = carolina_sockets::cli().router(router).await;
     eprintln!("work begun: {}", BEGUN.load(Relaxed));
     served
 }
