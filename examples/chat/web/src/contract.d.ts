@@ -114,6 +114,23 @@ export namespace People {
   /** What the server sends. */
   export interface ServerToClientEvents extends SystemEvents {
     direct: (data: Message) => void;
+    presence_diff: (data: {
+      joins: { [key: string]: {
+        metas: {
+          ref: string;
+        }[];
+      } };
+      leaves: { [key: string]: {
+        metas: {
+          ref: string;
+        }[];
+      } };
+    }) => void;
+    presence_state: (data: { [key: string]: {
+      metas: {
+        ref: string;
+      }[];
+    } }) => void;
     rooms: (data: string[]) => void;
   }
 
@@ -139,6 +156,23 @@ export namespace RoomsRoom {
   /** What the server sends. */
   export interface ServerToClientEvents extends SystemEvents {
     history: (data: Message[]) => void;
+    presence_diff: (data: {
+      joins: { [key: string]: {
+        metas: {
+          ref: string;
+        }[];
+      } };
+      leaves: { [key: string]: {
+        metas: {
+          ref: string;
+        }[];
+      } };
+    }) => void;
+    presence_state: (data: { [key: string]: {
+      metas: {
+        ref: string;
+      }[];
+    } }) => void;
     said: (data: Message) => void;
   }
 
@@ -169,5 +203,5 @@ declare global {
 //: ["$defs","Message",{"description":"A message, in a room or to one user.","properties":{"at":{"description":"When, in milliseconds since 1970.","maximum":18446744073709551615,"minimum":0,"type":"integer"},"from":{"description":"The sender.","type":"string"},"text":{"description":"The text.","type":"string"},"to":{"description":"The room, or the user it is for.","type":"string"}},"required":["to","from","text","at"],"type":"object"}]
 //: ["properties","/",{"description":"Clients of `/`.","properties":{"emits":{"additionalProperties":true,"properties":{},"type":"object"},"private":{"const":false},"takes":{"additionalProperties":false,"properties":{"people":{"description":"How many users are chatting, without their names.","properties":{"answer":{"maxItems":1,"minItems":1,"prefixItems":[{"maximum":18446744073709551615,"minimum":0,"type":"integer"}],"type":"array"},"arguments":{"minItems":0,"type":"array"},"error":{"properties":{"code":{"anyOf":[{"enum":["internal","overloaded","rate_limited","shutting_down","timeout"]},{"type":"string"}]},"details":{},"message":{"type":"string"}},"required":["code","message"],"type":"object"}},"type":"object"}},"type":"object"}},"type":"object"}]
 //: ["properties","/moderators",{"description":"Clients of `/moderators`.","properties":{"emits":{"additionalProperties":false,"properties":{"removed":{"maxItems":1,"minItems":1,"prefixItems":[{"items":{"type":"string"},"type":"array"}],"type":"array"}},"type":"object"},"private":{"const":true},"takes":{"additionalProperties":false,"properties":{"readmit":{"description":"Lets a banned user in again.","properties":{"answer":{"maxItems":0,"minItems":0,"type":"array"},"arguments":{"minItems":1,"prefixItems":[{"type":"string"}],"type":"array"},"error":{"properties":{"code":{"anyOf":[{"enum":["forbidden","internal","invalid_payload","overloaded","rate_limited","shutting_down","timeout","unauthenticated"]},{"type":"string"}]},"details":{},"message":{"type":"string"}},"required":["code","message"],"type":"object"}},"type":"object"},"remove":{"description":"Disconnects a user from every channel and bans them.","properties":{"answer":{"maxItems":0,"minItems":0,"type":"array"},"arguments":{"minItems":1,"prefixItems":[{"type":"string"}],"type":"array"},"error":{"properties":{"code":{"anyOf":[{"enum":["forbidden","internal","invalid_payload","moderator","overloaded","rate_limited","shutting_down","timeout","unauthenticated"]},{"type":"string"}]},"details":{},"message":{"type":"string"}},"required":["code","message"],"type":"object"}},"type":"object"}},"type":"object"}},"type":"object"}]
-//: ["properties","/people",{"description":"Clients of `/people`.","properties":{"emits":{"additionalProperties":false,"properties":{"direct":{"maxItems":1,"minItems":1,"prefixItems":[{"$ref":"#/$defs/Message"}],"type":"array"},"rooms":{"maxItems":1,"minItems":1,"prefixItems":[{"items":{"type":"string"},"type":"array"}],"type":"array"}},"type":"object"},"private":{"const":true},"takes":{"additionalProperties":false,"properties":{"direct":{"description":"Sends a message to all tabs of one user and of the sender.","properties":{"answer":{"maxItems":0,"minItems":0,"type":"array"},"arguments":{"minItems":1,"prefixItems":[{"$ref":"#/$defs/Direct"}],"type":"array"},"error":{"properties":{"code":{"anyOf":[{"enum":["forbidden","internal","invalid_payload","offline","overloaded","rate_limited","shutting_down","timeout","unauthenticated"]},{"type":"string"}]},"details":{},"message":{"type":"string"}},"required":["code","message"],"type":"object"}},"type":"object"}},"type":"object"}},"type":"object"}]
-//: ["properties","/rooms/{room}",{"description":"Clients of a room.","properties":{"emits":{"additionalProperties":false,"properties":{"history":{"maxItems":1,"minItems":1,"prefixItems":[{"items":{"$ref":"#/$defs/Message"},"type":"array"}],"type":"array"},"said":{"maxItems":1,"minItems":1,"prefixItems":[{"$ref":"#/$defs/Message"}],"type":"array"}},"type":"object"},"private":{"const":true},"takes":{"additionalProperties":false,"properties":{"say":{"description":"Says something in the room.","properties":{"answer":{"maxItems":0,"minItems":0,"type":"array"},"arguments":{"minItems":1,"prefixItems":[{"type":"string"}],"type":"array"},"error":{"properties":{"code":{"anyOf":[{"enum":["forbidden","internal","invalid_payload","overloaded","rate_limited","shutting_down","timeout","unauthenticated"]},{"type":"string"}]},"details":{},"message":{"type":"string"}},"required":["code","message"],"type":"object"}},"type":"object"},"typing":{"description":"Shows to everyone in the room whether this client is typing.","properties":{"answer":{"maxItems":0,"minItems":0,"type":"array"},"arguments":{"minItems":1,"prefixItems":[{"type":"boolean"}],"type":"array"},"error":{"properties":{"code":{"anyOf":[{"enum":["forbidden","internal","invalid_payload","overloaded","rate_limited","shutting_down","timeout","unauthenticated"]},{"type":"string"}]},"details":{},"message":{"type":"string"}},"required":["code","message"],"type":"object"}},"type":"object"}},"type":"object"}},"type":"object"}]
+//: ["properties","/people",{"description":"Clients of `/people`.","properties":{"emits":{"additionalProperties":false,"properties":{"direct":{"maxItems":1,"minItems":1,"prefixItems":[{"$ref":"#/$defs/Message"}],"type":"array"},"presence_diff":{"maxItems":1,"minItems":1,"prefixItems":[{"properties":{"joins":{"additionalProperties":{"properties":{"metas":{"items":{"properties":{"ref":{"type":"string"}},"required":["ref"],"type":"object"},"type":"array"}},"required":["metas"],"type":"object"},"type":"object"},"leaves":{"additionalProperties":{"properties":{"metas":{"items":{"properties":{"ref":{"type":"string"}},"required":["ref"],"type":"object"},"type":"array"}},"required":["metas"],"type":"object"},"type":"object"}},"required":["joins","leaves"],"type":"object"}],"type":"array"},"presence_state":{"maxItems":1,"minItems":1,"prefixItems":[{"additionalProperties":{"properties":{"metas":{"items":{"properties":{"ref":{"type":"string"}},"required":["ref"],"type":"object"},"type":"array"}},"required":["metas"],"type":"object"},"type":"object"}],"type":"array"},"rooms":{"maxItems":1,"minItems":1,"prefixItems":[{"items":{"type":"string"},"type":"array"}],"type":"array"}},"type":"object"},"private":{"const":true},"takes":{"additionalProperties":false,"properties":{"direct":{"description":"Sends a message to all tabs of one user and of the sender.","properties":{"answer":{"maxItems":0,"minItems":0,"type":"array"},"arguments":{"minItems":1,"prefixItems":[{"$ref":"#/$defs/Direct"}],"type":"array"},"error":{"properties":{"code":{"anyOf":[{"enum":["forbidden","internal","invalid_payload","offline","overloaded","rate_limited","shutting_down","timeout","unauthenticated"]},{"type":"string"}]},"details":{},"message":{"type":"string"}},"required":["code","message"],"type":"object"}},"type":"object"}},"type":"object"}},"type":"object"}]
+//: ["properties","/rooms/{room}",{"description":"Clients of a room.","properties":{"emits":{"additionalProperties":false,"properties":{"history":{"maxItems":1,"minItems":1,"prefixItems":[{"items":{"$ref":"#/$defs/Message"},"type":"array"}],"type":"array"},"presence_diff":{"maxItems":1,"minItems":1,"prefixItems":[{"properties":{"joins":{"additionalProperties":{"properties":{"metas":{"items":{"properties":{"ref":{"type":"string"}},"required":["ref"],"type":"object"},"type":"array"}},"required":["metas"],"type":"object"},"type":"object"},"leaves":{"additionalProperties":{"properties":{"metas":{"items":{"properties":{"ref":{"type":"string"}},"required":["ref"],"type":"object"},"type":"array"}},"required":["metas"],"type":"object"},"type":"object"}},"required":["joins","leaves"],"type":"object"}],"type":"array"},"presence_state":{"maxItems":1,"minItems":1,"prefixItems":[{"additionalProperties":{"properties":{"metas":{"items":{"properties":{"ref":{"type":"string"}},"required":["ref"],"type":"object"},"type":"array"}},"required":["metas"],"type":"object"},"type":"object"}],"type":"array"},"said":{"maxItems":1,"minItems":1,"prefixItems":[{"$ref":"#/$defs/Message"}],"type":"array"}},"type":"object"},"parameters":{"properties":{"room":{"type":"string"}},"type":"object"},"private":{"const":true},"takes":{"additionalProperties":false,"properties":{"say":{"description":"Says something in the room.","properties":{"answer":{"maxItems":0,"minItems":0,"type":"array"},"arguments":{"minItems":1,"prefixItems":[{"type":"string"}],"type":"array"},"error":{"properties":{"code":{"anyOf":[{"enum":["forbidden","internal","invalid_payload","overloaded","rate_limited","shutting_down","timeout","unauthenticated"]},{"type":"string"}]},"details":{},"message":{"type":"string"}},"required":["code","message"],"type":"object"}},"type":"object"},"typing":{"description":"Shows to everyone in the room whether this client is typing.","properties":{"answer":{"maxItems":0,"minItems":0,"type":"array"},"arguments":{"minItems":1,"prefixItems":[{"type":"boolean"}],"type":"array"},"error":{"properties":{"code":{"anyOf":[{"enum":["forbidden","internal","invalid_payload","overloaded","rate_limited","shutting_down","timeout","unauthenticated"]},{"type":"string"}]},"details":{},"message":{"type":"string"}},"required":["code","message"],"type":"object"}},"type":"object"}},"type":"object"}},"type":"object"}]
