@@ -176,6 +176,12 @@ impl Engine {
         client.close_transport()
     }
 
+    /// Whether a polling client has not fetched all that it was sent.
+    #[cfg(feature = "serve")]
+    pub(crate) fn has_unfetched(&self) -> bool {
+        self.sessions.has_unfetched()
+    }
+
     /// How many clients are polling.
     #[cfg(feature = "admin")]
     pub(crate) fn polling_clients(&self) -> usize {

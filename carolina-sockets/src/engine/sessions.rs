@@ -41,6 +41,12 @@ impl Sessions {
         self.by_token.lock().get(token).map(|session| session.clone().map_or(Listed::Upgraded, Listed::Polling))
     }
 
+    /// Whether a client has not fetched all that it was sent.
+    #[cfg(feature = "serve")]
+    pub(super) fn has_unfetched(&self) -> bool {
+        self.by_token.lock().values().flatten().any(|session| session.has_unfetched())
+    }
+
     /// How many clients are polling.
     #[cfg(feature = "admin")]
     pub(super) fn polling(&self) -> usize {

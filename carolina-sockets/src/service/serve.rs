@@ -1,4 +1,10 @@
-use std::{fmt, future::IntoFuture, io::Write, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    future::IntoFuture,
+    io::Write,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use axum::Router;
 use futures_core::future::BoxFuture;
@@ -209,19 +215,27 @@ pub(crate) async fn run(
     if let Some(tls) = tls {
         sockets.inner().background.spawn(tls.watch());
     }
+    let began = OnceLock::new();
     let ending = async {
         stop.await;
         sockets.inner().leave().await;
         if !is_inherited {
-            // Clients that poll need new TCP connections until it is their turn; new clients are refused.
+            // Clients that poll need new TCP connections until they know of the end; new clients are refused.
             sockets.inner().send_away().await;
+            began.get_or_init(Instant::now);
+            sockets.shutdown().await;
+            sockets.inner().fetched().await;
         }
     };
     server.accept(listener, ending).await;
-    sockets.inner().send_away().await;
+    if is_inherited {
+        sockets.inner().send_away().await;
+    }
     server.close();
-    let began = Instant::now();
-    sockets.shutdown().await;
+    let began = *began.get_or_init(Instant::now);
+    if is_inherited {
+        sockets.shutdown().await;
+    }
     server.closed(limits.shutdown_timeout.saturating_sub(began.elapsed()).max(LEAST_CLOSING)).await;
     Ok(())
 }

@@ -25,6 +25,10 @@ const POLL: Duration = Duration::from_millis(5);
 /// How long the last packets of a client have to be written, before its connection is closed.
 const FLUSH: Duration = Duration::from_millis(100);
 
+/// How long clients that poll have to fetch what they were told last.
+#[cfg(feature = "serve")]
+const FETCH: Duration = Duration::from_secs(1);
+
 /// The steps of a shutdown that are done once, whoever asks for them.
 #[derive(Default)]
 pub(super) struct Ending {
@@ -49,6 +53,17 @@ impl Inner {
     /// The second one.
     pub(super) async fn send_away(self: &Arc<Self>) {
         send_away(self).await;
+    }
+
+    /// After the last one: waits until clients that were between two polls have fetched what they were told, for a while.
+    pub(super) async fn fetched(&self) {
+        let Some(engine) = &self.engine else { return };
+        let fetched = async {
+            while engine.has_unfetched() {
+                sleep(POLL).await;
+            }
+        };
+        let _ = timeout(FETCH, fetched).await;
     }
 }
 

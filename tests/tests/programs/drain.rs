@@ -3,7 +3,12 @@
 use std::{process::Stdio, time::Duration};
 
 use carolina_sockets::{Config, channel};
-use carolina_sockets_tests::{DEADLINE, by_hand, program::e2e, start};
+use carolina_sockets_tests::{
+    DEADLINE, by_hand,
+    engine_io::Polling,
+    program::{self, e2e},
+    start,
+};
 use serde::Deserialize;
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
@@ -56,4 +61,20 @@ async fn r25_official_clients_are_told_once_and_come_back_by_themselves() {
         let last = gone.iter().map(|client| client.after).max().unwrap();
         assert!(over.is_zero() || (1_400..=3_000).contains(&last), "the last one is closed after {last} ms");
     }
+}
+
+#[tokio::test]
+async fn r25_a_client_between_two_polls_is_told_of_the_end() {
+    let mut server = program::start(&mut Command::new(program::path("quickstart"))).await;
+    let mut client = Polling::open(&server.url).await;
+    client.post("40/custom,").await;
+    client.expect("40/custom,").await;
+    let pid = server.process.id().expect("it runs").to_string();
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().await.unwrap().success());
+    // Its next poll comes when everything else has ended.
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    let told = client.expect("42/custom,").await;
+    assert!(told.contains("carolina:closed") && told.contains("shutting_down"), "{told}");
+    let ended = timeout(DEADLINE, server.process.wait()).await.expect("it ends").unwrap();
+    assert!(ended.success(), "{ended}");
 }

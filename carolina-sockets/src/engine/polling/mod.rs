@@ -132,6 +132,12 @@ impl PollingSession {
         }
     }
 
+    /// Whether the client has not fetched all that it was sent.
+    #[cfg(feature = "serve")]
+    pub(super) fn has_unfetched(&self) -> bool {
+        !self.state.lock().outgoing.is_empty()
+    }
+
     /// Engine.IO 3 in place of 4.
     pub(super) fn is_legacy(&self) -> bool {
         self.legacy
