@@ -6,6 +6,7 @@ use super::BackplaneError;
 use crate::{
     config::without_password,
     error::{Caused, Error, Result, Source, help_if_away},
+    telemetry::metric,
 };
 
 /// The connection to other nodes, shared by all namespaces.
@@ -38,13 +39,16 @@ pub(crate) async fn connect(url: &str, prefix: &str, secrets: &[String]) -> Resu
 
 /// The same for the server that `backplane.url` names.
 pub(super) async fn connect_configured(url: &str, prefix: &str, secrets: &[String]) -> Result<Link> {
-    connect(url, prefix, secrets).await.map_err(|error| match error {
+    let link = connect(url, prefix, secrets).await.map_err(|error| match error {
         Error::Backplane(reason) => {
             let help = help_if_away(reason.as_ref(), "backplane.url");
             Error::backplane(Caused::new(format!("{reason}{help}"), reason))
         }
         other => other,
-    })
+    })?;
+    // From the start, so that an alert need not tell what has no value from what is away.
+    metric::backplane_up(link.is_up());
+    Ok(link)
 }
 
 #[cfg(feature = "redis")]
