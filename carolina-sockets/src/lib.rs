@@ -95,6 +95,7 @@
 //! | `postgres` | | sessions and backplane in PostgreSQL |
 //! | `sqlite` | | sessions in SQLite |
 //! | `prometheus` | | the setting `metrics`: a page for Prometheus; includes `serve` |
+//! | `otlp` | | traces to a collector: the settings [`otlp`](config::OtlpConfig); includes `serve` |
 //! | `tls` | | the setting `tls`: https and wss; includes `serve` |
 //! | `systemd` | | `Type=notify`, and sockets that systemd has opened; includes `serve` |
 //! | `jwt` | | `identity::JwtIdentify`: identity from JSON Web Tokens |

@@ -4,6 +4,7 @@ import { ChannelError } from "./channel-error.js";
 import { Channel, type Host } from "./channel.js";
 import { explain, isFromAnother } from "./explain.js";
 import { SessionService, SessionSvc } from "./session-svc.js";
+import { carry, current } from "./trace.js";
 import type { Channels, Data, EmitOf, EventsMap, ListenOf, Path, Requested } from "./types.js";
 
 /** How a service connects. Every option has a default. */
@@ -21,6 +22,11 @@ export interface ServiceOptions {
   auth?: Record<string, unknown> | ((send: (data: object) => void) => void);
   /** What the page can see of its session. Default: by the cookies `carolina.sid` and `carolina.sid.marker`. */
   session?: SessionService;
+  /**
+   * The page's current span, as a `traceparent` of W3C's Trace Context; `undefined` for none. It is asked at each connect and for each
+   * event, and becomes the parent of the server's spans. Only for servers of this framework: others would see another argument.
+   */
+  traceparent?: () => string | undefined;
   /** Further options of socket.io-client's `Manager`. */
   manager?: Partial<ManagerOptions>;
 }
@@ -31,6 +37,7 @@ const KNOWN: Record<keyof Required<ServiceOptions>, true> = {
   timeout: true,
   auth: true,
   session: true,
+  traceparent: true,
   manager: true,
 };
 
@@ -231,13 +238,15 @@ export class WebSocketsService<C = Channels> {
     if (!path.startsWith("/") || /[\s,?#]/.test(path)) {
       throw new ChannelError("invalid_path", `\`${path}\` is not a channel's path: it begins with \`/\`, as \`/chat\``);
     }
-    const { auth } = this.#options;
+    const { auth, traceparent } = this.#options;
     const session = this.#session;
     const manager = this.#connection();
     // The session is sent with every handshake, so that it is known before the first event.
     const withSession = (send: (data: object) => void): void => {
       const id = session.get();
-      const add = (data: object): void => send(id === undefined ? data : { sessionId: id, ...data });
+      const trace = current(traceparent);
+      const withTrace = (data: object): object => (trace === undefined ? data : { traceparent: trace, ...data });
+      const add = (data: object): void => send(withTrace(id === undefined ? data : { sessionId: id, ...data }));
       if (typeof auth === "function") auth(add);
       else add(auth ?? {});
     };
@@ -254,6 +263,7 @@ export class WebSocketsService<C = Channels> {
       explain: (error) => this.#explain(error),
     };
     const socket = manager.socket(path, { auth: withSession }) as unknown as Socket<EventsMap, EventsMap>;
+    if (traceparent) carry(socket as unknown as Socket, traceparent);
     const opened: Opened = { channel: new Channel(path, socket, host) };
     this.#channels.set(path, opened);
     return opened;

@@ -346,6 +346,30 @@ describe("options", () => {
   });
 });
 
+describe("traces", () => {
+  const SPAN = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+  /** What a service sends and is answered: arguments of `echo`, and the payload of the handshake. */
+  async function seen(options: Parameters<typeof service>[0], ...data: unknown[]): Promise<unknown[]> {
+    const channel = service(options).channel("/lab");
+    const sent: unknown[][] = [];
+    channel.socket.onAnyOutgoing((...packet: unknown[]) => sent.push(packet));
+    const [auth, answer] = [await channel.request("auth"), await channel.request("echo", ...data)];
+    return [sent.at(-1)?.slice(1), answer, auth];
+  }
+
+  test("the page's span goes with each event, and no handler sees it", async () => {
+    const last = { "carolina:traceparent": SPAN };
+    expect(await seen({ traceparent: () => SPAN }, "a", { b: 1 })).toEqual([["a", { b: 1 }, last], ["a", { b: 1 }], { traceparent: SPAN }]);
+  });
+
+  test("without a span nothing is added", async () => {
+    for (const options of [{}, { traceparent: () => undefined }, { traceparent: () => "no span" }]) {
+      expect(await seen(options, "a", { b: 1 })).toEqual([["a", { b: 1 }], ["a", { b: 1 }], {}]);
+    }
+  });
+});
+
 describe("sessions", () => {
   test("a cookie that a script can read is sent as session_id, and again after a reconnect", async () => {
     page(`other=1; carolina.sid=${await login("ada")}`);

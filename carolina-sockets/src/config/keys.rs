@@ -6,7 +6,7 @@ use crate::suggest::{did_you_mean, nearest};
 type Set = fn(&mut Config, &Value<'_>) -> Result<(), String>;
 
 /// Every key but those below `channels`.
-pub(super) const KEYS: [(&str, Set); 61] = [
+pub(super) const KEYS: [(&str, Set); 63] = [
     ("use_sockets", |c, v| v.boolean().map(|value| c.use_sockets = Some(value))),
     ("bind", |c, v| v.text().map(|value| c.bind = value)),
     ("static_dir", |c, v| v.text().map(|value| c.static_dir = Some(value.into()))),
@@ -33,6 +33,8 @@ pub(super) const KEYS: [(&str, Set); 61] = [
     ("admin.mode", |c, v| v.admin_mode().map(|value| c.admin.mode = value)),
     ("admin.files", |c, v| v.text().map(|value| c.admin.files = Some(value.into()))),
     ("admin.page", |c, v| v.text().map(|value| c.admin.page = value)),
+    ("otlp.endpoint", |c, v| v.text().map(|value| c.otlp.endpoint = Some(value))),
+    ("otlp.service", |c, v| v.text().map(|value| c.otlp.service = Some(value))),
     ("publish.secret", |c, v| v.secrets().map(|value| c.publish.secret = value)),
     ("publish.path", |c, v| v.text().map(|value| c.publish.path = value)),
     ("publish.max_body", |c, v| v.size().map(|value| c.publish.max_body = value)),
@@ -83,8 +85,8 @@ fn tls(config: &mut Config) -> &mut TlsConfig {
 }
 
 /// The sections, except `channels`, whose keys are the application's paths.
-pub(super) const SECTIONS: [&str; 10] =
-    ["session", "backplane", "admin", "publish", "presence", "health", "drain", "tls", "limits", "transport"];
+pub(super) const SECTIONS: [&str; 11] =
+    ["session", "backplane", "admin", "otlp", "publish", "presence", "health", "drain", "tls", "limits", "transport"];
 
 /// The section that maps paths to drivers.
 pub(super) const CHANNELS: &str = "channels";

@@ -58,6 +58,8 @@
 //! | `admin.mode` | `CAROLINA_ADMIN__MODE` | `production` or `development` | `"production"` |
 //! | `admin.files` | `CAROLINA_ADMIN__FILES` | path of a folder | none |
 //! | `admin.page` | `CAROLINA_ADMIN__PAGE` | path of a URL | `"/admin-ui"` |
+//! | `otlp.endpoint` | `CAROLINA_OTLP__ENDPOINT` | URL | none: no traces are sent |
+//! | `otlp.service` | `CAROLINA_OTLP__SERVICE` | text | the name of the program |
 //! | `publish.secret` | `CAROLINA_PUBLISH__SECRET` | text of at least 32 bytes, or a list of them | none: nothing is published |
 //! | `publish.path` | `CAROLINA_PUBLISH__PATH` | path of a URL | `"/_carolina/emit"` |
 //! | `publish.max_body` | `CAROLINA_PUBLISH__MAX_BODY` | size | `"1MB"` |
@@ -95,7 +97,7 @@
 //! | `transport.ping_timeout` | `CAROLINA_TRANSPORT__PING_TIMEOUT` | duration | `"20s"` |
 //! | `transport.transports` | `CAROLINA_TRANSPORT__TRANSPORTS` | list of `polling` and `websocket` | `["polling", "websocket"]` |
 //!
-//! What each of them does is said at the fields of [`Config`], [`SessionConfig`], [`BackplaneConfig`], [`AdminConfig`], [`PublishConfig`],
+//! What each of them does is said at the fields of [`Config`], [`SessionConfig`], [`BackplaneConfig`], [`AdminConfig`], [`OtlpConfig`], [`PublishConfig`],
 //! [`HealthConfig`], [`DrainConfig`], [`TlsConfig`], [`PresenceConfig`], [`Limits`] and [`TransportConfig`].
 //!
 //! # Values
@@ -126,7 +128,7 @@ use crate::error::{Error, Result};
 use source::{Place, Source};
 
 pub(crate) use check::SHORTEST_SECRET;
-pub use operations::{DrainConfig, HealthConfig, Requirement, TlsConfig};
+pub use operations::{DrainConfig, HealthConfig, OtlpConfig, Requirement, TlsConfig};
 pub(crate) use read::Reading;
 pub(crate) use redact::without_password;
 
@@ -194,6 +196,8 @@ pub struct Config {
     pub backplane: BackplaneConfig,
     /// The official Admin UI: `[admin]`.
     pub admin: AdminConfig,
+    /// Where traces are sent (rule R26): `[otlp]`.
+    pub otlp: OtlpConfig,
     /// Emitting from programs in other languages: `[publish]`.
     pub publish: PublishConfig,
     /// What `serve()` answers balancers and orchestrators (rule R25): `[health]`, or `None` for `health = false`. Default: at `/live` and
@@ -656,6 +660,7 @@ impl Default for Config {
                 files: None,
                 page: "/admin-ui".to_owned(),
             },
+            otlp: OtlpConfig::default(),
             publish: PublishConfig { secret: Vec::new(), path: "/_carolina/emit".to_owned(), max_body: 1_000_000 },
             health: Some(HealthConfig::default()),
             drain: DrainConfig::default(),

@@ -72,6 +72,25 @@ pub struct TlsConfig {
     pub hsts: Option<Duration>,
 }
 
+/// `[otlp]`: the collector that `serve()` sends traces to (rule R26), with the feature `otlp`.
+///
+/// OpenTelemetry's own variables hold as well: `OTEL_EXPORTER_OTLP_ENDPOINT`, `OTEL_SERVICE_NAME` and
+/// `OTEL_RESOURCE_ATTRIBUTES` come before these keys, and `OTEL_TRACES_SAMPLER`, `OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_BSP_…`
+/// and `OTEL_SDK_DISABLED` say the rest.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct OtlpConfig {
+    /// The collector's URL, for OTLP over HTTP, such as `http://127.0.0.1:4318`; traces go to `/v1/traces` below it. TLS is left to the
+    /// collector. Default none: no traces are sent, unless the environment names a collector.
+    ///
+    /// Key `otlp.endpoint`, variable `CAROLINA_OTLP__ENDPOINT`.
+    pub endpoint: Option<String>,
+    /// The name of the service in traces. Default: the name of the program.
+    ///
+    /// Key `otlp.service`, variable `CAROLINA_OTLP__SERVICE`.
+    pub service: Option<String>,
+}
+
 impl Default for HealthConfig {
     fn default() -> Self {
         Self {
@@ -112,6 +131,16 @@ pub(super) fn check(config: &Config, check: &mut impl FnMut(&str, Result<(), Str
             }),
         );
     }
+    let is_url = config.otlp.endpoint.as_ref().is_none_or(|url| {
+        url.parse::<http::Uri>().is_ok_and(|url| url.scheme_str() == Some("http") && url.host().is_some())
+    });
+    check(
+        "otlp.endpoint",
+        ensure(is_url, || {
+            "is not a URL that begins with `http://`: write that of a collector in your own network, such as \"http://127.0.0.1:4318\", which sends on by TLS"
+                .to_owned()
+        }),
+    );
     let hsts = tls.and_then(|tls| tls.hsts).unwrap_or_default();
     for (key, value) in [("drain.delay", drain.delay), ("drain.over", drain.over), ("tls.hsts", hsts)] {
         check(
@@ -146,6 +175,7 @@ impl Config {
             ("[channels]", self.channels != other.channels),
             ("[session]", self.session != other.session),
             ("[backplane]", self.backplane != other.backplane),
+            ("[otlp]", self.otlp != other.otlp),
             ("[publish]", self.publish != other.publish),
             ("[health]", self.health != other.health),
             ("[drain]", self.drain != other.drain),

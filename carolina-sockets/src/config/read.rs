@@ -28,12 +28,21 @@ pub(crate) struct Reading {
 impl Reading {
     /// Reads the configuration's file and the environment.
     pub(crate) fn system() -> Self {
-        let source = Source::system();
-        match &source.file {
-            Some((name, _)) => tracing::info!("configured by `{name}`"),
-            None => tracing::info!("no `{DEFAULT_FILE}` in this folder: the defaults hold"),
+        let (reading, told) = Self::system_untold();
+        if let Some(told) = told {
+            tracing::info!("{told}");
         }
-        read(&source)
+        reading
+    }
+
+    /// The same, and what the log is to say of it.
+    pub(crate) fn system_untold() -> (Self, Option<String>) {
+        let source = Source::system();
+        let told = match &source.file {
+            Some((name, _)) => format!("configured by `{name}`"),
+            None => format!("no `{DEFAULT_FILE}` in this folder: the defaults hold"),
+        };
+        (read(&source), Some(told))
     }
 
     /// A configuration made in code. It has not been checked.

@@ -49,6 +49,9 @@ password = "$2b$04$aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 mode = "development"
 files = "dist"
 page = "/manage"
+[otlp]
+endpoint = "http://127.0.0.1:4318"
+service = "shop"
 [publish]
 secret = ["fedcba9876543210fedcba9876543211"]
 path = "/publish"
@@ -123,6 +126,8 @@ fn every_key_of_a_full_file_is_read() {
     assert_eq!((admin.mode, admin.files.as_deref()), (AdminMode::Development, Some(std::path::Path::new("dist"))));
     assert!(admin.password.as_ref().is_some_and(|hash| hash.len() == 60));
     assert!(!format!("{admin:?}").contains("$2b$"), "{admin:?}");
+    assert_eq!(config.otlp.endpoint.as_deref(), Some("http://127.0.0.1:4318"));
+    assert_eq!(config.otlp.service.as_deref(), Some("shop"));
     assert_eq!(config.publish.secret, ["fedcba9876543210fedcba9876543211"]);
     assert_eq!((config.publish.path.as_str(), config.publish.max_body), ("/publish", 3000));
     let health = config.health.as_ref().unwrap();
@@ -278,6 +283,7 @@ fn mistakes_name_place_key_and_what_would_be_right() {
         ("channels = 5", "channels: is a section: write [channels]"),
         ("health = \"off\"", "web.toml:1: health: `off` is not `true` or `false`"),
         ("health = { live = \"up\" }", "web.toml:1: health.live: a path begins with `/`: write \"/up\""),
+        ("[otlp]\nendpoint = \"https://collector\"", "otlp.endpoint: is not a URL that begins with `http://`"),
         ("[health]\nready = \"/live\"", "health.ready: `/live` is also health.live"),
         ("[health]\nready = \"/socket.io/ready\"", "health.ready: `/socket.io/ready` is below `/socket.io`"),
         (

@@ -18,6 +18,7 @@ use crate::{
     error::{Error, Result},
     guard::rate,
     identity::Identity,
+    telemetry::trace,
 };
 
 /// How long a client that has left by itself stays listed at most. It may come back at once, as the front-end package does after a log-in.
@@ -41,6 +42,7 @@ pub(crate) struct SocketState {
     /// What the application has left on it.
     pub(crate) values: Values,
     pub(crate) since: SystemTime,
+    pub(crate) trace: trace::Connection,
     raw: WeakEngineSocket,
 }
 
@@ -51,6 +53,7 @@ impl SocketState {
         client: Arc<ClientConnection>,
         auth: Option<Auth>,
         identity: Identity,
+        trace: trace::Connection,
     ) -> Self {
         Self {
             channel,
@@ -64,6 +67,7 @@ impl SocketState {
             waiting_answers: AtomicUsize::new(0),
             values: Values::default(),
             since: SystemTime::now(),
+            trace,
             raw: raw.downgrade(),
         }
     }

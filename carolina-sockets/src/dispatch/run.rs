@@ -7,6 +7,7 @@ use std::{
 };
 
 use futures_core::future::BoxFuture;
+use tracing::Instrument;
 
 use super::{HandlerTable, SESSION_EVENT, guards, supervised, table::Handler};
 use crate::{
@@ -17,7 +18,7 @@ use crate::{
     engine::{DisconnectReason, EngineSocket, EventPayload},
     error::{EventError, Result, code},
     extract::{EventContext, Trigger},
-    telemetry::{Cause, histogram, refused},
+    telemetry::{Cause, histogram, refused, trace},
 };
 
 impl Handlers for HandlerTable {
@@ -170,6 +171,7 @@ fn start_concurrent(table: &Arc<HandlerTable>, socket: &Arc<SocketState>, raw: &
 
 fn run(table: Arc<HandlerTable>, socket: Arc<SocketState>, raw: EngineSocket, job: Job) -> BoxFuture<'static, ()> {
     match job {
+        Job::Event { handler, payload, ack } if trace::is_on() => traced(table, socket, raw, handler, payload, ack),
         Job::Event { handler, payload, ack } => {
             let context = EventContext::new(raw, socket.clone(), Trigger::Event { payload, ack });
             Box::pin(event(table, socket, context, handler))
@@ -179,9 +181,41 @@ fn run(table: Arc<HandlerTable>, socket: Arc<SocketState>, raw: EngineSocket, jo
             ignore_undelivered(deliver(&socket, &Reply { raw, ack }, event, Outcome::Failed(*error)).await);
         }),
         Job::Identify { payload, ack, resolve } => Box::pin(identify(socket, raw, payload, ack, resolve)),
-        Job::Connect => Box::pin(connect(table, socket, raw)),
-        Job::Disconnect { reason, left } => Box::pin(disconnect(table, socket, raw, reason, *left)),
+        Job::Connect => {
+            let span = socket.trace.span();
+            Box::pin(connect(table, socket, raw).instrument(span))
+        }
+        Job::Disconnect { reason, left } => {
+            let span = socket.trace.span();
+            socket.trace.end(&reason);
+            Box::pin(disconnect(table, socket, raw, reason, *left).instrument(span))
+        }
     }
+}
+
+/// An event in a span of its own.
+#[cold]
+fn traced(
+    table: Arc<HandlerTable>,
+    socket: Arc<SocketState>,
+    raw: EngineSocket,
+    handler: usize,
+    payload: EventPayload,
+    ack: Option<i64>,
+) -> BoxFuture<'static, ()> {
+    let span = trace::Event {
+        label: socket.channel.label(),
+        path: &socket.channel.path,
+        socket: &socket.id,
+        event: payload.event_name().unwrap_or_default(),
+        is_declared: !table.is_any(handler),
+        bytes: payload.bytes(),
+        parent: payload.traceparent(),
+        connection: &socket.trace,
+    }
+    .begin();
+    let context = EventContext::new(raw, socket.clone(), Trigger::Event { payload, ack });
+    Box::pin(event(table, socket, context, handler).instrument(span))
 }
 
 /// Runs a declared event. The future is allocated for each event, so it is kept below a kilobyte, where allocators are
@@ -192,6 +226,9 @@ async fn event(table: Arc<HandlerTable>, socket: Arc<SocketState>, mut context: 
     let outcome = call(&table, handler, &mut context).await;
     handler.time.handled(began, socket.channel.label(), handler.method);
     if let Some(outcome) = context.claim(outcome) {
+        if let Outcome::Failed(error) = &outcome {
+            trace::failed(error.code());
+        }
         let reply = context.reply();
         ignore_undelivered(Box::pin(deliver(&socket, &reply, context.event(), outcome)).await);
     } else if let Some(state) = context.kept_ack() {

@@ -123,6 +123,11 @@ impl HandlerTable {
         self.by_event.get(event).copied().or(self.any).map(|index| &self.handlers[index])
     }
 
+    /// Whether it is `#[on(any)]`, whose events are named by clients.
+    pub(super) fn is_any(&self, index: usize) -> bool {
+        self.any == Some(index)
+    }
+
     pub(super) fn get(&self, index: usize) -> &Handler {
         &self.handlers[index]
     }

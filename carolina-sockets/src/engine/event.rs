@@ -12,6 +12,7 @@ use super::{excess, namespace::value_bytes, payload};
 use crate::{
     error::{Error, EventError, Result},
     event_name,
+    telemetry::trace::{self, Traceparent},
 };
 
 /// Checks the name of an event that is to be emitted (rule R30).
@@ -28,12 +29,31 @@ pub(crate) fn check_name(event: &str) -> Result {
 
 /// An event as received from a client: the JSON array of its name and arguments, and its attachments.
 #[derive(Clone, Debug)]
-pub(crate) struct EventPayload(pub(super) Value);
+pub(crate) struct EventPayload {
+    pub(super) value: Value,
+    traceparent: Option<Traceparent>,
+}
 
 impl EventPayload {
+    /// Takes the client's span off the arguments, if there is one.
+    pub(super) fn new(value: Value) -> Self {
+        if let Value::Str(text, attachments) = &value
+            && let Some((end, traceparent)) = trace::split(text)
+        {
+            let text = format!("{}]", &text[..end]);
+            return Self { value: Value::Str(text.into(), attachments.clone()), traceparent };
+        }
+        Self { value, traceparent: None }
+    }
+
+    /// The client's span.
+    pub(crate) fn traceparent(&self) -> Option<&Traceparent> {
+        self.traceparent.as_ref()
+    }
+
     /// The text of the JSON array. Empty for a value that is not text, which the parser in use never produces.
     pub(crate) fn text(&self) -> &str {
-        match &self.0 {
+        match &self.value {
             Value::Str(text, _) => text,
             Value::Bytes(_) => "",
         }
@@ -41,11 +61,11 @@ impl EventPayload {
 
     /// How many bytes it keeps, attachments included.
     pub(crate) fn bytes(&self) -> usize {
-        value_bytes(&self.0)
+        value_bytes(&self.value)
     }
 
     fn attachments(&self) -> Option<&VecDeque<Bytes>> {
-        match &self.0 {
+        match &self.value {
             Value::Str(_, attachments) => attachments.as_ref().filter(|attachments| !attachments.is_empty()),
             Value::Bytes(_) => None,
         }
@@ -59,13 +79,13 @@ impl EventPayload {
         let end = rest.and_then(|rest| rest.bytes().position(|byte| byte == b'"'));
         match (rest, end) {
             (Some(rest), Some(end)) => Some(&rest[..end]),
-            _ => CommonParser.read_event(&self.0).ok(),
+            _ => CommonParser.read_event(&self.value).ok(),
         }
     }
 
     /// An event without arguments.
     pub(super) fn of(name: &str) -> Self {
-        Self(Value::Str(serde_json::json!([name]).to_string().into(), None))
+        Self { value: Value::Str(serde_json::json!([name]).to_string().into(), None), traceparent: None }
     }
 
     /// The name of the event and the answer to it, if it has exceeded a limit.
@@ -107,6 +127,6 @@ impl EventPayload {
 #[cfg(test)]
 impl EventPayload {
     pub(crate) fn from_text(text: &str) -> Self {
-        Self(Value::Str(text.to_owned().into(), None))
+        Self { value: Value::Str(text.to_owned().into(), None), traceparent: None }
     }
 }

@@ -106,7 +106,7 @@ struct MessageHook<H>(Arc<H>);
 
 impl<H: SocketHooks> MessageHandler<Backplane, ()> for MessageHook<H> {
     fn call(&self, raw: Arc<RawSocket>, payload: Value, ack: Option<i64>) {
-        call_event(&*self.0, &EngineSocket::new(raw), EventPayload(payload), ack);
+        call_event(&*self.0, &EngineSocket::new(raw), EventPayload::new(payload), ack);
     }
 }
 

@@ -529,7 +529,7 @@ impl<H: NamespaceHooks> MessageHandler<Backplane, ()> for InstanceMessages<H> {
             Kind::Connect => self.connect(raw, number),
             Kind::Event => {
                 if let Some((instance, hooks)) = self.members.get(number) {
-                    call_event(&*hooks, &EngineSocket::on_instance(raw, instance), EventPayload(payload), ack);
+                    call_event(&*hooks, &EngineSocket::on_instance(raw, instance), EventPayload::new(payload), ack);
                 }
             }
             Kind::Disconnect => {

@@ -7,6 +7,7 @@ use crate::{
     config::Transport,
     engine::{Auth, ClientConnection, from_text},
     error::{EventError, Result},
+    telemetry::trace::Traceparent,
 };
 
 /// What the client sent when it connected: headers, query, cookies, its address and the `auth` payload.
@@ -83,6 +84,16 @@ impl Handshake {
     }
 
     /// A value kept for all channels of the connection.
+    /// The client's span: of what it sent to join the channel, or else of the request that opened the connection.
+    pub(crate) fn traceparent(&self) -> Option<Traceparent> {
+        #[derive(serde::Deserialize)]
+        struct Traced {
+            traceparent: String,
+        }
+        let sent = self.auth::<Traced>().ok().and_then(|traced| Traceparent::parse(traced.traceparent.as_bytes()));
+        sent.or_else(|| Traceparent::parse(self.headers().get("traceparent")?.as_bytes()))
+    }
+
     pub(super) fn kept<T: Default + Send + Sync + 'static>(&self) -> Option<&T> {
         self.client.kept()
     }

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use futures_core::future::BoxFuture;
+use tracing::Instrument;
 
 use crate::{
     core::{ChannelCore, Identify, SocketState, end, to_client_error},
@@ -16,7 +17,7 @@ use crate::{
     identity::Handshake,
     plan::MountPlan,
     session_sync::SessionSync,
-    telemetry::{Cause, refused},
+    telemetry::{Cause, refused, trace},
     template::Template,
 };
 
@@ -106,8 +107,10 @@ impl ConnectHook {
         let identity = identity.map_err(|error| to_client_error(error, core.label(), raw.id(), "connect"))?;
         // From here on the socket gives the bytes back.
         brought.bytes = 0;
-        let socket = Arc::new(SocketState::new(core.clone(), &raw, client, auth, identity));
-        core.handlers().authorize(&socket, &raw).await?;
+        let trace = trace::Connection::begin(core.label(), &core.path, &raw.id(), || handshake.traceparent());
+        let span = trace.span();
+        let socket = Arc::new(SocketState::new(core.clone(), &raw, client, auth, identity, trace));
+        core.handlers().authorize(&socket, &raw).instrument(span).await?;
         socket.join_identity_rooms(&raw);
         core.register(&socket);
         let hook = SocketHook { socket: socket.clone(), table: self.table.clone(), sync: self.sync.clone() };

@@ -30,6 +30,8 @@ mod static_files;
 mod systemd;
 #[cfg(feature = "serve")]
 mod tls;
+#[cfg(feature = "serve")]
+mod traces;
 
 use std::{
     any::TypeId,

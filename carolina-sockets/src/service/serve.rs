@@ -29,6 +29,7 @@ use super::{
     static_files::static_files,
     systemd,
     tls::Tls,
+    traces::Traces,
 };
 use crate::{
     config::Reading,
@@ -71,12 +72,28 @@ serve_setters!(Serve);
 
 impl Serve {
     async fn run(mut self) -> Result {
-        start_log();
         let is_read = self.settings.config.is_none();
-        let mut reading = match self.settings.config.take() {
-            Some(config) => Reading::of(config),
-            None => Reading::system(),
+        // Read before the log can be written, since it says where traces go; told after that.
+        let (mut reading, told) = match self.settings.config.take() {
+            Some(config) => (Reading::of(config), None),
+            None => Reading::system_untold(),
         };
+        let traces = Traces::start(&reading.config).unwrap_or_else(|problem| {
+            reading.problems.push(problem);
+            None
+        });
+        start_log(traces.as_ref());
+        if let Some(told) = told {
+            tracing::info!("{told}");
+        }
+        let served = self.serve(reading, is_read).await;
+        if let Some(traces) = traces {
+            traces.end().await;
+        }
+        served
+    }
+
+    async fn serve(self, mut reading: Reading, is_read: bool) -> Result {
         if let Some(Err(error)) = reading.config.static_dir.as_deref().map(check_directory) {
             reading.problems.push(error.to_string());
         }
@@ -142,7 +159,7 @@ impl fmt::Debug for Serve {
 }
 
 /// Logs to standard error at the level of `RUST_LOG`, by default `info`.
-fn start_log() {
+fn start_log(traces: Option<&Traces>) {
     let wanted = std::env::var("RUST_LOG").unwrap_or_default();
     let wanted = if wanted.trim().is_empty() { "info" } else { wanted.trim() };
     let (filter, mistake) = match wanted.parse::<Targets>() {
@@ -153,7 +170,12 @@ fn start_log() {
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
         .with_writer(std::io::stderr);
     // A subscriber that the application has installed is kept.
-    let set = tracing_subscriber::registry().with(log.with_filter(filter)).try_init();
+    let set = tracing_subscriber::registry().with(log.with_filter(filter)).with(traces.map(Traces::layer)).try_init();
+    if set.is_err() && traces.is_some() {
+        tracing::warn!(
+            "no traces are sent: the application has a `tracing` subscriber of its own, which takes a layer of tracing-opentelemetry (otlp)"
+        );
+    }
     if let (Ok(()), Some(error)) = (set, mistake) {
         tracing::warn!("RUST_LOG is `{wanted}`: {error}; write it as `info,carolina_sockets=debug`. Logging at `info`");
     }

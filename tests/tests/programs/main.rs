@@ -11,3 +11,4 @@ mod quickstart;
 #[cfg(unix)]
 mod systemd;
 mod tls;
+mod traces;
