@@ -22,7 +22,12 @@ try {
   await page.route((to) => !to.href.startsWith(url), (route) => route.abort());
   const failures = [];
   page.on("pageerror", (error) => failures.push(error.message));
-  const picture = async (name) => pictures && (await page.screenshot({ path: `${pictures}/${name}.png` }));
+  const picture = async (name) => {
+    if (!pictures) return;
+    // Pages fade in.
+    await page.waitForTimeout(1_000);
+    await page.screenshot({ path: `${pictures}/${name}.png` });
+  };
 
   // Without its last slash, its scripts would not be found.
   await page.goto(`${url}/admin-ui`);

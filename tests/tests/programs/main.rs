@@ -2,6 +2,7 @@
 
 mod check;
 mod commands;
+mod dashboard;
 mod drain;
 mod front_end;
 mod login;

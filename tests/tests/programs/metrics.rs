@@ -13,7 +13,7 @@ fn value(page: &str, metric: &str) -> Option<String> {
 }
 
 /// Where a server says that its figures are.
-async fn metrics_of(server: &mut program::Application) -> String {
+pub(super) async fn metrics_of(server: &mut program::Application) -> String {
     loop {
         let line = server.lines.next_line().await.unwrap().expect("it says where");
         if let Some(url) = line.strip_prefix("metrics on ") {
