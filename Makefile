@@ -66,6 +66,7 @@ bench-micro: ## time and instruction count of one event and one start-up
 	$(CARGO) bench --package carolina-bench-micro
 	$(CARGO) build --release --package carolina-bench-micro
 	$(CARGO) run --release --quiet --package carolina-bench-micro --bin bench-count
+	$(CARGO) run --release --quiet --package carolina-bench-micro --bin bench-figures
 
 bench-contract: ## how long the contract of 1,000 channels takes to write
 	$(CARGO) run --release --quiet --package carolina-bench-contract
