@@ -26,6 +26,7 @@ use proc_macro::TokenStream;
 /// | `"/path"` | where the driver is mounted unless the configuration says otherwise |
 /// | `private` | lets in only whom `#[on(authorize)]` accepts; without that hook, only sockets with a user |
 /// | `presence`, `presence(linger = "15s")` | keeps a list of who is on the channel, for handlers (`Presence<T>`) and clients; `linger`, which replaces the setting `presence.linger`, is how long a client that lost its connection stays listed |
+/// | `resume`, `resume(disconnect = "now")` | clients that come back get what they have missed (rule R23); `#[on(disconnect)]` of a client that lost its connection runs when it can no longer come back, or with `"now"` at once |
 /// | `guard = path::to::function` | runs before each event's handler; several run in the order in which they are written |
 ///
 /// A path begins with `/`, has no empty segment (so it ends with `/` only if it is `/`), at most 255 bytes, and neither

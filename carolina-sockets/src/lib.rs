@@ -248,6 +248,15 @@
 //!   first socket and leaves with its last. A client that comes back within `linger`, to whichever node, has neither left nor joined. A node
 //!   that dies takes its own entries along, and nobody else's; a rolling restart shows nobody leaving.
 //!
+//! **Resuming**
+//!
+//! - **R23** On a channel with `resume`, a client that asks by `auth: { resume: true }` and loses its connection gets its rooms back and every event it missed, in order, each once,
+//!   before its `connect`, as Socket.IO's Connection State Recovery has it: from the first event on, on quiet connections, again and again, over both
+//!   transports. A client that does not ask gets the same bytes as on any other channel.
+//! - **R24** Nothing is lost in silence. When not all that was missed can be given, nothing of it is: the client is new, and gets `carolina:gap` with
+//!   `{ reason: "expired" | "overflow" | "epoch" | "identity" | "node", since }`. Identity and `authorize` run again at every resume; a `pid` is bound to its session and user,
+//!   cannot be guessed, and is worth nothing to another.
+//!
 //! **Scale**
 //!
 //! - **R16** Application code never names a backplane. `backplane.url` selects it (`redis://…`, `postgres://…`, none for this process alone), behind the
@@ -300,6 +309,7 @@ pub mod private;
 #[cfg(feature = "redis")]
 mod redis_client;
 mod registry;
+mod resume;
 mod service;
 mod session_sync;
 mod socket;
@@ -414,12 +424,13 @@ pub use error::{Error, EventError, Result};
 #[cfg(feature = "valid")]
 pub use extract::Valid;
 pub use extract::{
-    Ack, Args, Data, Event, EventContext, FromEvent, FromInit, InitContext, Keys, Needs, Path, Presence, SocketData,
-    State, TryData, User,
+    Ack, Args, Data, Event, EventContext, FromEvent, FromInit, InitContext, Keys, Needs, Path, Presence, Resumed,
+    SocketData, State, TryData, User,
 };
 pub use identity::{Cookies, Handshake, Identify, Identity, Query, UserKey};
 pub use presence::Present;
 pub use registry::{Channel, MainChannel};
+pub use resume::Resumption;
 pub use service::{Builder, Sockets, SocketsLayer, SocketsService, sockets, try_sockets};
 #[cfg(feature = "serve")]
 pub use service::{Serve, serve};

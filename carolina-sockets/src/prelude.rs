@@ -11,7 +11,7 @@ pub use serde::{Deserialize, Serialize};
 
 pub use crate::{
     Ack, Args, ChannelHandle, Data, DisconnectReason, Event, EventError, Handshake, Identify, Identity, Path, Presence,
-    Socket, SocketData, Sockets, State, TryData, User, UserKey, channel, emits, http::Session, on,
+    Resumed, Socket, SocketData, Sockets, State, TryData, User, UserKey, channel, emits, http::Session, on,
 };
 
 #[cfg(feature = "valid")]

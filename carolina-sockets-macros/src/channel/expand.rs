@@ -53,7 +53,7 @@ fn length(of: std::time::Duration) -> TokenStream {
 
 /// The row of a struct.
 pub(super) fn driver(driver: &Driver) -> TokenStream {
-    let Driver { name, path, private: is_private, presence, guards, emits, docs, cfgs, .. } = driver;
+    let Driver { name, path, private: is_private, presence, resume, guards, emits, docs, cfgs, .. } = driver;
     let (channel, row, inventory) = (p("Channel"), p("ChannelRow"), p("inventory"));
     let (channel_type, probe, built, not_built) = (p("channel_type"), p("Probe"), p("DefaultBuilt"), p("NotBuilt"));
     let (erased, option, text) = (p("ErasedChannel"), core("option::Option"), core("primitive::str"));
@@ -71,6 +71,13 @@ pub(super) fn driver(driver: &Driver) -> TokenStream {
                 None => quote!(#option::None),
             };
             quote!(#option::Some(#row { linger: #linger }))
+        },
+    );
+    let resume = resume.as_ref().map_or_else(
+        || quote!(#option::None),
+        |resume| {
+            let (row, now) = (p("ResumeRow"), resume.disconnect_now.unwrap_or_default());
+            quote!(#option::Some(#row { disconnect_now: #now }))
         },
     );
     let driver = name.unraw().to_string();
@@ -112,6 +119,7 @@ pub(super) fn driver(driver: &Driver) -> TokenStream {
                     path: #path,
                     private: #is_private,
                     presence: #presence,
+                    resume: #resume,
                     guards: #guards,
                     emits: &[#(#emits),*],
                     docs: #docs,

@@ -15,6 +15,7 @@ pub(super) struct Driver {
     pub(super) path: Option<LitStr>,
     pub(super) private: bool,
     pub(super) presence: Option<Presence>,
+    pub(super) resume: Option<Resume>,
     /// The functions that run before each event's handler.
     pub(super) guards: Vec<ExprPath>,
     /// What it declares that it sends.
@@ -41,6 +42,13 @@ pub(super) struct Emit {
 pub(super) struct Presence {
     /// Replaces `presence.linger`.
     pub(super) linger: Option<Duration>,
+}
+
+/// `resume` or `resume(disconnect = "now")`.
+#[derive(Default)]
+pub(super) struct Resume {
+    /// Whether `#[on(disconnect)]` runs at once.
+    pub(super) disconnect_now: Option<bool>,
 }
 
 /// An impl block under `#[channel]`.

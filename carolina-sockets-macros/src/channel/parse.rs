@@ -12,7 +12,7 @@ use super::{
     attributes::{Taken, cfgs, docs, take_attributes},
     codes::Codes,
     emits,
-    model::{Block, Driver, Handler, Presence},
+    model::{Block, Driver, Handler, Presence, Resume},
 };
 use crate::{errors::Errors, guard, on, path, suggest::did_you_mean};
 
@@ -31,6 +31,7 @@ pub(super) fn driver(arguments: TokenStream, item: &mut ItemStruct, errors: &mut
         path: found.path,
         private: found.private,
         presence: found.presence,
+        resume: found.resume,
         guards: found.guards,
         emits,
         docs: docs(&item.attrs),
@@ -44,17 +45,20 @@ struct Arguments {
     path: Option<LitStr>,
     private: bool,
     presence: Option<Presence>,
+    resume: Option<Resume>,
     guards: Vec<ExprPath>,
 }
 
 const CHANNEL_OPTIONS: &str =
-    "`#[channel]` takes a path in quotes, `private`, `presence`, and `guard = path::to::function`";
+    "`#[channel]` takes a path in quotes, `private`, `presence`, `resume`, and `guard = path::to::function`";
 
 const LINGER: &str =
     "`presence` takes how long a client that lost its connection stays listed: `presence(linger = \"15s\")`";
 
+const DISCONNECT: &str = "`resume` takes when `#[on(disconnect)]` runs for a client that lost its connection: `resume(disconnect = \"late\")`, once it can no longer come back, or `\"now\"`";
+
 /// The options that are words.
-const KNOWN: [&str; 3] = ["private", "presence", "guard"];
+const KNOWN: [&str; 4] = ["private", "presence", "resume", "guard"];
 
 impl Arguments {
     fn read(&mut self, input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<()> {
@@ -74,6 +78,8 @@ impl Arguments {
                 let word: Ident = syn::ext::IdentExt::parse_any(input)?;
                 if word == "presence" {
                     self.take_presence(&word, input, errors)?;
+                } else if word == "resume" {
+                    self.take_resume(&word, input, errors)?;
                 } else {
                     match input.parse::<Option<Token![=]>>()? {
                         Some(_) if word == "guard" => guard::parse(&word, input, &mut self.guards, errors)?,
@@ -120,6 +126,45 @@ impl Arguments {
             }
         }
         if self.presence.replace(presence).is_some() {
+            errors.duplicate(word);
+        }
+        Ok(())
+    }
+
+    /// What follows the word `resume`.
+    fn take_resume(&mut self, word: &Ident, input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<()> {
+        if input.peek(Token![=]) {
+            input.parse::<Token![=]>()?;
+            let value: Expr = input.parse()?;
+            errors.at(value, DISCONNECT);
+            return Ok(());
+        }
+        let mut resume = Resume::default();
+        if input.peek(syn::token::Paren) {
+            let inner;
+            syn::parenthesized!(inner in input);
+            while !inner.is_empty() {
+                let option: Ident = syn::ext::IdentExt::parse_any(&inner)?;
+                let value = inner.parse::<Option<Token![=]>>()?.map(|_| inner.parse::<Expr>()).transpose()?;
+                match value {
+                    _ if option != "disconnect" => errors.unknown(&option, &["disconnect"], DISCONNECT),
+                    Some(Expr::Lit(ExprLit { lit: Lit::Str(text), .. })) => {
+                        let when = text.value();
+                        match when.as_str() {
+                            _ if resume.disconnect_now.is_some() => errors.duplicate(&option),
+                            "now" | "late" => resume.disconnect_now = Some(when == "now"),
+                            _ => errors.at(text, DISCONNECT),
+                        }
+                    }
+                    Some(other) => errors.at(other, DISCONNECT),
+                    None => errors.at(&option, DISCONNECT),
+                }
+                if !inner.is_empty() {
+                    inner.parse::<Token![,]>()?;
+                }
+            }
+        }
+        if self.resume.replace(resume).is_some() {
             errors.duplicate(word);
         }
         Ok(())

@@ -193,8 +193,7 @@ impl From<BackplaneError> for AdapterError {
 }
 
 /// Counts and logs a message that other nodes did not receive.
-#[allow(dead_code, reason = "a process that is alone loses nothing")]
-fn record_lost(reason: &dyn std::fmt::Display) {
+pub(crate) fn record_lost(reason: &dyn std::fmt::Display) {
     metric::backplane_lost(1);
     undelivered(Cause::Lost, &format!("other nodes miss an emit: {reason}"));
 }

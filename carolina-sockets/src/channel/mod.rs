@@ -11,7 +11,7 @@ use std::{collections::BTreeSet, fmt, future::Future, panic::Location, sync::Arc
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    backplane::{Message, Question},
+    backplane::{Message, Question, record_lost},
     core::{CLOSED_EVENT, ChannelCore, Closed, end},
     engine::{DisconnectReason, EncodedPayload, EngineNamespace, Recipients, SocketId, encode_event},
     error::{Error, Result},
@@ -406,8 +406,8 @@ impl Broadcast {
         let core = &self.channel.core;
         let payload = EncodedPayload::event(event, data)?;
         let mut missed = 0;
-        for instance in core.each() {
-            missed += instance.namespace()?.emit_here(&payload, &self.recipients);
+        for instance in core.each_kept() {
+            missed += instance.emit_here(&payload, &self.recipients)?;
         }
         let delivery = count_missed(self.channel.path(), event, missed);
         let bus = &core.services.bus;
@@ -416,6 +416,24 @@ impl Broadcast {
             let (payload, attachments) = payload.texts();
             let message = Message::Emit { path: core.path.clone(), to, except, payload, attachments };
             bus.publish(message).await.map_err(Error::backplane)?;
+        }
+        Ok(delivery)
+    }
+
+    /// Sends an event to the selected clients, and has each node keep it for those that come back. Other nodes get it by the control channel and not by
+    /// the engine's adapter, so that it is numbered there.
+    async fn emit_and_keep(&self, event: &str, data: &impl Serialize) -> Result<Delivery> {
+        let core = &self.channel.core;
+        let payload = EncodedPayload::event(event, data)?;
+        let delivery = count_missed(core.label(), event, core.emit_here(&payload, &self.recipients)?);
+        let bus = &core.services.bus;
+        if !self.recipients.is_local() && bus.has_backplane() {
+            let (to, except) = owned_rooms(&self.recipients);
+            let (payload, attachments) = payload.texts();
+            let message = Message::Emit { path: core.path.clone(), to, except, payload, attachments };
+            if let Err(error) = bus.publish(message).await {
+                record_lost(&error);
+            }
         }
         Ok(delivery)
     }
@@ -445,6 +463,8 @@ impl Broadcast {
         self.channel.core.emits.check(self.channel.core.label(), event, place);
         let delivery = if self.channel.core.is_template() {
             self.emit_to_instances(event, &data).await?
+        } else if self.channel.core.resume.is_some() {
+            self.emit_and_keep(event, &data).await?
         } else {
             let missed = namespace.emit(event, &data, &self.recipients).await?;
             count_missed(self.channel.core.label(), event, missed)

@@ -12,7 +12,7 @@ const KEYWORDS: [&str; 52] = [
 ];
 
 /// Names that a channel's file already uses: from the prelude, the standard library and the test.
-const TAKEN: [&str; 47] = [
+const TAKEN: [&str; 48] = [
     "Ack",
     "Args",
     "AtomicBool",
@@ -44,6 +44,7 @@ const TAKEN: [&str; 47] = [
     "Presence",
     "Relaxed",
     "Result",
+    "Resumed",
     "Send",
     "Serialize",
     "Session",

@@ -94,6 +94,7 @@ pub(super) fn faults(config: &Config) -> Vec<Fault> {
     let limits = &config.limits;
     for (key, value) in [
         ("publish.max_body", config.publish.max_body),
+        ("resume.bytes", config.resume.bytes),
         ("limits.max_payload", limits.max_payload),
         ("limits.mailbox_bytes", limits.mailbox_bytes),
         ("limits.send_buffer", limits.send_buffer),
@@ -105,6 +106,7 @@ pub(super) fn faults(config: &Config) -> Vec<Fault> {
     for (key, value, least) in [
         ("limits.max_attachments", limits.max_attachments, 0),
         ("presence.max_meta", config.presence.max_meta, 1),
+        ("resume.events", config.resume.events, 1),
         ("limits.mailbox", limits.mailbox, 1),
         ("limits.send_queue", limits.send_queue, 1),
         ("limits.connections", limits.connections, 1),
@@ -122,6 +124,7 @@ pub(super) fn faults(config: &Config) -> Vec<Fault> {
         ("session.recheck", session.recheck),
         ("presence.linger", config.presence.linger),
         ("presence.batch", config.presence.batch),
+        ("resume.window", config.resume.window),
         ("limits.connect_timeout", limits.connect_timeout),
         ("limits.body_timeout", limits.body_timeout),
         ("limits.handler_timeout", limits.handler_timeout),

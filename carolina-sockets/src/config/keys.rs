@@ -6,7 +6,7 @@ use crate::suggest::{did_you_mean, nearest};
 type Set = fn(&mut Config, &Value<'_>) -> Result<(), String>;
 
 /// Every key but those below `channels`.
-pub(super) const KEYS: [(&str, Set); 63] = [
+pub(super) const KEYS: [(&str, Set); 67] = [
     ("use_sockets", |c, v| v.boolean().map(|value| c.use_sockets = Some(value))),
     ("bind", |c, v| v.text().map(|value| c.bind = value)),
     ("static_dir", |c, v| v.text().map(|value| c.static_dir = Some(value.into()))),
@@ -49,6 +49,10 @@ pub(super) const KEYS: [(&str, Set); 63] = [
     ("presence.linger", |c, v| v.duration().map(|value| c.presence.linger = value)),
     ("presence.batch", |c, v| v.duration().map(|value| c.presence.batch = value)),
     ("presence.max_meta", |c, v| v.number().map(|value| c.presence.max_meta = value)),
+    ("resume.channels", |c, v| v.resume_channels().map(|value| c.resume.channels = value)),
+    ("resume.window", |c, v| v.duration().map(|value| c.resume.window = value)),
+    ("resume.events", |c, v| v.number().map(|value| c.resume.events = value)),
+    ("resume.bytes", |c, v| v.size().map(|value| c.resume.bytes = value)),
     ("limits.max_payload", |c, v| v.size().map(|value| c.limits.max_payload = value)),
     ("limits.max_attachments", |c, v| v.number().map(|value| c.limits.max_attachments = value)),
     ("limits.mailbox", |c, v| v.number().map(|value| c.limits.mailbox = value)),
@@ -85,8 +89,20 @@ fn tls(config: &mut Config) -> &mut TlsConfig {
 }
 
 /// The sections, except `channels`, whose keys are the application's paths.
-pub(super) const SECTIONS: [&str; 11] =
-    ["session", "backplane", "admin", "otlp", "publish", "presence", "health", "drain", "tls", "limits", "transport"];
+pub(super) const SECTIONS: [&str; 12] = [
+    "session",
+    "backplane",
+    "admin",
+    "otlp",
+    "publish",
+    "presence",
+    "resume",
+    "health",
+    "drain",
+    "tls",
+    "limits",
+    "transport",
+];
 
 /// The section that maps paths to drivers.
 pub(super) const CHANNELS: &str = "channels";

@@ -75,6 +75,10 @@
 //! | `presence.linger` | `CAROLINA_PRESENCE__LINGER` | duration | `"3s"` |
 //! | `presence.batch` | `CAROLINA_PRESENCE__BATCH` | duration | `"50ms"` |
 //! | `presence.max_meta` | `CAROLINA_PRESENCE__MAX_META` | bytes per key and value | `4096` |
+//! | `resume.channels` | `CAROLINA_RESUME__CHANNELS` | `"all"`, `"declared"` or `"none"` | `"declared"` |
+//! | `resume.window` | `CAROLINA_RESUME__WINDOW` | duration | `"2m"` |
+//! | `resume.events` | `CAROLINA_RESUME__EVENTS` | events per channel instance | `1000` |
+//! | `resume.bytes` | `CAROLINA_RESUME__BYTES` | size per channel instance | `"1MB"` |
 //! | `limits.max_payload` | `CAROLINA_LIMITS__MAX_PAYLOAD` | size | `"1MB"` |
 //! | `limits.max_attachments` | `CAROLINA_LIMITS__MAX_ATTACHMENTS` | binary values per packet | `10` |
 //! | `limits.mailbox` | `CAROLINA_LIMITS__MAILBOX` | events per socket and channel | `256` |
@@ -209,6 +213,8 @@ pub struct Config {
     pub tls: Option<TlsConfig>,
     /// Who is on a channel: `[presence]`.
     pub presence: PresenceConfig,
+    /// Clients that come back: `[resume]`.
+    pub resume: ResumeConfig,
     /// What a client may use: `[limits]`.
     pub limits: Limits,
     /// How clients connect: `[transport]`.
@@ -400,6 +406,41 @@ pub struct PresenceConfig {
     ///
     /// Key `presence.max_meta`, variable `CAROLINA_PRESENCE__MAX_META`.
     pub max_meta: usize,
+}
+
+/// `[resume]`: what is kept for clients that come back (rule R23).
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct ResumeConfig {
+    /// Which channels keep it. Default those declared with `resume`.
+    ///
+    /// Key `resume.channels`, variable `CAROLINA_RESUME__CHANNELS`.
+    pub channels: ResumeChannels,
+    /// How long after its connection was lost a client can resume. Default 2 minutes.
+    ///
+    /// Key `resume.window`, variable `CAROLINA_RESUME__WINDOW`.
+    pub window: Duration,
+    /// How many events are kept for each channel, of one with parameters for each instance. At least 1. Default 1000.
+    ///
+    /// Key `resume.events`, variable `CAROLINA_RESUME__EVENTS`.
+    pub events: usize,
+    /// How many bytes these events may have. At least 1. Default 1,000,000.
+    ///
+    /// Key `resume.bytes`, variable `CAROLINA_RESUME__BYTES`.
+    pub bytes: u64,
+}
+
+/// Which channels let clients resume.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ResumeChannels {
+    /// Every channel.
+    All,
+    /// Those declared with `resume`.
+    #[default]
+    Declared,
+    /// No channel, whatever is declared.
+    None,
 }
 
 /// `[limits]`: what a client may use (rule R14). All have safe defaults.
@@ -666,6 +707,12 @@ impl Default for Config {
             drain: DrainConfig::default(),
             tls: None,
             presence: PresenceConfig { linger: seconds(3), batch: Duration::from_millis(50), max_meta: 4096 },
+            resume: ResumeConfig {
+                channels: ResumeChannels::Declared,
+                window: seconds(120),
+                events: 1000,
+                bytes: 1_000_000,
+            },
             limits: Limits {
                 max_payload: 1_000_000,
                 max_attachments: 10,

@@ -1,6 +1,8 @@
 use std::time::Duration;
 
-use super::{AdminMode, Config, Error, HealthConfig, Requirement, SameSite, Source, Transport, keys, read::read};
+use super::{
+    AdminMode, Config, Error, HealthConfig, Requirement, ResumeChannels, SameSite, Source, Transport, keys, read::read,
+};
 
 fn from(text: &str, variables: &[(&str, &str)]) -> Result<Config, Vec<String>> {
     let owned = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
@@ -71,6 +73,11 @@ hsts = "365d"
 linger = "15s"
 batch = "20ms"
 max_meta = 1000
+[resume]
+channels = "all"
+window = "5m"
+events = 50
+bytes = "5kB"
 [limits]
 max_payload = "1MB"
 max_attachments = 3
@@ -139,6 +146,8 @@ fn every_key_of_a_full_file_is_read() {
     assert_eq!(tls.hsts, Some(seconds(365 * 86_400)));
     assert_eq!((config.presence.linger, config.presence.batch), (seconds(15), Duration::from_millis(20)));
     assert_eq!(config.presence.max_meta, 1000);
+    assert_eq!((config.resume.channels, config.resume.window), (ResumeChannels::All, seconds(300)));
+    assert_eq!((config.resume.events, config.resume.bytes), (50, 5000));
     let limits = &config.limits;
     assert_eq!((limits.max_payload, limits.max_attachments, limits.events_per_second), (1_000_000, 3, 10));
     assert_eq!((limits.mailbox, limits.send_queue), (64, 65));

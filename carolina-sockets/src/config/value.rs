@@ -6,7 +6,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use toml::{Spanned, de::DeValue};
 
-use super::{AdminMode, Requirement, SameSite, Transport};
+use super::{AdminMode, Requirement, ResumeChannels, SameSite, Transport};
 use crate::suggest::did_you_mean;
 
 /// A value to be read.
@@ -129,6 +129,18 @@ impl Value<'_> {
             )),
         };
         self.list()?.iter().map(read).collect()
+    }
+
+    pub(super) fn resume_channels(&self) -> Read<ResumeChannels> {
+        match self.text()?.as_str() {
+            "all" => Ok(ResumeChannels::All),
+            "declared" => Ok(ResumeChannels::Declared),
+            "none" => Ok(ResumeChannels::None),
+            other => Err(format!(
+                "`{other}` is not \"all\", \"declared\" or \"none\"{}",
+                did_you_mean(other, ["all", "declared", "none"])
+            )),
+        }
     }
 
     pub(super) fn same_site(&self) -> Read<SameSite> {

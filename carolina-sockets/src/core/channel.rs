@@ -15,10 +15,11 @@ use tokio_util::task::TaskTracker;
 use super::{DeclaredEmits, Job, Services, SocketState};
 use crate::{
     config::Limits,
-    engine::{EngineNamespace, EngineSocket, SocketId},
+    engine::{EncodedPayload, EngineNamespace, EngineSocket, Recipients, SocketId},
     error::{Error, EventError, Result},
     guard::Rate,
     presence::Enrich,
+    resume::Log,
     telemetry::{histogram::Histogram, metric},
     template::{Template, Value},
 };
@@ -56,6 +57,10 @@ pub(crate) struct ChannelCore {
     pub(crate) linger: Option<Duration>,
     /// What `#[on(presence)]` adds to the keys, if there is one.
     pub(crate) enrich: Option<Enrich>,
+    /// What is kept for clients that come back, if anything is.
+    pub(crate) resume: Option<Arc<Log>>,
+    /// Whether `#[on(disconnect)]` waits until a client can no longer come back.
+    pub(crate) disconnects_late: bool,
     /// The tasks of this service; shutdown waits for them.
     pub(crate) tasks: TaskTracker,
     handlers: Arc<dyn Handlers>,
@@ -119,6 +124,8 @@ impl ChannelCore {
             services,
             linger: None,
             enrich: None,
+            resume: None,
+            disconnects_late: false,
             tasks,
             handlers,
             namespace: OnceLock::new(),
@@ -164,6 +171,40 @@ impl ChannelCore {
         }
     }
 
+    /// The same, with those that nobody is on, but to which somebody may come back.
+    pub(crate) fn each_kept(self: &Arc<Self>) -> Vec<Arc<Self>> {
+        match &self.kind {
+            Kind::Template(instances) if self.resume.is_some() => {
+                let of = &instances.template;
+                let paths = self.services.resumes.paths();
+                // The template's own path matches too, and nobody is on it.
+                let kept: Vec<Arc<Self>> = paths
+                    .iter()
+                    .filter(|path| **path != self.path && of.matches(path))
+                    .map(|path| self.instance(path))
+                    .collect();
+                let mut all = instances.all();
+                all.retain(|one| !kept.iter().any(|other| Arc::ptr_eq(one, other)));
+                all.extend(kept);
+                all
+            }
+            _ => self.each(),
+        }
+    }
+
+    /// Sends an event to this node's clients, and keeps it for those that come back. Returns how many missed it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Closed`] before the namespace is registered.
+    pub(crate) fn emit_here(&self, payload: &EncodedPayload, recipients: &Recipients) -> Result<usize> {
+        let namespace = self.namespace()?;
+        Ok(match &self.resume {
+            Some(log) => log.broadcast(namespace, payload, recipients),
+            None => namespace.emit_here(payload, recipients),
+        })
+    }
+
     /// All instances of the template; of a channel without parameters, itself.
     pub(crate) fn all_instances(self: &Arc<Self>) -> &Arc<Self> {
         match &self.kind {
@@ -191,6 +232,8 @@ impl ChannelCore {
             services: self.services.clone(),
             linger: self.linger,
             enrich: self.enrich.clone(),
+            resume: self.resume.as_ref().map(|_| self.services.resumes.log(path)),
+            disconnects_late: self.disconnects_late,
             tasks: self.tasks.clone(),
             handlers: self.handlers.clone(),
             namespace,
@@ -203,10 +246,14 @@ impl ChannelCore {
         instance
     }
 
-    /// The same, if there is one.
+    /// The same, if there is one, or somebody may come back to it.
     pub(crate) fn known_instance(self: &Arc<Self>, path: &str) -> Option<Arc<Self>> {
         match &self.kind {
-            Kind::Template(instances) => instances.by_path.lock().get(path).and_then(Weak::upgrade),
+            Kind::Template(instances) => {
+                let known = instances.by_path.lock().get(path).and_then(Weak::upgrade);
+                let is_kept = || self.resume.is_some() && self.services.resumes.has(path);
+                known.or_else(|| is_kept().then(|| self.instance(path)))
+            }
             _ => Some(self.clone()),
         }
     }
@@ -221,6 +268,15 @@ impl ChannelCore {
     pub(crate) fn with_presence(mut self, linger: Option<Duration>, enrich: Option<Enrich>) -> Self {
         self.linger = linger;
         self.enrich = enrich;
+        self
+    }
+
+    /// Keeps what clients miss that lose their connection (rule R23), if the settings say so.
+    pub(crate) fn with_resume(mut self, declared: Option<bool>) -> Self {
+        if self.services.resumes.is_on(declared.is_some()) {
+            self.resume = Some(self.services.resumes.log(&self.path));
+            self.disconnects_late = declared == Some(false);
+        }
         self
     }
 

@@ -9,6 +9,7 @@ use crate::{
     engine::{DisconnectReason, EngineSocket},
     error::{EventError, code},
     identity::Identity,
+    resume::Cut,
     telemetry::metric,
 };
 
@@ -146,8 +147,15 @@ fn close_transport(socket: &SocketState, raw: &EngineSocket) -> bool {
 /// Closes the mailbox, removes the socket from its rooms and the channel, and queues `#[on(disconnect)]`.
 fn close(socket: &Arc<SocketState>, raw: &EngineSocket, leaving: &Leaving) {
     let handlers = socket.channel.handlers();
-    let rooms = if handlers.handles_disconnect() { raw.rooms() } else { Vec::new() };
-    if !socket.mailbox.close(|| raw.leave_all()) {
+    let asking = socket.resume.as_ref().filter(|asking| asking.asks());
+    let mut rooms = Vec::new();
+    let leave = || {
+        if handlers.handles_disconnect() || asking.is_some() {
+            rooms = raw.rooms();
+        }
+        raw.leave_all();
+    };
+    if !socket.mailbox.close(leave) {
         return;
     }
     socket.channel.unregister(socket);
@@ -158,8 +166,27 @@ fn close(socket: &Arc<SocketState>, raw: &EngineSocket, leaving: &Leaving) {
         // What has not begun ends with the connection: nobody waits for an answer.
         drop(socket.mailbox.take_events());
     }
-    let left = Box::new(Left { rooms, identity: leaving.identity.clone() });
-    let job = Job::Disconnect { reason: leaving.reason, left };
+    let reason = leaving.reason;
+    let left = Box::new(Left { rooms: rooms.clone(), identity: leaving.identity.clone() });
+    let job = Job::Disconnect { reason, left };
+    let Some(asking) = asking else { return submit_last(socket, raw, job) };
+    let cut = match reason {
+        DisconnectReason::ClientLeft | DisconnectReason::ServerDisconnect => Cut::Left,
+        DisconnectReason::LoggedOut | DisconnectReason::NotAuthorized => Cut::Refused,
+        _ if socket.channel.disconnects_late && !socket.channel.is_draining() => {
+            let (left, raw) = (socket.clone(), raw.clone());
+            let late: Box<dyn FnOnce() + Send> = Box::new(move || submit_last(&left, &raw, job));
+            return asking.log.leave(asking, socket.id, Cut::Lost { rooms, late: Some(late) });
+        }
+        _ => Cut::Lost { rooms, late: None },
+    };
+    asking.log.leave(asking, socket.id, cut);
+    submit_last(socket, raw, job);
+}
+
+/// Queues `#[on(disconnect)]`, and runs it if nothing is before it.
+fn submit_last(socket: &Arc<SocketState>, raw: &EngineSocket, job: Job) {
+    let handlers = socket.channel.handlers();
     if let Submitted::Run(job) = socket.mailbox.submit_last(job, &socket.client) {
         handlers.clone().run(socket, raw, job);
     }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::Roster;
-use crate::{backplane::Bus, engine::Engine, identity::Identities, presence::Presences};
+use crate::{backplane::Bus, engine::Engine, identity::Identities, presence::Presences, resume::Resumes};
 
 /// What handlers and extractors use of the service.
 pub(crate) struct Services {
@@ -18,6 +18,8 @@ pub(crate) struct Services {
     pub(crate) roster: Roster,
     /// Who is on which channel.
     pub(crate) presences: Presences,
+    /// What is kept for clients that come back.
+    pub(crate) resumes: Arc<Resumes>,
     /// Weak, since the engine owns the namespaces, and they own the services.
     engine: OnceLock<Weak<Engine>>,
     /// Who is told what happens to sockets.
@@ -27,13 +29,20 @@ pub(crate) struct Services {
 }
 
 impl Services {
-    pub(crate) fn new(states: States, identities: Identities, bus: Bus, presences: Presences) -> Self {
+    pub(crate) fn new(
+        states: States,
+        identities: Identities,
+        bus: Bus,
+        presences: Presences,
+        resumes: Arc<Resumes>,
+    ) -> Self {
         Self {
             states,
             identities,
             bus,
             roster: Roster::default(),
             presences,
+            resumes,
             engine: OnceLock::new(),
             observed: super::Observed::default(),
             #[cfg(feature = "testing")]

@@ -13,11 +13,13 @@ use serde::Serialize;
 use super::{ChannelCore, Leaving, Mailbox, end, values::Values};
 use crate::{
     engine::{
-        Auth, ClientConnection, DisconnectReason, EngineSocket, SendError, SocketId, WeakEngineSocket, encode_event,
+        Auth, ClientConnection, DisconnectReason, EncodedPayload, EngineSocket, SendError, SocketId, WeakEngineSocket,
+        encode_event,
     },
     error::{Error, Result},
     guard::rate,
     identity::Identity,
+    resume::{Asking, Owner},
     telemetry::trace,
 };
 
@@ -43,6 +45,8 @@ pub(crate) struct SocketState {
     pub(crate) values: Values,
     pub(crate) since: SystemTime,
     pub(crate) trace: trace::Connection,
+    /// Where the channel keeps what clients miss.
+    pub(crate) resume: Option<Asking>,
     raw: WeakEngineSocket,
 }
 
@@ -55,11 +59,13 @@ impl SocketState {
         identity: Identity,
         trace: trace::Connection,
     ) -> Self {
+        let resume = channel.resume.clone().map(|log| Asking::new(log, auth.as_deref()));
         Self {
             channel,
             id: raw.id(),
             client,
             auth,
+            resume,
             mailbox: Mailbox::default(),
             identity: RwLock::new(identity),
             leaving: OnceLock::new(),
@@ -96,6 +102,9 @@ impl SocketState {
             self.channel.services.presences.untrack_key(&self.channel.path, self.presence_id(), user);
         }
         let (old, new) = (before.rooms(), current.rooms());
+        if let Some(asking) = &self.resume {
+            asking.log.set_owner(asking, owner(&current));
+        }
         self.mailbox.if_open(|| {
             raw.leave(old.iter().filter(|room| !new.contains(room)).cloned().collect());
             raw.join(new.into_iter().filter(|room| !old.contains(room)).collect());
@@ -106,6 +115,11 @@ impl SocketState {
     /// What tells it apart from every other socket at the same time, for presence: its place in memory, which it keeps.
     pub(crate) fn presence_id(&self) -> usize {
         std::ptr::from_ref(self).addr()
+    }
+
+    /// Whom its `pid` belongs to.
+    pub(crate) fn owner(&self) -> Owner {
+        owner(&self.identity.read())
     }
 
     /// Tells the client who is on the channel, and from now on what changes, if the channel has presence and the socket has not left.
@@ -125,6 +139,9 @@ impl SocketState {
     /// may come back.
     pub(crate) fn leave_presence(&self, reason: DisconnectReason) {
         if let Some(linger) = self.channel.linger {
+            // Who may resume has not left.
+            let window = self.resume.as_ref().filter(|asking| asking.asks()).map(|asking| asking.log.window());
+            let linger = linger.max(window.unwrap_or_default());
             let linger = match reason {
                 DisconnectReason::ServerDisconnect | DisconnectReason::LoggedOut | DisconnectReason::NotAuthorized => {
                     None
@@ -191,7 +208,14 @@ impl SocketState {
         event: &str,
         data: &T,
     ) -> Result {
-        self.send_when_room(raw, || raw.emit(event, data), event).await?;
+        match self.resume.as_ref().filter(|asking| asking.asks()) {
+            None => self.send_when_room(raw, || raw.emit(event, data), event).await?,
+            Some(asking) => {
+                let (payload, namespace) = (EncodedPayload::event(event, data)?, self.channel.namespace()?);
+                let send = || asking.log.emit_to_one(namespace, asking, raw, &payload);
+                self.send_when_room(raw, send, event).await?;
+            }
+        }
         self.tell_sent(event, data);
         Ok(())
     }
@@ -228,6 +252,11 @@ impl SocketState {
     pub(super) fn end_waiting(&self) {
         self.waiting_answers.fetch_sub(1, Ordering::Relaxed);
     }
+}
+
+/// Whom a socket's `pid` belongs to.
+fn owner(identity: &Identity) -> Owner {
+    Owner { session: identity.session_id().map(str::to_owned), user: identity.user_id().map(str::to_owned) }
 }
 
 impl Drop for SocketState {

@@ -12,8 +12,11 @@ use std::{
 
 use futures_util::task::AtomicWaker;
 use http::request::Parts;
+use parking_lot::Mutex;
 
-use super::{id::SocketId, incoming::MessageLimits, instances::Opened, joins::Joins, reason::DisconnectReason};
+use super::{
+    id::SocketId, incoming::MessageLimits, instances::Opened, joins::Joins, reason::DisconnectReason, rejoin::joined,
+};
 use crate::{
     config::{Limits, Transport},
     guard::{ByteBudget, Rate, rate},
@@ -85,6 +88,8 @@ pub(crate) struct ClientConnection {
     pub(super) joins: Joins,
     /// The instances of channels with parameters that it has opened; without any, it has no memory of its own.
     pub(super) opened: OnceLock<Box<Opened>>,
+    /// The namespaces whose answers to CONNECT are not the engine's.
+    withheld: Withheld,
     /// Whether it has been let in on any channel.
     has_joined: AtomicBool,
     /// Wakes whoever reads the stream, so that a connection that is cut ends at once.
@@ -118,6 +123,7 @@ impl ClientConnection {
             kept: OnceLock::new(),
             joins: Joins::default(),
             opened: OnceLock::new(),
+            withheld: Withheld::default(),
             has_joined: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             leaving: AtomicBool::new(false),
@@ -172,6 +178,11 @@ impl ClientConnection {
     pub(super) fn set_id(&self, id: SocketId) {
         // Every channel that the client joins sets it again; the first value stays.
         let _ = self.id.set(id);
+    }
+
+    /// The engine's answers to CONNECT that the client does not get.
+    pub(super) fn withheld(&self) -> &Withheld {
+        &self.withheld
     }
 
     /// Counts an event; the error is the number of milliseconds until the next one is allowed.
@@ -311,6 +322,39 @@ impl ClientConnection {
     pub(super) fn poll_alive(&self, context: &mut Context<'_>) -> bool {
         self.reader.register(context.waker());
         self.is_alive()
+    }
+}
+
+/// The namespaces for whose CONNECT the engine's answer is dropped on its way out, since another takes its place.
+#[derive(Default)]
+pub(super) struct Withheld {
+    count: AtomicU32,
+    paths: Mutex<Vec<Box<str>>>,
+}
+
+impl Withheld {
+    pub(super) fn add(&self, path: &str) {
+        let mut paths = self.paths.lock();
+        paths.push(path.into());
+        self.count.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Whether there are any. Called for every write.
+    pub(super) fn has_any(&self) -> bool {
+        self.count.load(Ordering::Acquire) > 0
+    }
+
+    /// Whether this packet is one of them, which it then is no more.
+    pub(super) fn take(&self, packet: &[u8]) -> bool {
+        let Some(path) = joined(packet) else { return false };
+        let mut paths = self.paths.lock();
+        let Some(position) = paths.iter().position(|withheld| withheld.as_bytes() == path) else { return false };
+        paths.swap_remove(position);
+        if paths.is_empty() {
+            *paths = Vec::new();
+        }
+        self.count.fetch_sub(1, Ordering::AcqRel);
+        true
     }
 }
 

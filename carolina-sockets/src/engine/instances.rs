@@ -265,6 +265,8 @@ pub(super) struct InstanceSocket {
     canonical: Str,
     number: u32,
     is_connected: AtomicBool,
+    /// Whether its CONNECT is answered by somebody else.
+    is_answer_withheld: AtomicBool,
     members: Weak<Members>,
     backplane: Weak<Backplane>,
 }
@@ -278,6 +280,10 @@ impl InstanceSocket {
     /// The namespace of its packets.
     pub(super) fn packet_path(&self) -> Str {
         self.written.clone()
+    }
+
+    pub(super) fn withhold_answer(&self) {
+        self.is_answer_withheld.store(true, Ordering::Release);
     }
 
     pub(super) fn is_connected(&self) -> bool {
@@ -554,6 +560,7 @@ impl<H: NamespaceHooks> InstanceMessages<H> {
             canonical: request.canonical,
             number,
             is_connected: AtomicBool::new(false),
+            is_answer_withheld: AtomicBool::new(false),
             members: Arc::downgrade(&self.members),
             backplane: self.backplane.clone(),
         });
@@ -574,7 +581,9 @@ impl<H: NamespaceHooks> InstanceMessages<H> {
                     }
                     client.set_joined();
                     instance.is_connected.store(true, Ordering::Release);
-                    if instance.send(&raw, connect_packet(&raw, instance.packet_path())).is_err() {
+                    if !instance.is_answer_withheld.load(Ordering::Acquire)
+                        && instance.send(&raw, connect_packet(&raw, instance.packet_path())).is_err()
+                    {
                         client.close_transport();
                         return;
                     }

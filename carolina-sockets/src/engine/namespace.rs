@@ -97,6 +97,11 @@ impl Recipients {
         self.0.rooms.iter().any(|room| room.as_ref() == EMPTY_ROOM) && self.0.rooms.len() == 1
     }
 
+    /// The socket that is left out, if one is.
+    pub(crate) fn left_out(&self) -> Option<SocketId> {
+        self.0.sid.map(SocketId::new)
+    }
+
     /// The rooms, and the excluded rooms.
     pub(crate) fn rooms(&self) -> (impl Iterator<Item = &str>, impl Iterator<Item = &str>) {
         (self.0.rooms.iter().map(AsRef::as_ref), self.0.except.iter().map(AsRef::as_ref))
@@ -126,6 +131,31 @@ impl EncodedPayload {
         check_name(event)?;
         let value = CommonParser.encode_value(&Payload(data), Some(event));
         value.map(Self).map_err(|error| Error::Serialize { event: event.to_owned(), reason: error.into() })
+    }
+
+    /// The same event with one more argument, a text that needs no escapes.
+    pub(crate) fn with_last(&self, argument: &str) -> Self {
+        let Value::Str(text, attachments) = &self.0 else { return self.clone() };
+        let mut longer = String::with_capacity(text.len() + argument.len() + 3);
+        longer.push_str(text.strip_suffix(']').unwrap_or(text));
+        longer.push_str(",\"");
+        longer.push_str(argument);
+        longer.push_str("\"]");
+        Self(Value::Str(longer.into(), attachments.clone()))
+    }
+
+    /// Its bytes, attachments included.
+    pub(crate) fn bytes(&self) -> usize {
+        value_bytes(&self.0)
+    }
+
+    /// An event that another process has encoded.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it, when it is not an event.
+    pub(crate) fn from_texts(payload: String, attachments: &[String]) -> Result<Self, String> {
+        decode(payload, attachments).map(Self)
     }
 
     /// Text and attachments, for other processes to send.
@@ -259,22 +289,6 @@ impl EngineNamespace {
         Ok(answers)
     }
 
-    /// Sends an event encoded by another process to this node's clients. Returns how many of them missed it.
-    ///
-    /// # Errors
-    ///
-    /// What is wrong with it, when it is not an event.
-    pub(crate) fn emit_encoded(
-        &self,
-        payload: String,
-        attachments: &[String],
-        to: Vec<String>,
-        except: Vec<String>,
-    ) -> Result<usize, String> {
-        let value = decode(payload, attachments)?;
-        Ok(self.emit_here(&EncodedPayload(value), &Recipients::in_rooms(to, except)))
-    }
-
     /// Sends an encoded event to this node's clients. Returns how many of them missed it.
     pub(crate) fn emit_here(&self, payload: &EncodedPayload, recipients: &Recipients) -> usize {
         let Ok(backplane) = self.backplane() else { return 0 };
@@ -305,6 +319,24 @@ impl EngineNamespace {
             Err(mut errors) => Err(socketioxide::SendError::Socket(errors.pop().unwrap_or(SocketError::Closed)).into()),
         };
         socket.send_written(value_bytes(&value.0), send)
+    }
+
+    /// Answers a client's CONNECT in place of the engine, with an id that its connections share.
+    ///
+    /// # Errors
+    ///
+    /// When it could not be put into the client's buffer.
+    pub(crate) fn answer_connect(&self, socket: &EngineSocket, pid: &str) -> std::result::Result<(), SendError> {
+        let path = socket.packet_path().unwrap_or_else(|| self.path.clone());
+        self.send_to_one(socket, Packet::connect(path, socket.connect_payload(pid)))
+    }
+
+    fn send_to_one(&self, socket: &EngineSocket, packet: Packet) -> std::result::Result<(), SendError> {
+        let Ok(backplane) = self.backplane() else { return Err(SendError::Closed) };
+        match backplane.get_local().broadcast(packet, BroadcastOptions::new(socket.id().raw())) {
+            Ok(()) => Ok(()),
+            Err(mut errors) => Err(socketioxide::SendError::Socket(errors.pop().unwrap_or(SocketError::Closed)).into()),
+        }
     }
 
     /// Sends an encoded event to one client.

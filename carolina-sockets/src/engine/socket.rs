@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures_core::Stream;
 use futures_util::StreamExt;
 use serde::{Serialize, Serializer, de::DeserializeOwned, ser::SerializeTuple};
-use socketioxide::{AckError, extract::AckSender, handler::FromMessageParts};
+use socketioxide::{AckError, ProtocolVersion, extract::AckSender, handler::FromMessageParts};
 use socketioxide_core::{Str, Value, packet::Packet, parser::Parse};
 use socketioxide_parser_common::CommonParser;
 
@@ -19,6 +19,7 @@ use super::{
     id::SocketId,
     instances::InstanceSocket,
     payload::{self, Answer, Payload},
+    reason::DisconnectReason,
 };
 use crate::{
     backplane::RawSocket,
@@ -91,9 +92,40 @@ impl EngineSocket {
         WeakEngineSocket { raw: Arc::downgrade(&self.raw), instance: self.instance.as_ref().map(Arc::downgrade) }
     }
 
+    /// Keeps the engine's answer to CONNECT from the client. Whoever calls it sends one by
+    /// [`EngineNamespace::answer_connect`](super::EngineNamespace::answer_connect), once [`NamespaceHooks::connected`](super::NamespaceHooks::connected)
+    /// is called.
+    pub(crate) fn withhold_answer(&self) {
+        match (&self.instance, self.client()) {
+            (Some(instance), _) => instance.withhold_answer(),
+            (None, Some(client)) => client.withheld().add(self.raw.ns()),
+            (None, None) => {}
+        }
+    }
+
+    /// The payload of CONNECT's answer; `None` for clients of protocol 4, who get none.
+    pub(super) fn connect_payload(&self, pid: &str) -> Option<Value> {
+        (self.raw.protocol() == ProtocolVersion::V5).then(|| {
+            let text = format!("{{\"sid\":\"{}\",\"pid\":\"{pid}\"}}", self.raw.id);
+            Value::Str(text.into(), None)
+        })
+    }
+
     /// Its connection; `None` if the request did not come through the service's own layer.
     pub(crate) fn client(&self) -> Option<Arc<ClientConnection>> {
         self.raw.req_parts().extensions.get::<Arc<ClientConnection>>().cloned()
+    }
+
+    /// Whether its client has stopped reading.
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.client().is_some_and(|client| client.is_blocked())
+    }
+
+    /// Closes the connection of a client that has no room for what it is sent.
+    pub(crate) fn cut(&self) {
+        if let Some(client) = self.client() {
+            client.close_with(DisconnectReason::SlowReader);
+        }
     }
 
     /// Sends, within the bytes that a client which does not read may make wait.

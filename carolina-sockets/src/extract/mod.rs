@@ -257,6 +257,7 @@ mod handshake;
 mod keys;
 mod path;
 mod presence;
+mod resumed;
 mod session;
 mod socket;
 mod socket_data;
@@ -274,6 +275,7 @@ pub use keys::Keys;
 pub use path::Path;
 pub(crate) use path::{PathFault, PathNeed};
 pub use presence::Presence;
+pub use resumed::Resumed;
 pub use session::User;
 pub use socket_data::SocketData;
 pub use state::State;
@@ -310,7 +312,7 @@ use crate::{
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the argument of a handler",
     label = "not an extractor",
-    note = "a handler may take: `Socket`, `Data<T>` and `TryData<T>` with `T: Deserialize`, `Valid<T>`, `Args<T>`, `Ack`, `Event`, `Sockets`, `State<T>`, `Session`, `Path<T>`, `User`, `Option<User>`, `SocketData<T>`, `Presence<T>`, `Handshake`, and in `#[on(disconnect)]` `DisconnectReason`",
+    note = "a handler may take: `Socket`, `Data<T>` and `TryData<T>` with `T: Deserialize`, `Valid<T>`, `Args<T>`, `Ack`, `Event`, `Sockets`, `State<T>`, `Session`, `Path<T>`, `User`, `Option<User>`, `SocketData<T>`, `Presence<T>`, `Resumed`, `Handshake`, and in `#[on(disconnect)]` `DisconnectReason`",
     note = "wrap the event's payload in `Data<{Self}>`, or implement `carolina_sockets::FromEvent` for `{Self}`"
 )]
 pub trait FromEvent: Sized {

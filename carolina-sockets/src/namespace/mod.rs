@@ -3,6 +3,8 @@
 //! A client is identified and authorized, and its handlers are set, before CONNECT is sent to it. A refused client has
 //! joined no room and run no handler (rules R5, R10 and R12).
 
+mod resume;
+
 use std::sync::Arc;
 
 use futures_core::future::BoxFuture;
@@ -16,6 +18,7 @@ use crate::{
     extract::{PathFault, PathNeed},
     identity::Handshake,
     plan::MountPlan,
+    resume::{Asking, Log},
     session_sync::SessionSync,
     telemetry::{Cause, refused, trace},
     template::Template,
@@ -63,11 +66,19 @@ impl NamespaceHooks for ConnectHook {
     fn connected(&self, raw: &EngineSocket) {
         let core = raw.instance().map_or(Some(self.core.clone()), |path| self.core.known_instance(path));
         if let Some(socket) = core.and_then(|core| core.socket(raw.id())) {
-            socket.enter_presence(raw);
-            self.core.services.observed.tell(|observer| observer.connected(&socket));
-            start_connect(&self.table, &socket, raw);
+            match socket.resume.as_ref().filter(|asking| asking.asks()) {
+                None => enter(&self.table, &socket, raw),
+                Some(_) => resume::enter(&self.table, &socket, raw),
+            }
         }
     }
+}
+
+/// A client has been answered: it is on the channel.
+fn enter(table: &Arc<HandlerTable>, socket: &Arc<SocketState>, raw: &EngineSocket) {
+    socket.enter_presence(raw);
+    socket.channel.services.observed.tell(|observer| observer.connected(socket));
+    start_connect(table, socket, raw);
 }
 
 impl ConnectHook {
@@ -111,6 +122,9 @@ impl ConnectHook {
         let span = trace.span();
         let socket = Arc::new(SocketState::new(core.clone(), &raw, client, auth, identity, trace));
         core.handlers().authorize(&socket, &raw).instrument(span).await?;
+        if let Some(asking) = &socket.resume {
+            Log::prepare(asking, &raw);
+        }
         socket.join_identity_rooms(&raw);
         core.register(&socket);
         let hook = SocketHook { socket: socket.clone(), table: self.table.clone(), sync: self.sync.clone() };
@@ -120,6 +134,10 @@ impl ConnectHook {
         }
         if socket.mailbox.is_closed() {
             return Err(EventError::unauthenticated());
+        }
+        // Last, since a refusal is answered by the engine.
+        if socket.resume.as_ref().is_some_and(Asking::asks) {
+            raw.withhold_answer();
         }
         Ok(Arc::new(hook))
     }

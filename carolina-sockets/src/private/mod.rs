@@ -26,7 +26,7 @@ pub use crate::{
         Channel, channel_type, erase,
         row::{
             Call, ChannelRow, EmitRow, ErasedChannel, Extras, GuardCall, GuardRow, HandlerRow, Location, On, Options,
-            PresenceRow,
+            PresenceRow, ResumeRow,
         },
     },
 };

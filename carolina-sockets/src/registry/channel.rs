@@ -44,6 +44,7 @@ inventory::submit! {
         path: None,
         private: false,
         presence: None,
+        resume: None,
         guards: &[],
         emits: &[],
         docs: crate::__contract_value!("The built-in channel: clients are in the rooms of their session and user, and hear what is sent to these."),

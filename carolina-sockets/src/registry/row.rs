@@ -101,6 +101,8 @@ pub struct ChannelRow {
     pub private: bool,
     /// Whether the attribute says `presence`, and how.
     pub presence: Option<PresenceRow>,
+    /// Whether the attribute says `resume`, and how.
+    pub resume: Option<ResumeRow>,
     /// What runs before each event's handler.
     pub guards: &'static [GuardRow],
     /// What the struct declares that it sends.
@@ -131,6 +133,13 @@ pub struct EmitRow {
 pub struct PresenceRow {
     /// Replaces `presence.linger`.
     pub linger: Option<Duration>,
+}
+
+/// `resume` in `#[channel]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ResumeRow {
+    /// Whether `#[on(disconnect)]` of a client that lost its connection runs at once.
+    pub disconnect_now: bool,
 }
 
 /// A method under `#[on]`.

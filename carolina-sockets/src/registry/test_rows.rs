@@ -18,6 +18,7 @@ pub(crate) fn channel<C: 'static>(driver: &'static str, path: Option<&'static st
         path,
         private: false,
         presence: None,
+        resume: None,
         guards: &[],
         emits: &[],
         docs: crate::__contract_value!(""),

@@ -32,6 +32,7 @@ use crate::{
     plan::MountPlan,
     presence::Presences,
     registry::row::{Call, ErasedChannel, On},
+    resume::Resumes,
     session_sync::SessionSync,
     telemetry::histogram,
 };
@@ -117,7 +118,8 @@ impl Builder {
             let mut states = settings.states;
             states.insert(ServiceRef(service.clone()));
             let presences = Presences::new(bus.clone(), config.presence.clone(), config.limits.connections);
-            let services = Arc::new(Services::new(states, identities, bus.clone(), presences));
+            let resumes = Resumes::new(config.resume.clone(), bus.has_backplane(), config.limits.connections);
+            let services = Arc::new(Services::new(states, identities, bus.clone(), presences, Arc::new(resumes)));
             if let Some(engine) = &engine {
                 services.set_engine(engine);
             }
@@ -139,6 +141,7 @@ impl Builder {
                 let default = services.presences.linger();
                 let linger = plan.row.presence.map(|row| row.linger.unwrap_or(default));
                 let core = core.with_presence(linger, enrich(&table, &services.states, &plan.path));
+                let core = core.with_resume(plan.row.resume.map(|row| row.disconnect_now));
                 namespaces.insert(plan.path.clone(), Namespace { core: Arc::new(core), table, plan });
             }
             let channels = namespaces.values().map(|namespace| namespace.core.clone()).collect();
@@ -172,6 +175,7 @@ impl Builder {
         admin::open(&sockets).await?;
         if sockets.is_on() {
             control::listen(&sockets).await?;
+            sockets.inner().services.resumes.start(&sockets.inner().background);
             nodes::watch(&sockets);
             let mut cores = sockets.inner().namespaces.values().map(|namespace| &namespace.core);
             if let Some(core) = cores.find(|core| core.linger.is_some()) {

@@ -8,6 +8,7 @@ use super::{Inner, Sockets};
 use crate::{
     backplane::{Message, Question},
     channel::{count_missed, disconnect_for_others, instances_for_others, sockets_for_others},
+    engine::{EncodedPayload, Recipients},
     error::{Error, Result},
     telemetry::{Cause, refused},
 };
@@ -75,14 +76,15 @@ async fn handle_message(inner: &Inner, message: Message) {
         Message::Emit { path, to, except, payload, attachments } => {
             let Some(core) = inner.core(&path) else { return };
             let mut missed = 0;
-            for channel in core.each() {
-                let Ok(namespace) = channel.namespace() else { continue };
-                match namespace.emit_encoded(payload.clone(), &attachments, to.clone(), except.clone()) {
-                    Ok(count) => missed += count,
-                    Err(reason) => {
-                        return refused(Cause::BackplanePacket, &format!("an emit on the control channel: {reason}"));
-                    }
+            let payload = match EncodedPayload::from_texts(payload, &attachments) {
+                Ok(payload) => payload,
+                Err(reason) => {
+                    return refused(Cause::BackplanePacket, &format!("an emit on the control channel: {reason}"));
                 }
+            };
+            let recipients = Recipients::in_rooms(to, except);
+            for channel in core.each_kept() {
+                missed += channel.emit_here(&payload, &recipients).unwrap_or_default();
             }
             count_missed(core.label(), "an emit of another process", missed);
         }

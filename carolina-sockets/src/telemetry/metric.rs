@@ -17,6 +17,7 @@ const FLOODERS: &str = "carolina_sockets_flooders_total";
 const DISCONNECTS: &str = "carolina_sockets_disconnects_total";
 const SESSION_STORE_ERRORS: &str = "carolina_sockets_session_store_errors_total";
 const TOKENS_REFUSED: &str = "carolina_sockets_tokens_refused_total";
+const RESUMES: &str = "carolina_sockets_resumes_total";
 const NODES: &str = "carolina_sockets_nodes";
 const BACKPLANE_UP: &str = "carolina_sockets_backplane_up";
 const BACKPLANE_LOST: &str = "carolina_sockets_backplane_lost_total";
@@ -31,7 +32,7 @@ pub(crate) enum Kind {
 
 /// Every metric with its kind and description, for an exporter.
 #[cfg_attr(not(feature = "prometheus"), allow(dead_code, reason = "only an exporter describes metrics"))]
-pub(crate) const ALL: [(Kind, &str, &str); 14] = [
+pub(crate) const ALL: [(Kind, &str, &str); 15] = [
     (Kind::Gauge, CONNECTIONS, "Connections that are open"),
     (Kind::Gauge, SOCKETS, "Sockets on a channel"),
     (Kind::Counter, EVENTS, "Events that clients have sent"),
@@ -43,6 +44,7 @@ pub(crate) const ALL: [(Kind, &str, &str); 14] = [
     (Kind::Counter, DISCONNECTS, "Sockets that have left their channel, by the reason"),
     (Kind::Counter, SESSION_STORE_ERRORS, "Failures of the session store"),
     (Kind::Counter, TOKENS_REFUSED, "JSON Web Tokens that were refused"),
+    (Kind::Counter, RESUMES, "Clients that have come back to be given what they missed, by the result"),
     (Kind::Gauge, NODES, "Nodes on the backplane, this one included"),
     (Kind::Gauge, BACKPLANE_UP, "Whether the backplane is reached"),
     (Kind::Counter, BACKPLANE_LOST, "Messages that other nodes did not receive"),
@@ -91,6 +93,10 @@ pub(crate) fn session_store_error() {
 #[cfg_attr(not(feature = "jwt"), allow(dead_code, reason = "without tokens none is refused"))]
 pub(crate) fn token_refused(reason: &'static str) {
     counter!(TOKENS_REFUSED, "reason" => reason).increment(1);
+}
+
+pub(crate) fn resumed(result: &'static str) {
+    counter!(RESUMES, "result" => result).increment(1);
 }
 
 pub(crate) fn nodes(count: u16) {

@@ -365,15 +365,20 @@ impl ClientStream {
 
     /// Looks at the next frame that the engine writes, where it may have to be rewritten.
     fn rewrite(&mut self, data: &[u8]) -> Rewritten {
-        let Some(translator) =
-            self.translator.as_mut().filter(|translator| translator.is_writing_watched(&self.client))
-        else {
+        let withheld = self.client.withheld();
+        let is_withholding = withheld.has_any();
+        let translator = self.translator.as_mut().filter(|translator| translator.is_writing_watched(&self.client));
+        if translator.is_none() && !is_withholding {
             return Rewritten::Same;
-        };
+        }
         if let Some(left) = self.writer.left_of_frame() {
             return Rewritten::Frame(left.min(data.len()));
         }
         let Some(frame) = Frame::first(data) else { return Rewritten::Same };
+        if is_withholding && frame.opcode == TEXT && withheld.take(frame.payload) {
+            return Rewritten::Replaced(frame.len(), None);
+        }
+        let Some(translator) = translator else { return Rewritten::Frame(frame.len()) };
         match translator.write(&self.client, frame.opcode, frame.payload) {
             Outgoing::Keep => Rewritten::Frame(frame.len()),
             Outgoing::Drop => Rewritten::Replaced(frame.len(), None),

@@ -1,0 +1,81 @@
+//! Clients that have asked to be given what they miss: they are answered once they have it.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+
+use super::enter as enter_channel;
+use crate::{
+    core::{SocketState, end},
+    dispatch::HandlerTable,
+    engine::{DisconnectReason, EngineSocket},
+    resume::{Progress, Step},
+};
+
+/// How long to wait for a client's buffer to have room again.
+const PAUSE: Duration = Duration::from_millis(2);
+
+/// Answers a client's CONNECT, after what it has missed, and lets it in.
+pub(super) fn enter(table: &Arc<HandlerTable>, socket: &Arc<SocketState>, raw: &EngineSocket) {
+    let (Some(asking), Ok(namespace)) = (&socket.resume, socket.channel.namespace()) else { return };
+    let Some(mut progress) = asking.log.begin(namespace, asking, raw, socket.owner()) else { return };
+    if let Some(former) = progress.former.and_then(|former| socket.channel.socket(former)) {
+        end_former(&former, socket);
+    }
+    match step(socket, raw, &mut progress) {
+        Step::Done => enter_channel(table, socket, raw),
+        Step::Left => asking.log.abandon(asking, socket.id),
+        Step::Failed => give_up(socket, raw),
+        Step::Full => {
+            let (table, socket, raw) = (table.clone(), socket.clone(), raw.clone());
+            socket.channel.tasks.clone().spawn(async move { go_on(&table, &socket, &raw, progress).await });
+        }
+    }
+}
+
+/// The rest of it, as the client reads.
+async fn go_on(table: &Arc<HandlerTable>, socket: &Arc<SocketState>, raw: &EngineSocket, mut progress: Progress) {
+    let until = Instant::now() + socket.channel.limits.send_timeout;
+    while Instant::now() < until && socket.client.is_alive() && !socket.mailbox.is_closed() {
+        tokio::time::sleep(PAUSE).await;
+        match step(socket, raw, &mut progress) {
+            Step::Done => return enter_channel(table, socket, raw),
+            Step::Left | Step::Failed => break,
+            Step::Full => {}
+        }
+    }
+    give_up(socket, raw);
+}
+
+/// Closes the connection of a client that does not read what it has missed, so that it tries again.
+fn give_up(socket: &Arc<SocketState>, raw: &EngineSocket) {
+    match &socket.resume {
+        Some(asking) if socket.mailbox.is_closed() => asking.log.abandon(asking, socket.id),
+        _ => raw.cut(),
+    }
+}
+
+fn step(socket: &Arc<SocketState>, raw: &EngineSocket, progress: &mut Progress) -> Step {
+    let (Some(asking), Ok(namespace)) = (&socket.resume, socket.channel.namespace()) else { return Step::Failed };
+    let identity = socket.identity();
+    asking.log.step(namespace, asking, raw, progress, |mut rooms, enter| {
+        // Those of its session and user it has already, as they are now.
+        let (own, reserved) = (identity.rooms(), crate::identity::is_reserved);
+        rooms.retain(|room| own.contains(room) || !reserved(room));
+        socket.mailbox.if_open(|| {
+            raw.join(rooms);
+            enter();
+        })
+    })
+}
+
+/// Ends the socket of a client that has come back on another: its connection is lost, which has not been noticed yet.
+fn end_former(former: &Arc<SocketState>, socket: &Arc<SocketState>) {
+    let Some(raw) = former.raw() else { return };
+    end(former, &raw, DisconnectReason::TransportClose);
+    if !Arc::ptr_eq(&former.client, &socket.client)
+        && let Some(engine) = socket.channel.services.engine()
+    {
+        engine.close_client(&former.client);
+    }
+}

@@ -1,0 +1,163 @@
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::SystemTime,
+};
+
+use serde::Serialize;
+use tokio::time::Instant;
+
+use super::Log;
+use crate::engine::{SocketId, WeakEngineSocket};
+
+/// Whom a `pid` belongs to: a session and a user, where there are any.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Owner {
+    pub(crate) session: Option<String>,
+    pub(crate) user: Option<String>,
+}
+
+/// What a client resumed with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Resumption {
+    /// When its connection was lost, as far as the server noticed.
+    pub since: SystemTime,
+    /// How many events it has missed and was given.
+    pub events: usize,
+}
+
+/// Why a client could not resume.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Reason {
+    /// It came too late, or had left by itself.
+    Expired,
+    /// It has missed more than is kept.
+    Overflow,
+    /// The server has been started again.
+    Epoch,
+    /// It is not who it was.
+    Identity,
+    /// It was on another node.
+    Node,
+}
+
+impl Reason {
+    /// Its name in the metrics.
+    pub(super) fn label(self) -> &'static str {
+        match self {
+            Self::Expired => "expired",
+            Self::Overflow => "overflow",
+            Self::Epoch => "epoch",
+            Self::Identity => "identity",
+            Self::Node => "node",
+        }
+    }
+}
+
+/// The argument of the event that tells a client of a gap.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(super) struct Gap {
+    pub(super) reason: Reason,
+    /// In milliseconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) since: Option<u64>,
+}
+
+/// One client's, over all its connections.
+pub(super) struct Session {
+    pub(super) owner: Owner,
+    /// The number of the last event when it was made.
+    pub(super) start: u64,
+    pub(super) place: Place,
+}
+
+pub(super) enum Place {
+    On {
+        id: SocketId,
+        raw: WeakEngineSocket,
+    },
+    Away {
+        since: Instant,
+        time: SystemTime,
+        rooms: HashSet<String>,
+        /// What is to be done when it does not come back.
+        late: Option<Box<dyn FnOnce() + Send>>,
+    },
+    /// It cannot be resumed, for this reason.
+    Ended {
+        since: Instant,
+        time: SystemTime,
+        reason: Reason,
+    },
+}
+
+/// How a socket has left, for whoever comes back.
+pub(crate) enum Cut {
+    /// Its connection was lost.
+    Lost { rooms: Vec<String>, late: Option<Box<dyn FnOnce() + Send>> },
+    /// It has left by itself, or was made to.
+    Left,
+    /// It may no longer be on the channel.
+    Refused,
+}
+
+/// A socket on a channel with a log, whether its client has asked for offsets or not. Counted until it is dropped.
+pub(crate) struct Asking {
+    pub(crate) log: Arc<Log>,
+    pub(super) asks: Option<Asks>,
+    /// Set when it has entered.
+    pub(super) pid: OnceLock<Arc<str>>,
+    pub(super) resumed: OnceLock<Option<Resumption>>,
+}
+
+/// What a client has asked for.
+pub(super) struct Asks {
+    /// Of the connection before.
+    pub(super) pid: Option<String>,
+    pub(super) offset: Option<String>,
+}
+
+impl Asking {
+    /// `auth` is the payload of its CONNECT.
+    pub(crate) fn new(log: Arc<Log>, auth: Option<&str>) -> Self {
+        let asks = auth.and_then(Asks::read);
+        log.counter(asks.is_some()).fetch_add(1, Ordering::AcqRel);
+        Self { log, asks, pid: OnceLock::new(), resumed: OnceLock::new() }
+    }
+
+    /// Whether its client is sent offsets.
+    pub(crate) fn asks(&self) -> bool {
+        self.asks.is_some()
+    }
+
+    /// What its client has resumed with, if it has.
+    pub(crate) fn resumed(&self) -> Option<Resumption> {
+        self.resumed.get().copied().flatten()
+    }
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        let counter: &AtomicUsize = self.log.counter(self.asks.is_some());
+        counter.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl Asks {
+    /// `None` for a client that knows nothing of it.
+    fn read(auth: &str) -> Option<Self> {
+        if !auth.contains("\"resume\"") && !auth.contains("\"pid\"") {
+            return None;
+        }
+        let auth: serde_json::Value = serde_json::from_str(auth).ok()?;
+        let text = |key: &str| auth.get(key).and_then(|value| value.as_str()).map(str::to_owned);
+        let pid = text("pid");
+        let asks = pid.is_some() || auth.get("resume").is_some_and(|resume| resume == true);
+        asks.then(|| Self { pid, offset: text("offset") })
+    }
+}

@@ -1,0 +1,357 @@
+//! R23 and R24: clients that come back get what they missed, or are told that they do not.
+
+use std::time::Duration;
+
+use carolina_sockets::{Config, identity::async_trait, prelude::*, testing::TestService};
+use carolina_sockets_tests::{
+    by_hand,
+    program::node,
+    servers::{Postgres, Redis},
+    start, until,
+    wire::RawSocket,
+};
+use serde_json::Value;
+
+/// What every channel of these tests does.
+macro_rules! feed {
+    ($name:ident, $($option:tt)*) => {
+        #[channel($($option)*)]
+        #[derive(Default)]
+        struct $name {
+            left: AtomicUsize,
+        }
+
+        #[channel]
+        impl $name {
+            #[on(connect)]
+            fn connect(&self, socket: Socket, resumed: Resumed) {
+                socket.set(resumed.map(|resumed| resumed.events));
+            }
+
+            #[on("resumed")]
+            fn resumed(&self, socket: Socket) -> Option<usize> {
+                socket.get::<Option<usize>>().flatten()
+            }
+
+            #[on("left")]
+            fn left(&self) -> usize {
+                self.left.load(Relaxed)
+            }
+
+            #[on("shout")]
+            async fn shout(&self, socket: Socket, Data(value): Data<Value>) -> Result<(), EventError> {
+                socket.channel_handle().emit("shout", &value).await?;
+                Ok(())
+            }
+
+            #[on("bytes")]
+            async fn bytes(&self, socket: Socket, Data(value): Data<Bytes>) -> Result<(), EventError> {
+                socket.channel_handle().emit("shout", &value).await?;
+                Ok(())
+            }
+
+            #[on("tell")]
+            async fn tell(&self, socket: Socket, Data(text): Data<String>) -> Result<(), EventError> {
+                Ok(socket.emit("told", &text).await?)
+            }
+
+            #[on("join")]
+            fn join(&self, socket: Socket, Data(room): Data<String>) -> bool {
+                socket.join(room)
+            }
+
+            #[on("room")]
+            async fn room(&self, socket: Socket, Data((room, text)): Data<(String, String)>) -> Result<(), EventError> {
+                socket.channel_handle().to(room).emit("room", &text).await?;
+                Ok(())
+            }
+
+            #[on(disconnect)]
+            fn disconnect(&self) {
+                self.left.fetch_add(1, Relaxed);
+            }
+        }
+    };
+}
+
+feed!(Feed, resume);
+feed!(Now, resume(disconnect = "now"));
+feed!(Of, "/of/{id}", resume);
+feed!(Plain, "/plain");
+
+/// A client is who its `auth` says.
+struct ByName;
+
+#[async_trait]
+impl Identify for ByName {
+    async fn identify(&self, handshake: &Handshake) -> Result<Identity, EventError> {
+        #[derive(Deserialize)]
+        struct Auth {
+            name: Option<String>,
+        }
+        Ok(handshake.auth::<Auth>()?.name.map_or_else(Identity::anonymous, Identity::user))
+    }
+}
+
+async fn service_with(change: impl FnOnce(&mut Config)) -> TestService {
+    let mut config = Config::default();
+    config.resume.events = 50;
+    config.limits.events_per_second = 100_000;
+    change(&mut config);
+    let builder = by_hand().config(config).identify(ByName);
+    let builder = builder.mount::<Feed>("/feed").mount::<Now>("/now").mount::<Of>("/of/{id}").mount::<Plain>("/plain");
+    start(builder).await.listen().await.unwrap()
+}
+
+async fn service() -> TestService {
+    service_with(|_| {}).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r23_the_official_client_resumes_over_websocket() {
+    let service = service().await;
+    node("resume.mjs", &[&service.url(), "websocket"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r23_the_official_client_resumes_over_polling() {
+    let service = service().await;
+    node("resume.mjs", &[&service.url(), "polling"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r23_the_official_client_resumes_when_it_upgrades() {
+    let service = service().await;
+    node("resume.mjs", &[&service.url(), "polling,websocket"]).await;
+}
+
+/// A client that reads what is on the wire.
+struct Wire {
+    socket: RawSocket,
+    channel: String,
+    pid: String,
+    offset: String,
+    /// What came before the answer to its CONNECT.
+    missed: Vec<String>,
+    /// The gap that it was told, if it was.
+    gap: Option<Value>,
+}
+
+impl Wire {
+    async fn join(service: &TestService, channel: &str, auth: Value) -> Self {
+        let mut socket = RawSocket::open(&service.url()).await;
+        assert!(socket.send(&format!("40{channel},{auth}")).await);
+        let answer = format!("40{channel},");
+        let mut missed = Vec::new();
+        let answer = loop {
+            let packet = socket.read().await.expect("an answer");
+            if let Some(answer) = packet.strip_prefix(&answer) {
+                break answer.to_owned();
+            }
+            if packet.starts_with("42") {
+                missed.push(packet);
+            }
+        };
+        let answer: Value = serde_json::from_str(&answer).unwrap();
+        let pid = answer["pid"].as_str().unwrap_or_default().to_owned();
+        let mut this = Self { socket, channel: channel.to_owned(), pid, offset: String::new(), missed, gap: None };
+        let own = this.event().await;
+        if own[0] == "carolina:gap" {
+            this.gap = Some(own[1].clone());
+        }
+        this
+    }
+
+    /// The next event, with its offset.
+    async fn event(&mut self) -> Vec<Value> {
+        let beginning = format!("42{},", self.channel);
+        let packet = self.socket.expect(&beginning).await;
+        let mut event: Vec<Value> = serde_json::from_str(&packet[beginning.len()..]).unwrap();
+        self.offset = event.pop().and_then(|offset| offset.as_str().map(str::to_owned)).expect("an offset");
+        event
+    }
+
+    fn auth(&self) -> Value {
+        serde_json::json!({ "pid": self.pid, "offset": self.offset })
+    }
+}
+
+async fn resume(service: &TestService, mut auth: Value, channel: &str, name: Option<&str>) -> Wire {
+    if let Some(name) = name {
+        auth["name"] = name.into();
+    }
+    Wire::join(service, channel, auth).await
+}
+
+fn asking(name: &str) -> Value {
+    serde_json::json!({ "resume": true, "name": name })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r24_a_pid_is_worth_nothing_to_another() {
+    let service = service().await;
+    let ada = Wire::join(&service, "/feed", asking("ada")).await;
+    let auth = ada.auth();
+    assert_eq!(ada.pid.len(), 32, "128 bits");
+    drop(ada);
+    service.sockets().channel("/feed").unwrap().emit_to_user("ada", "secret", 1).await.unwrap();
+    for name in [Some("bob"), None] {
+        let other = resume(&service, auth.clone(), "/feed", name).await;
+        assert_eq!(other.gap, Some(serde_json::json!({ "reason": "identity" })));
+        assert!(other.missed.is_empty(), "{:?}", other.missed);
+        assert_ne!(auth["pid"], *other.pid, "it is a new client");
+    }
+    let ada = resume(&service, auth.clone(), "/feed", Some("ada")).await;
+    assert_eq!((ada.gap, auth["pid"].as_str()), (None, Some(ada.pid.as_str())), "it is still hers");
+    assert_eq!(ada.missed.len(), 1, "{:?}", ada.missed);
+    let guessed = serde_json::json!({ "pid": "0".repeat(32), "offset": ada.offset });
+    let guessed = resume(&service, guessed, "/feed", Some("ada")).await;
+    assert_eq!(guessed.gap.unwrap()["reason"], "expired");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r24_who_was_logged_out_is_a_new_client() {
+    let service = service().await;
+    let ada = Wire::join(&service, "/feed", asking("ada")).await;
+    let auth = ada.auth();
+    service.sockets().disconnect_user("ada").await.unwrap();
+    let back = resume(&service, auth, "/feed", Some("ada")).await;
+    assert_eq!(back.gap.unwrap()["reason"], "expired", "the server has ended it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r24_another_start_of_the_server_is_a_gap() {
+    let service = service().await;
+    let client = Wire::join(&service, "/feed", asking("ada")).await;
+    let another = self::service().await;
+    let back = resume(&another, client.auth(), "/feed", Some("ada")).await;
+    assert_eq!(back.gap.unwrap()["reason"], "epoch");
+    let odd = serde_json::json!({ "pid": back.pid, "offset": "nonsense" });
+    drop(back.socket);
+    let odd = resume(&another, odd, "/feed", Some("ada")).await;
+    assert_eq!(odd.gap.unwrap()["reason"], "epoch");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r24_who_comes_too_late_is_told() {
+    let service = service_with(|config| config.resume.window = Duration::from_millis(300)).await;
+    let client = Wire::join(&service, "/feed", asking("ada")).await;
+    let auth = client.auth();
+    let mut asker = service.client().auth(serde_json::json!({})).connect("/feed").await.unwrap();
+    drop(client);
+    assert_eq!(asker.request::<usize>("left", ()).await.unwrap(), 0, "its client may come back");
+    let deadline = tokio::time::Instant::now() + carolina_sockets_tests::DEADLINE;
+    while asker.request::<usize>("left", ()).await.unwrap() == 0 {
+        assert!(tokio::time::Instant::now() < deadline, "`#[on(disconnect)]` does not run");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let back = resume(&service, auth, "/feed", Some("ada")).await;
+    assert_eq!(back.gap.unwrap()["reason"], "expired");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r23_a_handler_is_told_and_nobody_has_left() {
+    let service = service().await;
+    for (channel, left) in [("/feed", 0), ("/of/7", 0), ("/now", 1)] {
+        let client = Wire::join(&service, channel, asking("ada")).await;
+        let auth = client.auth();
+        let handle = service.sockets().channel(channel).unwrap();
+        drop(client);
+        let gone = handle.clone();
+        until("its connection is closed", || gone.local_sockets().is_empty()).await;
+        for number in 0..3 {
+            handle.emit("news", number).await.unwrap();
+        }
+        let mut back = resume(&service, auth, channel, Some("ada")).await;
+        assert_eq!((back.missed.len(), back.gap.is_none()), (3, true), "{channel}: {:?}", back.missed);
+        for (event, answer) in [("resumed", 3), ("left", left)] {
+            assert!(back.socket.send(&format!("42{channel},5[\"{event}\"]")).await);
+            assert_eq!(back.socket.expect("43").await, format!("43{channel},5[{answer}]"), "{event}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r23_a_client_that_comes_back_before_its_end_was_noticed_has_one_socket() {
+    let service = service().await;
+    let first = Wire::join(&service, "/feed", asking("ada")).await;
+    let handle = service.sockets().channel("/feed").unwrap();
+    handle.emit("news", 1).await.unwrap();
+    let mut second = resume(&service, first.auth(), "/feed", Some("ada")).await;
+    assert_eq!((second.pid.as_str(), second.missed.len()), (first.pid.as_str(), 1));
+    assert_eq!(handle.local_sockets().len(), 1);
+    handle.emit("news", 2).await.unwrap();
+    assert_eq!(second.event().await, ["news".into(), Value::from(2)]);
+    // The end of the first connection does not take the second one along.
+    drop(first);
+    let third = resume(&service, second.auth(), "/feed", Some("ada")).await;
+    assert_eq!((third.gap, third.pid.as_str()), (None, second.pid.as_str()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r23_a_client_that_did_not_ask_gets_the_same_bytes() {
+    let service = service().await;
+    let mut packets = Vec::new();
+    for channel in ["/plain", "/feed"] {
+        // Somebody else has asked.
+        let _other = RawSocket::open(&service.url()).await.send(&format!("40{channel},{{\"resume\":true}}")).await;
+        let mut socket = RawSocket::open(&service.url()).await;
+        let mut seen = Vec::new();
+        assert!(socket.send(&format!("40{channel},")).await);
+        let answer = socket.expect("40").await;
+        let sid = answer.split('"').nth(3).unwrap().to_owned();
+        seen.push(answer.replace(&sid, "SID"));
+        for packet in ["1[\"shout\",\"a\"]", "2[\"tell\",\"b\"]", "[\"nothing\"]"] {
+            assert!(socket.send(&format!("42{channel},{packet}")).await);
+            let answers = if packet.starts_with('[') { 1 } else { 2 };
+            for _ in 0..answers {
+                seen.push(socket.expect("4").await);
+            }
+        }
+        packets.push(seen.join("\n").replace(channel, "/channel"));
+    }
+    assert_eq!(packets[0], packets[1]);
+}
+
+/// A client of one node, which misses what is emitted on another one.
+async fn two_nodes(url: &str) {
+    let node = async || service_with(|config| config.backplane.url = Some(url.to_owned())).await;
+    let (here, there) = (node().await, node().await);
+    for channel in ["/feed", "/of/7"] {
+        let mut client = Wire::join(&here, channel, asking("ada")).await;
+        let (own, others) = (here.sockets().channel(channel).unwrap(), there.sockets().channel(channel).unwrap());
+        others.emit("news", "live").await.unwrap();
+        assert_eq!(client.event().await, ["news", "live"]);
+        let auth = client.auth();
+        drop(client);
+        until("its connection is closed", || own.local_sockets().is_empty()).await;
+        // What comes last has come after the rest.
+        let mut last = here.client().connect(channel).await.unwrap();
+        for number in 0..3 {
+            others.emit("news", number).await.unwrap();
+        }
+        others.emit_to_user("ada", "news", "for her").await.unwrap();
+        others.emit_to_user("bob", "news", "for another").await.unwrap();
+        others.emit("last", ()).await.unwrap();
+        last.expect::<Value>("last").await.unwrap();
+        let elsewhere = resume(&there, auth.clone(), channel, Some("ada")).await;
+        assert_eq!((elsewhere.gap.unwrap()["reason"].clone(), elsewhere.missed.len()), ("node".into(), 0));
+        let back = resume(&here, auth, channel, Some("ada")).await;
+        assert!(back.gap.is_none(), "{channel}: {:?}", back.gap);
+        let missed: Vec<&str> = back.missed.iter().filter_map(|packet| packet.split([',', ']']).nth(2)).collect();
+        assert_eq!(missed[..4], ["0", "1", "2", "\"for her\""], "{channel}: {:?}", back.missed);
+        assert_eq!(back.missed.len(), 5, "{channel}: {:?}", back.missed);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r23_what_other_nodes_emit_is_kept_over_redis() {
+    let redis = Redis::start();
+    two_nodes(&redis.url()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r23_what_other_nodes_emit_is_kept_over_postgres() {
+    let postgres = Postgres::start();
+    two_nodes(&postgres.url()).await;
+}
