@@ -3,6 +3,7 @@ import type { Socket } from "socket.io-client";
 import { ChannelError } from "./channel-error.js";
 import { whyClosed } from "./explain.js";
 import { Presence } from "./presence.js";
+import type { Gap } from "./resume.js";
 import type { Answer, Data, EventsMap, RequestError, Requested } from "./types.js";
 
 /** What a channel needs of its service. */
@@ -17,6 +18,8 @@ export interface Host {
   session(): string | undefined;
   /** Why the connection could not be opened. */
   explain(error: Error): Promise<ChannelError>;
+  /** A channel has missed something for good. */
+  gap(channel: Channel, gap: Gap): void;
 }
 
 /** A request without an answer. */
@@ -42,6 +45,7 @@ export class Channel<Listen extends EventsMap = EventsMap, Emit extends EventsMa
   readonly #joins = new Set<(socket: Socket<Listen, Emit>) => unknown>();
   readonly #closes = new Set<(error: ChannelError, comesBack: boolean) => void>();
   readonly #refusals = new Set<(error: ChannelError) => void>();
+  readonly #gaps = new Set<(channel: this, gap: Gap) => void>();
   readonly #presence: Presence;
   readonly #idle: (() => void)[] = [];
   #isJoined = false;
@@ -64,6 +68,10 @@ export class Channel<Listen extends EventsMap = EventsMap, Emit extends EventsMa
     this.#presence = new Presence(this.#raw);
     this.#raw.on("connect", () => this.#connected());
     this.#raw.on("carolina:closed", (body: unknown) => (this.#closed = ChannelError.ofBody(body)));
+    this.#raw.on("carolina:gap", (gap: Gap) => {
+      this.#gaps.forEach((handler) => handler(this, gap));
+      host.gap(this as unknown as Channel, gap);
+    });
     this.#raw.on("disconnect", (reason, description) => this.#disconnected(reason, description));
     this.#raw.on("connect_error", (error) => this.#refused(error));
   }
@@ -128,7 +136,7 @@ export class Channel<Listen extends EventsMap = EventsMap, Emit extends EventsMa
   /**
    * Runs a function at each connect, the first and every later one, and now if the channel is connected. What it sends before its first
    * `await` reaches the server before requests that waited for the connection. A server forgets a client's rooms with the
-   * connection: here they are joined again, and what was missed is asked for. Returns a function that removes it.
+   * connection, unless the channel has {@link recovered}: here they are joined again, and what was missed is asked for. Returns a function that removes it.
    */
   onJoin(joined: (socket: Socket<Listen, Emit>) => unknown): () => void {
     this.#joins.add(joined);
@@ -159,6 +167,23 @@ export class Channel<Listen extends EventsMap = EventsMap, Emit extends EventsMa
   onRefused(handler: (error: ChannelError) => void): () => void {
     this.#refusals.add(handler);
     return () => void this.#refusals.delete(handler);
+  }
+
+  /**
+   * Whether the last connect has resumed the one before: the server has given the rooms back, and whatever was missed, before {@link onJoin}
+   * runs.
+   */
+  get recovered(): boolean {
+    return this.#raw.recovered === true;
+  }
+
+  /**
+   * Runs a function when the server cannot give what the channel has missed while it was away. Nothing of that has come then, and the page reads its
+   * state anew. Returns a function that removes it.
+   */
+  onGap(handler: (channel: this, gap: Gap) => void): () => void {
+    this.#gaps.add(handler);
+    return () => void this.#gaps.delete(handler);
   }
 
   /**

@@ -26,12 +26,15 @@ export class Presence<T = Record<string, unknown>, Extra = unknown> {
   readonly #joins = new Set<(key: string, present: Present<T, Extra>) => void>();
   readonly #leaves = new Set<(key: string, present: Present<T, Extra>) => void>();
   readonly #syncs = new Set<() => void>();
+  /** Whether the list is the server's but for changes that are still to come. */
   #isSynced = false;
+  /** Whether the server has told the whole list since the last disconnect. */
+  #isTold = false;
 
   /** Presences are made by {@link Channel.presence}. */
   constructor(socket: Socket) {
     socket.on("presence_state", (state: Listed<T, Extra>) => {
-      this.#isSynced = true;
+      this.#isSynced = this.#isTold = true;
       const now = new Map(Object.entries(state));
       const gone = [...this.#present.keys()].filter((key) => !now.has(key));
       this.#apply([...now].map(([key, present]) => ({ ...present, key })), gone);
@@ -54,8 +57,9 @@ export class Presence<T = Record<string, unknown>, Extra = unknown> {
         ({ ...this.#present.get(key), ...joins[key], key, metas }) as Present<T, Extra>;
       this.#apply(here.map(present), [...changed.keys()].filter((key) => changed.get(key)?.length === 0));
     });
-    // What comes before the next state belongs to no list.
-    socket.on("disconnect", () => (this.#isSynced = false));
+    socket.on("disconnect", () => (this.#isTold = false));
+    // The changes that a resumed connection has missed come before this. With a new one, what comes before the next state belongs to no list.
+    socket.on("connect", () => (this.#isSynced &&= this.#isTold || socket.recovered));
   }
 
   /** Who is there, in the order of their keys. */

@@ -3,6 +3,7 @@ import { Manager, type ManagerOptions, type Socket } from "socket.io-client";
 import { ChannelError } from "./channel-error.js";
 import { Channel, type Host } from "./channel.js";
 import { explain, isFromAnother } from "./explain.js";
+import { type Gap, keepOffsets } from "./resume.js";
 import { SessionService, SessionSvc } from "./session-svc.js";
 import { carry, current } from "./trace.js";
 import type { Channels, Data, EmitOf, EventsMap, ListenOf, Path, Requested } from "./types.js";
@@ -61,6 +62,7 @@ export class WebSocketsService<C = Channels> {
   #options: ServiceOptions;
   #manager: Manager | undefined;
   readonly #channels = new Map<string, Opened>();
+  readonly #gaps = new Set<(channel: Channel, gap: Gap) => void>();
   #unwatch: (() => void) | undefined;
   /** The marker when it was looked at last. */
   #seen: string | undefined;
@@ -150,6 +152,21 @@ export class WebSocketsService<C = Channels> {
   /** {@link Channel.onRefused} of the channel at this path. */
   onRefused(path: Path<C>, handler: (error: ChannelError) => void): () => void {
     return this.channel(path).onRefused(handler);
+  }
+
+  /** {@link Channel.onGap} of all channels, those included that are opened later. */
+  onGap(handler: (channel: Channel, gap: Gap) => void): () => void;
+  /** {@link Channel.onGap} of the channel at this path. */
+  onGap<P extends Path<C>>(path: P, handler: (channel: Channel<ListenOf<C, P>, EmitOf<C, P>>, gap: Gap) => void): () => void;
+  onGap<P extends Path<C>>(
+    ...[first, handler]:
+      | [handler: (channel: Channel, gap: Gap) => void, none?: undefined]
+      | [path: P, handler: (channel: Channel<ListenOf<C, P>, EmitOf<C, P>>, gap: Gap) => void]
+  ): () => void {
+    if (handler !== undefined) return this.channel(first as P).onGap(handler);
+    const all = first as (channel: Channel, gap: Gap) => void;
+    this.#gaps.add(all);
+    return () => void this.#gaps.delete(all);
   }
 
   /**
@@ -246,7 +263,8 @@ export class WebSocketsService<C = Channels> {
       const id = session.get();
       const trace = current(traceparent);
       const withTrace = (data: object): object => (trace === undefined ? data : { traceparent: trace, ...data });
-      const add = (data: object): void => send(withTrace(id === undefined ? data : { sessionId: id, ...data }));
+      const withId = (data: object): object => (id === undefined ? data : { sessionId: id, ...data });
+      const add = (data: object): void => send(withTrace({ ...resume(), ...withId(data) }));
       if (typeof auth === "function") auth(add);
       else add(auth ?? {});
     };
@@ -261,10 +279,12 @@ export class WebSocketsService<C = Channels> {
       notice: () => this.#notice(),
       session: () => session.get(),
       explain: (error) => this.#explain(error),
+      gap: (channel, gap) => this.#gaps.forEach((handler) => handler(channel, gap)),
     };
-    const socket = manager.socket(path, { auth: withSession }) as unknown as Socket<EventsMap, EventsMap>;
-    if (traceparent) carry(socket as unknown as Socket, traceparent);
-    const opened: Opened = { channel: new Channel(path, socket, host) };
+    const socket = manager.socket(path, { auth: withSession });
+    const resume = keepOffsets(socket);
+    if (traceparent) carry(socket, traceparent);
+    const opened: Opened = { channel: new Channel(path, socket as unknown as Socket<EventsMap, EventsMap>, host) };
     this.#channels.set(path, opened);
     return opened;
   }

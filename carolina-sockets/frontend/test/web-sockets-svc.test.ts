@@ -112,7 +112,7 @@ describe("channels", () => {
   });
 
   test("auth reaches the handshake", async () => {
-    expect(await service({ auth: { token: "t" } }).request("/lab", "auth")).toEqual({ token: "t" });
+    expect(await service({ auth: { token: "t" } }).request("/lab", "auth")).toMatchObject({ token: "t" });
   });
 });
 
