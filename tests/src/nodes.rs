@@ -57,6 +57,11 @@ impl Node {
         Self::new(Vec::new())
     }
 
+    /// The same with further settings.
+    pub fn alone_with(variables: &[(&str, &str)]) -> Self {
+        Self::new(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+    }
+
     fn new(variables: Vec<(String, String)>) -> Self {
         let (port, log) = (Port::reserve(), Folder::new());
         Self { process: Self::run(&port, &log, &variables), port, log, variables }

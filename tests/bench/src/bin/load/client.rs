@@ -7,6 +7,7 @@ use std::{
     net::{IpAddr, SocketAddr},
     ops::Range,
     pin::Pin,
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -28,9 +29,26 @@ const PROBE: Duration = Duration::from_millis(300);
 /// What a client has room for before it has to grow: small, since there may be 10,000 of them.
 const FIRST_BUFFER: usize = 2048;
 
+/// Whether clients ask to resume, which is settled before the first.
+pub(crate) static ASKS: AtomicBool = AtomicBool::new(false);
+
+/// Before the library's own events, which are not what clients wait for.
+const OWN: &[u8] = b"42[\"carolina:";
+
+/// What a client comes back with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) pid: String,
+    pub(crate) offset: String,
+}
+
 /// A client of namespace `/`.
 pub(crate) struct Client {
     stream: TcpStream,
+    /// Where it is, if it has asked to resume.
+    pub(crate) place: Place,
+    /// Events that came before it was let in.
+    pub(crate) given: usize,
     input: Vec<u8>,
     /// What has arrived and was not read: `input[read..filled]`.
     read: usize,
@@ -46,18 +64,18 @@ fn bad(reason: impl Into<String>) -> io::Error {
 impl Client {
     /// Connects and waits until the server has let it in.
     pub(crate) async fn connect(server: SocketAddr) -> io::Result<Self> {
-        Self::enter(TcpSocket::new_v4()?, server, "").await
+        Self::enter(TcpSocket::new_v4()?, server, "", Place::default()).await
     }
 
     /// The same in another namespace than `/`.
     pub(crate) async fn connect_to(server: SocketAddr, namespace: &str) -> io::Result<Self> {
-        Self::enter(TcpSocket::new_v4()?, server, namespace).await
+        Self::enter(TcpSocket::new_v4()?, server, namespace, Place::default()).await
     }
 
     /// Joins a further namespace.
     pub(crate) async fn open(&mut self, namespace: &str) -> io::Result<()> {
         self.push(&[b"40", namespace.as_bytes(), b","]);
-        self.joined().await
+        self.joined(false).await
     }
 
     /// Leaves one of several namespaces. There is no answer.
@@ -68,6 +86,16 @@ impl Client {
     /// Connects from this loopback address, and from the first free port at or behind `port`, which moves on: the
     /// kernel's own search for one takes longer than all the rest when there are thousands.
     pub(crate) async fn connect_from(server: SocketAddr, from: IpAddr, port: &Cell<u16>) -> io::Result<Self> {
+        Self::come_back(server, from, port, Place::default()).await
+    }
+
+    /// The same, from where a client was before.
+    pub(crate) async fn come_back(
+        server: SocketAddr,
+        from: IpAddr,
+        port: &Cell<u16>,
+        place: Place,
+    ) -> io::Result<Self> {
         let socket = TcpSocket::new_v4()?;
         socket.set_reuseaddr(true)?;
         loop {
@@ -78,15 +106,15 @@ impl Client {
                 bound => break bound?,
             }
         }
-        Self::enter(socket, server, "").await
+        Self::enter(socket, server, "", place).await
     }
 
-    async fn enter(socket: TcpSocket, server: SocketAddr, namespace: &str) -> io::Result<Self> {
+    async fn enter(socket: TcpSocket, server: SocketAddr, namespace: &str, place: Place) -> io::Result<Self> {
         let entering = async {
             let stream = socket.connect(server).await?;
             stream.set_nodelay(true)?;
             let (input, output) = (vec![0; FIRST_BUFFER], Vec::new());
-            let mut client = Self { stream, input, read: 0, filled: 0, output, written: 0 };
+            let mut client = Self { stream, place, given: 0, input, read: 0, filled: 0, output, written: 0 };
             client.upgrade(server).await?;
             client.join(namespace).await?;
             Ok(client)
@@ -118,18 +146,45 @@ impl Client {
         if !self.packet(open.clone()).starts_with(b"0{") {
             return Err(bad(format!("no open packet: {}", String::from_utf8_lossy(self.packet(open)))));
         }
-        match namespace {
-            "" => self.push(&[b"40"]),
-            namespace => self.push(&[b"40", namespace.as_bytes(), b","]),
+        let asks = namespace.is_empty() && ASKS.load(Relaxed);
+        match (namespace, asks, self.place.pid.is_empty()) {
+            ("", false, _) => self.push(&[b"40"]),
+            ("", true, true) => self.push(&[br#"40{"resume":true}"#]),
+            ("", true, false) => {
+                let Place { pid, offset } = &self.place;
+                let packet = format!(r#"40{{"resume":true,"pid":"{pid}","offset":"{offset}"}}"#);
+                self.push(&[packet.as_bytes()]);
+            }
+            (namespace, ..) => self.push(&[b"40", namespace.as_bytes(), b","]),
         }
-        self.joined().await
+        self.joined(asks).await
     }
 
-    async fn joined(&mut self) -> io::Result<()> {
-        let connected = self.next().await?;
-        match self.packet(connected) {
-            packet if packet.starts_with(b"40") => Ok(()),
-            other => Err(bad(format!("not let in: {}", String::from_utf8_lossy(other)))),
+    async fn joined(&mut self, asks: bool) -> io::Result<()> {
+        loop {
+            let packet = self.next().await?;
+            match self.packet(packet.clone()) {
+                packet if packet.starts_with(b"42") => self.given += 1,
+                packet if packet.starts_with(b"40") => break self.let_in(asks, packet.to_owned()),
+                other => return Err(bad(format!("not let in: {}", String::from_utf8_lossy(other)))),
+            }
+        }
+    }
+
+    fn let_in(&mut self, asks: bool, packet: Vec<u8>) -> io::Result<()> {
+        if asks {
+            let text = String::from_utf8_lossy(&packet);
+            let pid = text.split_once("\"pid\":\"").and_then(|(_, after)| after.split_once('"'));
+            self.place.pid = pid.ok_or_else(|| bad(format!("the server does not resume: {text}")))?.0.to_owned();
+        }
+        Ok(())
+    }
+
+    /// Keeps the offset of a packet that was just taken.
+    pub(crate) fn keep_offset(&mut self, range: Range<usize>) {
+        if let Some(offset) = wire::offset(&self.input[range]) {
+            self.place.offset.clear();
+            self.place.offset.push_str(offset);
         }
     }
 
@@ -199,6 +254,9 @@ impl Client {
                 (wire::TEXT, Some(b'2')) => self.push(&[b"3"]),
                 (wire::TEXT, Some(b'6')) => {}
                 (wire::TEXT, Some(b'1')) | (wire::CLOSE, _) => return Err(io::ErrorKind::ConnectionAborted.into()),
+                (wire::TEXT, Some(_)) if self.input[frame.payload.clone()].starts_with(OWN) => {
+                    self.keep_offset(frame.payload);
+                }
                 (wire::TEXT, Some(_)) => return Ok(Some(frame.payload)),
                 (wire::PING, _) => {
                     let Self { input, output, .. } = self;

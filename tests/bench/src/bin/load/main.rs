@@ -10,10 +10,11 @@ mod order;
 mod overload;
 mod paced;
 mod parameters;
+mod resume;
 mod window;
 mod wire;
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::atomic::Ordering::Relaxed};
 
 use anyhow::Result;
 use carolina_bench::{Metrics, process::Process};
@@ -28,6 +29,9 @@ struct Arguments {
     /// The server's process, for its processor time and memory
     #[arg(long)]
     process: u32,
+    /// Whether clients ask to resume
+    #[arg(long)]
+    resume: bool,
     #[command(subcommand)]
     workload: Workload,
 }
@@ -52,6 +56,10 @@ enum Workload {
     Order(order::Settings),
     /// Paced clients, without and with one that sends all it can
     Flood(flood::Settings),
+    /// Clients that all lose their connections, and all come back
+    Return(resume::Return),
+    /// What the server keeps of each event
+    Kept(resume::Kept),
 }
 
 /// A server under measurement.
@@ -62,6 +70,7 @@ pub(crate) struct Target {
 }
 
 async fn run(arguments: Arguments) -> Result<Metrics> {
+    client::ASKS.store(arguments.resume, Relaxed);
     let target = Target { address: arguments.server, process: Process::new(arguments.process) };
     match arguments.workload {
         Workload::Echo(settings) => echo::run(target, settings).await,
@@ -73,6 +82,8 @@ async fn run(arguments: Arguments) -> Result<Metrics> {
         Workload::Parameters(settings) => parameters::run(target, settings).await,
         Workload::Order(settings) => order::run(target, settings).await,
         Workload::Flood(settings) => flood::run(target, settings).await,
+        Workload::Return(settings) => resume::come_back(target, settings).await,
+        Workload::Kept(settings) => resume::kept(target, settings).await,
     }
 }
 

@@ -32,7 +32,7 @@ pub(crate) struct Settings {
     #[arg(long, default_value_t = 64)]
     bytes: usize,
     #[command(flatten)]
-    times: Times,
+    pub(crate) times: Times,
 }
 
 pub(crate) async fn run(target: Target, settings: Settings) -> Result<Metrics> {

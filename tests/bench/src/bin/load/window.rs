@@ -23,6 +23,13 @@ pub(crate) struct Times {
     seconds: f64,
 }
 
+impl Times {
+    /// The time before anything is counted.
+    pub(crate) fn warm_up(self) -> Duration {
+        Duration::from_secs_f64(self.warm_up)
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
     WarmUp,

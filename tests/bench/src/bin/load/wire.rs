@@ -73,6 +73,12 @@ pub(crate) fn acknowledgement(packet: &[u8]) -> Option<(u64, &[u8])> {
     number(packet.strip_prefix(b"43")?)
 }
 
+/// The offset behind an event's arguments.
+pub(crate) fn offset(packet: &[u8]) -> Option<&str> {
+    let text = std::str::from_utf8(packet).ok()?.strip_suffix("\"]")?;
+    text.rsplit_once('"').map(|(_, offset)| offset)
+}
+
 /// Whether an acknowledgement's array holds an error.
 pub(crate) fn is_error(answer: &[u8]) -> bool {
     answer.starts_with(br#"[{"error":"#)
@@ -116,6 +122,12 @@ mod tests {
         assert!(read_frame(&[TEXT, 0], 0).is_err());
         assert!(read_frame(&[FINAL | TEXT, MASKED], 0).is_err());
         assert!(read_frame(&[FINAL | TEXT, 127, 255, 255, 255, 255, 255, 255, 255, 255], 0).is_err());
+    }
+
+    #[test]
+    fn reads_offsets() {
+        assert_eq!(offset(br#"42["news",{"a":1},"1f:7"]"#), Some("1f:7"));
+        assert_eq!(offset(br#"42["news",{"a":1}]"#), None);
     }
 
     #[test]

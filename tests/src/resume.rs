@@ -1,0 +1,330 @@
+//! Official clients whose connections are cut, and whether they have missed anything without being told.
+
+use std::{
+    process::Stdio,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use rand::{Rng, SeedableRng, rngs::StdRng};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
+    process::{Child, ChildStdin, ChildStdout, Command},
+    task::JoinHandle,
+};
+
+use crate::{nodes::Node, program, random_cuts::RandomCuts};
+
+/// The clients: their users, rooms and transports.
+const CLIENTS: [(Option<&str>, &[&str], &[&str]); 3] = [
+    (Some("ada"), &["r0"], &["websocket"]),
+    (Some("bob"), &["r0", "r1"], &["polling"]),
+    (None, &["r1"], &["polling", "websocket"]),
+];
+
+/// How long a server may take to notice that a connection is lost, in milliseconds.
+const UNNOTICED: u64 = 1_000;
+
+/// What is done to the clients.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// Equal seeds cut in the same places, as far as the clients do the same.
+    pub seed: u64,
+    /// How many connections are cut.
+    pub cuts: u64,
+    /// So many events after another, a node is killed, and started again: never with 0.
+    pub kill_every: usize,
+}
+
+/// How many cuts there are: those of a short run, or `RESUME_CUTS`.
+pub fn cuts(short: u64) -> u64 {
+    std::env::var("RESUME_CUTS").map_or(short, |cuts| cuts.parse().expect("RESUME_CUTS is a number"))
+}
+
+/// Whom an event was sent to.
+#[derive(Clone, Copy, Debug)]
+enum To {
+    All,
+    Room(&'static str),
+    User(&'static str),
+}
+
+/// An event, with the times before and after its sending, in milliseconds since 1970.
+#[derive(Clone, Copy, Debug)]
+struct Sent {
+    number: u64,
+    to: To,
+    began: u64,
+    ended: u64,
+}
+
+/// What a client notes.
+#[derive(Clone, Debug)]
+enum Note {
+    Connected { recovered: bool },
+    Joined,
+    Disconnected,
+    Gap { reason: String, since: Option<u64> },
+    Event { number: u64, offset: Option<String> },
+}
+
+/// What the clients have been through, all together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// Connections that were cut.
+    pub cuts: u64,
+    /// Events that clients have got.
+    pub events: usize,
+    /// Connections that were resumed.
+    pub resumed: usize,
+    /// Connections that were not, but for the first ones.
+    pub anew: usize,
+    /// The reasons of the gaps that clients were told of.
+    pub gaps: Vec<String>,
+    /// Events that were missed, and are in a gap.
+    pub missed: usize,
+    /// Events that came on connections which were cut before they were connected, and then again.
+    pub again: usize,
+}
+
+#[derive(Deserialize)]
+struct Told {
+    log: Vec<Vec<Value>>,
+    doubles: usize,
+}
+
+/// The process of the clients.
+struct Clients {
+    _process: Child,
+    ask: ChildStdin,
+    answers: Lines<BufReader<ChildStdout>>,
+}
+
+impl Clients {
+    fn start(urls: &[&str], sessions: &[Option<String>]) -> Self {
+        let clients: Vec<Value> = CLIENTS
+            .iter()
+            .zip(sessions)
+            .map(|((_, rooms, transports), session)| {
+                json!({ "urls": urls, "transports": transports, "session": session, "rooms": rooms })
+            })
+            .collect();
+        let mut process = Command::new("node")
+            .args(["cuts.mjs", &json!(clients).to_string()])
+            .current_dir(program::e2e())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("node runs");
+        let (ask, answers) = (process.stdin.take().expect("piped"), process.stdout.take().expect("piped"));
+        Self { _process: process, ask, answers: BufReader::new(answers).lines() }
+    }
+
+    /// The answer to a command, within this time.
+    async fn ask(&mut self, command: &str, within: Duration) -> Option<String> {
+        self.ask.write_all(format!("{command}\n").as_bytes()).await.expect("the clients are there");
+        let answer = tokio::time::timeout(within, self.answers.next_line()).await.ok()?;
+        Some(answer.expect("text").expect("the clients are there"))
+    }
+}
+
+/// The nodes, of which one at a time may be on its way back.
+struct Nodes {
+    here: Vec<Node>,
+    coming: Option<JoinHandle<Node>>,
+}
+
+impl Nodes {
+    /// Kills one of several, which comes back soon.
+    async fn kill(&mut self, random: &mut StdRng) {
+        self.settle().await;
+        let mut node = self.here.swap_remove(random.random_range(0..self.here.len()));
+        node.kill();
+        let away = Duration::from_millis(random.random_range(50..400));
+        self.coming = Some(tokio::task::spawn_blocking(move || {
+            std::thread::sleep(away);
+            node.start_again();
+            node
+        }));
+    }
+
+    /// Waits until all are there.
+    async fn settle(&mut self) {
+        if let Some(coming) = self.coming.take() {
+            self.here.push(coming.await.expect("it starts"));
+        }
+    }
+}
+
+fn now() -> u64 {
+    let time = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is later than 1970");
+    u64::try_from(time.as_millis()).expect("a time of this age")
+}
+
+/// Cuts three clients of these nodes again and again, while events are on their way to all, to rooms and to users. Fails when a client has missed an
+/// event and was not told, or got one twice or in another order.
+pub async fn storm(nodes: Vec<Node>, plan: Plan) -> Seen {
+    let mut random = StdRng::seed_from_u64(plan.seed);
+    let sessions: Vec<_> = CLIENTS
+        .iter()
+        .map(|(user, ..)| user.map(|user| nodes[0].login(user).split_once('=').expect("a cookie").1.to_owned()))
+        .collect();
+    let mut proxies = Vec::new();
+    for (number, node) in nodes.iter().enumerate() {
+        proxies.push(RandomCuts::start(&node.url(), plan.seed * 10 + number as u64).await);
+    }
+    let urls: Vec<&str> = proxies.iter().map(RandomCuts::url).collect();
+    let mut clients = Clients::start(&urls, &sessions);
+    clients.ask("joined", crate::DEADLINE).await.expect("the clients join");
+    let mut nodes = Nodes { here: nodes, coming: None };
+    let mut sent = Vec::new();
+    let cut_so_far = || proxies.iter().map(RandomCuts::cuts).sum::<u64>();
+    proxies.iter().for_each(|proxy| proxy.cut(true));
+    let began = std::time::Instant::now();
+    while cut_so_far() < plan.cuts {
+        assert!(
+            began.elapsed() < Duration::from_secs(20 + plan.cuts),
+            "{} cuts take too long: {}",
+            plan.cuts,
+            cut_so_far()
+        );
+        let to = match random.random_range(0..8) {
+            0..4 => To::All,
+            4 => To::Room("r0"),
+            5 => To::Room("r1"),
+            6 => To::User("ada"),
+            _ => To::User("bob"),
+        };
+        send(&nodes.here[random.random_range(0..nodes.here.len())], to, &mut sent);
+        if plan.kill_every > 0 && sent.len() % plan.kill_every == 0 {
+            nodes.kill(&mut random).await;
+        }
+        tokio::time::sleep(Duration::from_millis(random.random_range(0..6))).await;
+    }
+    proxies.iter().for_each(|proxy| proxy.cut(false));
+    nodes.settle().await;
+    // Connections that were opened before are still cut.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    clients.ask("joined", crate::DEADLINE).await.expect("the clients are connected at the end");
+    send(&nodes.here[0], To::All, &mut sent);
+    let all = clients.ask(&format!("heard {}", sent.len()), crate::DEADLINE * 2).await.expect("the clients answer");
+    let told = clients.ask("report", crate::DEADLINE).await.expect("a report");
+    let told: Vec<Told> = serde_json::from_str(&told).expect("a report");
+    let mut seen = Seen { cuts: cut_so_far(), ..Seen::default() };
+    for (number, told) in told.into_iter().enumerate() {
+        check(plan, number, told, &sent, &mut seen);
+    }
+    assert!(all.starts_with("heard"), "the last event has not come: {seen:?}");
+    seen
+}
+
+fn send(node: &Node, to: To, sent: &mut Vec<Sent>) {
+    let number = sent.len() as u64 + 1;
+    let event = match to {
+        To::All => json!({ "event": "n", "data": number }),
+        To::Room(room) => json!({ "event": "n", "data": number, "room": room }),
+        To::User(user) => json!({ "event": "n", "data": number, "user": user }),
+    };
+    let began = now();
+    tokio::task::block_in_place(|| node.emit(event));
+    sent.push(Sent { number, to, began, ended: now() });
+}
+
+/// Compares what a client has noted with what was sent to it.
+fn check(plan: Plan, number: usize, told: Told, sent: &[Sent], seen: &mut Seen) {
+    let (user, rooms, transports) = CLIENTS[number];
+    let notes: Vec<(Note, u64)> = told.log.iter().map(|entry| read(entry)).collect();
+    let expected: Vec<&Sent> = sent
+        .iter()
+        .filter(|one| match one.to {
+            To::All => true,
+            To::Room(room) => rooms.contains(&room),
+            To::User(to) => user == Some(to),
+        })
+        .collect();
+    // A client that is new has no rooms until it has joined them.
+    let mut without_rooms = Vec::new();
+    let mut since = None;
+    for (note, at) in &notes {
+        match note {
+            Note::Connected { recovered: false } => since = since.or(Some(*at)),
+            Note::Joined => without_rooms.extend(since.take().map(|since| (since, *at))),
+            _ => {}
+        }
+    }
+    without_rooms.extend(since.map(|since| (since, u64::MAX)));
+    let had_no_room = |one: &Sent| {
+        matches!(one.to, To::Room(_)) && without_rooms.iter().any(|(from, to)| one.began <= *to && one.ended >= *from)
+    };
+    let mut next = 0;
+    // From when the server says that events are missing, until the client was told.
+    let mut gap: Option<(u64, u64)> = None;
+    let mut is_untold = false;
+    let mut is_first = true;
+    for (at, (note, time)) in notes.iter().enumerate() {
+        let fail = |why: String| -> ! {
+            let near: Vec<_> = notes[at.saturating_sub(12)..(at + 3).min(notes.len())].iter().collect();
+            panic!("{plan:?}, client {number} over {transports:?}: {why}; around it: {near:#?}");
+        };
+        match note {
+            Note::Connected { recovered: true } => seen.resumed += 1,
+            Note::Connected { recovered: false } if is_first => is_first = false,
+            Note::Connected { recovered: false } => {
+                seen.anew += 1;
+                is_untold = true;
+            }
+            Note::Gap { reason, since } => {
+                seen.gaps.push(reason.clone());
+                gap = Some((gap.map_or(u64::MAX, |(from, _)| from).min(since.unwrap_or(0)), *time));
+                is_untold = false;
+            }
+            Note::Event { number: got, offset } => {
+                if offset.is_none() {
+                    fail(format!("event {got} has no offset"));
+                }
+                let Ok(found) = expected.binary_search_by_key(got, |one| one.number) else {
+                    fail(format!("event {got} was sent to others"));
+                };
+                if found < next {
+                    fail(format!("event {got} came twice, or late"));
+                }
+                if is_untold {
+                    fail(format!("it is new and was told of no gap before event {got}"));
+                }
+                let missed: Vec<_> = expected[next..found].iter().filter(|one| !had_no_room(one)).collect();
+                let is_covered = |one: &&&&Sent| {
+                    gap.is_some_and(|(from, until)| one.began <= until && one.ended + UNNOTICED >= from)
+                };
+                if let Some(one) = missed.iter().find(|one| !is_covered(one)) {
+                    fail(format!("{one:?} is missing before event {got}"));
+                }
+                seen.events += 1;
+                seen.missed += missed.len();
+                gap = None;
+                next = found + 1;
+            }
+            Note::Joined | Note::Disconnected => {}
+        }
+    }
+    assert_eq!(
+        next,
+        expected.len(),
+        "{plan:?}, client {number} over {transports:?}: the end is missing: {:#?}",
+        &notes[notes.len().saturating_sub(12)..]
+    );
+    seen.again += told.doubles;
+}
+
+fn read(entry: &[Value]) -> (Note, u64) {
+    let time = entry.last().and_then(Value::as_u64).expect("a time");
+    let note = match entry[0].as_str() {
+        Some("connect") => Note::Connected { recovered: entry[1] == true },
+        Some("joined") => Note::Joined,
+        Some("disconnect") => Note::Disconnected,
+        Some("gap") => Note::Gap { reason: entry[1].as_str().unwrap_or_default().to_owned(), since: entry[2].as_u64() },
+        _ => Note::Event { number: entry[1].as_u64().expect("a number"), offset: entry[2].as_str().map(str::to_owned) },
+    };
+    (note, time)
+}
