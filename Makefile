@@ -3,8 +3,8 @@
 CARGO ?= cargo
 NODE_FOLDERS := examples/quickstart tests/e2e carolina-sockets/frontend examples/chat/web examples/chat/e2e
 
-.PHONY: help run test setup rust-test frontend-test chat-test chat node-packages bench-programs bench bench-quick bench-micro bench-contract bench-compile
-.PHONY: rolling attack attack-quick fuzz check fmt clippy doc package deny features minimal-versions msrv semver unused
+.PHONY: help run test setup rust-test frontend-test chat-test chat node-packages bench-programs bench bench-quick bench-micro bench-contract bench-resume bench-compile
+.PHONY: rolling resume-cuts attack attack-quick fuzz check fmt clippy doc package deny features minimal-versions msrv semver unused
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -52,6 +52,9 @@ bench-quick: bench-programs ## the short benchmark, under 3 minutes
 rolling: tests/e2e/node_modules ## restart three nodes behind HAProxy under 3,000 official clients: about two minutes
 	$(CARGO) run --release --quiet --package carolina-sockets-tests --all-features --bin rolling
 
+resume-cuts: tests/e2e/node_modules ## cut official clients off 1,000 times, with events under way
+	RESUME_CUTS=$${RESUME_CUTS:-1000} $(CARGO) test --package carolina-sockets-tests --all-features --test resume_cuts -- --nocapture
+
 attack: ## attack a server as hostile clients would: what each attack costs the others
 	$(CARGO) run --release --quiet --package carolina-attack
 
@@ -70,6 +73,10 @@ bench-micro: ## time and instruction count of one event and one start-up
 
 bench-contract: ## how long the contract of 1,000 channels takes to write
 	$(CARGO) run --release --quiet --package carolina-bench-contract
+
+bench-resume: ## what it costs that clients can resume: about 3 minutes
+	$(CARGO) build --release --package carolina-bench
+	bash tests/bench/resume/measure.sh
 
 bench-compile: ## compile time of the quickstart and of the same program on raw socketioxide
 	bash tests/bench/compile/measure.sh
