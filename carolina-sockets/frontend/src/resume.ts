@@ -10,16 +10,16 @@ export interface Gap {
   since?: number;
 }
 
-/** The parts of the official client that resuming needs, none of which is public. */
+/** The parts of the official client that resuming needs and its types do not show. Minified builds have them by these names too. */
 interface Internals {
-  _pid?: string;
-  _lastOffset?: string | undefined;
-  _anyListeners?: unknown[] | undefined;
+  nsp: string;
   emitEvent?: (args: readonly unknown[]) => void;
 }
 
 /** The library's own events, which no listener to all events is told of. */
 const OWN = "carolina:";
+/** The type of the packet that answers a handshake. */
+const CONNECT = 0;
 const OFFSET = /^[0-9a-f]+:\d+$/;
 
 /**
@@ -28,28 +28,31 @@ const OFFSET = /^[0-9a-f]+:\d+$/;
  *
  * @returns what the socket adds to its handshakes; nothing with a client that is built otherwise, which the server then sends no offsets.
  */
-export function keepOffsets(socket: Socket): () => { resume?: true } {
+export function keepOffsets(socket: Socket): () => { resume?: true; pid?: string; offset?: string } {
   const client = socket as unknown as Internals;
   const deliver = client.emitEvent;
   if (typeof deliver !== "function") return () => ({});
+  let pid: string | undefined;
+  let offset: string | undefined;
+  socket.io.on("packet", ({ type, nsp, data }) => {
+    if (type === CONNECT && nsp === client.nsp) pid = (data as { pid?: string } | undefined)?.pid;
+  });
   client.emitEvent = (args) => {
     const last = args.at(-1);
-    const hasOffset = client._pid !== undefined && args.length > 1 && typeof last === "string" && OFFSET.test(last);
-    if (hasOffset) client._lastOffset = last;
-    const kept = client._lastOffset;
-    const all = client._anyListeners;
-    const isOwn = String(args[0]).startsWith(OWN);
-    if (isOwn) client._anyListeners = [];
+    const hasOffset = pid !== undefined && args.length > 1 && typeof last === "string" && OFFSET.test(last);
+    if (hasOffset) offset = last;
+    const own = String(args[0]).startsWith(OWN) ? [...socket.listenersAny()] : [];
+    if (own.length > 0) socket.offAny();
     try {
       deliver.call(client, hasOffset ? args.slice(0, -1) : args);
     } finally {
-      client._lastOffset = kept;
-      if (isOwn) client._anyListeners = all;
+      own.forEach((listener) => socket.onAny(listener));
     }
   };
   return () => {
+    if (pid === undefined) return { resume: true };
     // What came on a connection that ended before the answer to its handshake comes once more: the offset is the one before it.
-    if (client._pid !== undefined) socket.receiveBuffer = [];
-    return { resume: true };
+    socket.receiveBuffer = [];
+    return { resume: true, pid, ...(offset === undefined ? {} : { offset }) };
   };
 }
