@@ -244,12 +244,14 @@ fn check(plan: Plan, number: usize, told: Told, sent: &[Sent], seen: &mut Seen) 
             To::User(to) => user == Some(to),
         })
         .collect();
-    // A client that is new has no rooms until it has joined them.
+    // A client that is new has no rooms until it has joined them; for the server it is new before it hears so.
     let mut without_rooms = Vec::new();
     let mut since = None;
+    let mut left = 0;
     for (note, at) in &notes {
         match note {
-            Note::Connected { recovered: false } => since = since.or(Some(*at)),
+            Note::Disconnected => left = *at,
+            Note::Connected { recovered: false } => since = since.or(Some(left)),
             Note::Joined => without_rooms.extend(since.take().map(|since| (since, *at))),
             _ => {}
         }

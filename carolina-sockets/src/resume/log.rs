@@ -243,7 +243,7 @@ impl Log {
             other => {
                 let gap = other.and_then(Result::err);
                 let pid: Arc<str> = format!("{:032x}", rand::random::<u128>()).into();
-                state.sessions.insert(pid.clone(), Session { owner, start: state.last, place });
+                state.sessions.insert(pid.clone(), Session { owner, start: state.last, gap, place });
                 Progress {
                     pid,
                     position: state.last,
@@ -301,6 +301,10 @@ impl Log {
                 (SystemTime::now(), own_rooms(rooms), Some(*id))
             }
         };
+        // Its connection was cut between the answer and the gap.
+        if let Some(untold) = session.gap.filter(|_| number.is_none_or(|number| number < session.start)) {
+            return Err(untold);
+        }
         let position = match (offset, number) {
             (None, _) => session.start,
             (Some(_), Some(number)) if epoch == self.epoch && number <= state.last => number,

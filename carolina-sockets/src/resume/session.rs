@@ -73,6 +73,8 @@ pub(super) struct Session {
     pub(super) owner: Owner,
     /// The number of the last event when it was made.
     pub(super) start: u64,
+    /// What its client was to be told when it was made. It has not heard it for sure until it knows a number from then.
+    pub(super) gap: Option<Gap>,
     pub(super) place: Place,
 }
 
