@@ -12,7 +12,7 @@ fn read(text: &str) -> Result<On, Vec<String>> {
 #[test]
 fn every_form_is_read() {
     assert!(matches!(read("\"a\", \"b\"").unwrap().target, Target::Events(events) if events.len() == 2));
-    for (word, text) in WORDS.into_iter().zip(["Any", "Authorize", "Connect", "Disconnect", "Init"]) {
+    for (word, text) in WORDS.into_iter().zip(["Any", "Authorize", "Connect", "Disconnect", "Presence", "Init"]) {
         assert_eq!(format!("{:?}", read(word).unwrap().target), text);
     }
     let on = read("\"a\", concurrent, timeout = \"5s\", rate = \"20/s\",").unwrap();
