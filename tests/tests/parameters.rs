@@ -434,6 +434,47 @@ async fn r18_authorize_private_and_removal_are_of_each_instance() {
 }
 
 #[tokio::test]
+async fn r18_log_in_and_log_out_reach_instances() {
+    let seen = Seen::default();
+    let builder = by_hand().state(seen.clone()).mount::<Orders>("/orders/{id}");
+    let service = start(builder.mount::<Documents>("/docs/{name}")).await;
+    let browser = service.login_as("ada").await.unwrap();
+    let mut thirteen = browser.clone().connect("/orders/13").await.unwrap();
+    let mut one = thirteen.channel("/orders/1").await.unwrap();
+    let mut doc = thirteen.channel("/docs/a%20b").await.unwrap();
+    let mut stranger = joined(&service, "/orders/1").await;
+    let all = service.sockets().of::<Orders>().unwrap();
+    let docs = service.sockets().of::<Documents>().unwrap();
+    assert_eq!(all.at(1).online_users().await.unwrap(), ["ada"]);
+    assert_eq!(docs.at("a b").online_users().await.unwrap(), ["ada"]);
+
+    // Where the user may not be without a log-in, the socket ends; elsewhere it goes on as nobody's.
+    browser.logout().await.unwrap();
+    thirteen.expect_disconnect().await.unwrap();
+    until("the handler", || seen.0.lock().unwrap().iter().any(|what| what.starts_with("disconnect 13"))).await;
+    until("it is gone", || all.instances() == 1).await;
+    assert_eq!(all.online_users().await.unwrap(), [""; 0]);
+    assert_eq!(docs.online_users().await.unwrap(), [""; 0]);
+    all.at(1).emit_to_user("ada", "yours", ()).await.unwrap();
+    assert_eq!(one.request::<u64>("note", "still here").await.unwrap(), 1);
+    assert_eq!(stranger.expect::<String>("noted").await.unwrap(), "still here");
+    one.expect_none("yours").await.unwrap();
+    assert_eq!(doc.request::<String>("name", ()).await.unwrap(), "a b");
+    assert_eq!(one.channel("/orders/13").await.unwrap_err().code(), "forbidden");
+
+    // A log-in is a new session: clients come back with its cookie, to their instances as well.
+    let other = service.login_as("bob").await.unwrap();
+    let mut two = other.clone().connect("/orders/2").await.unwrap();
+    other.login_as("cyd").await.unwrap();
+    two.expect_disconnect().await.unwrap();
+    until("the handler", || seen.has("disconnect 2 SessionRenewed []")).await;
+    let mut two = other.clone().connect("/orders/2").await.unwrap();
+    all.at(2).emit_to_user("cyd", "yours", ()).await.unwrap();
+    two.expect::<()>("yours").await.unwrap();
+    assert_eq!(all.online_users().await.unwrap(), ["cyd"]);
+}
+
+#[tokio::test]
 async fn r18_who_leaves_and_joins_again_at_once_is_on_it() {
     let seen = Seen::default();
     let service = orders(&seen).await;

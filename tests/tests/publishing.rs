@@ -125,6 +125,33 @@ async fn published_messages_reach_whom_they_name() -> Result<(), ClientError> {
 }
 
 #[tokio::test]
+async fn published_messages_reach_instances_of_a_path_with_parameters() -> Result<(), ClientError> {
+    let service = start(by_hand().config(configured()).mount::<News>("/news/{topic}")).await;
+    let mut one = service.connect("/news/a%20b").await?;
+    let mut same = service.connect("/news/a%20%62").await?;
+    let mut other = service.connect("/news/c").await?;
+    publish_well(&service, json!({ "channel": "/news/a%20b", "event": "one", "arguments": [1] })).await;
+    same.request::<()>("join", "sports").await?;
+    publish_well(&service, json!({ "channel": "/news/a%20b", "event": "room", "rooms": "sports" })).await;
+    // Nobody is there, which is no mistake.
+    publish_well(&service, json!({ "channel": "/news/nobody", "event": "one", "arguments": [3] })).await;
+    for client in [&mut one, &mut same] {
+        assert_eq!(client.expect::<u8>("one").await?, 1);
+    }
+    same.expect::<()>("room").await?;
+    one.expect_none("room").await?;
+    other.expect_none("one").await?;
+    let all = json!({ "channel": "/news/{topic}", "event": "all", "arguments": [2] });
+    publish_well(&service, all).await;
+    for client in [&mut one, &mut same, &mut other] {
+        assert_eq!(client.expect::<u8>("all").await?, 2);
+    }
+    let (status, answer) = publish(&service, json!({ "channel": "/news", "event": "one" })).await;
+    assert_eq!((status, &answer["path"]), (StatusCode::BAD_REQUEST, &json!("channel")), "{answer}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn published_messages_reach_sessions_and_users() -> Result<(), ClientError> {
     let service = news().await;
     let (ada, same_user) = (service.login_as(7).await?, service.login_as(7).await?);

@@ -307,6 +307,14 @@ async fn any_storm_ends_with_equal_lists(server: Server, seed: u64) {
             assert!(counts.iter().all(|(_, here, open)| here == open), "seed {seed}: {counts:?}");
             assert_eq!(*list, lists[0], "seed {seed}");
         }
+        for (_, tab) in &tabs {
+            for name in names {
+                // What a message tells of each entry is checked by the mirror.
+                let mut changes = tab.changes();
+                changes.retain(|change| change[1..] == *name);
+                assert!(changes.windows(2).all(|two| two[0] != two[1]), "seed {seed}: {}: {changes:?}", tab.key);
+            }
+        }
         println!("seed {seed}: equal after {:?}, {} clients", began.elapsed(), tabs.len());
         return;
     }
