@@ -156,7 +156,8 @@ async fn nodes_know_who_is_there(server: Server) {
     assert_eq!(keys(&c), ["ada", "bob"]);
     let late = Tab::open(&c, "cyd").await;
     late.sees(&["ada", "bob", "cyd"]).await;
-    assert_eq!(late.changes(), ["+cyd"]);
+    // Its own key may be in the state already: the first client of a node waits until `#[on(presence)]` has been asked.
+    assert!(late.changes().is_empty() || late.changes() == ["+cyd"], "{:?}", late.changes());
     watcher.sees(&["ada", "bob", "cyd"]).await;
     // A node that dies takes its own entries along, and nobody else's.
     c.kill();
