@@ -360,12 +360,12 @@ describe("traces", () => {
 
   test("the page's span goes with each event, and no handler sees it", async () => {
     const last = { "carolina:traceparent": SPAN };
-    expect(await seen({ traceparent: () => SPAN }, "a", { b: 1 })).toEqual([["a", { b: 1 }, last], ["a", { b: 1 }], { traceparent: SPAN }]);
+    expect(await seen({ traceparent: () => SPAN }, "a", { b: 1 })).toEqual([["a", { b: 1 }, last], ["a", { b: 1 }], { resume: true, traceparent: SPAN }]);
   });
 
   test("without a span nothing is added", async () => {
     for (const options of [{}, { traceparent: () => undefined }, { traceparent: () => "no span" }]) {
-      expect(await seen(options, "a", { b: 1 })).toEqual([["a", { b: 1 }], ["a", { b: 1 }], {}]);
+      expect(await seen(options, "a", { b: 1 })).toEqual([["a", { b: 1 }], ["a", { b: 1 }], { resume: true }]);
     }
   });
 });
