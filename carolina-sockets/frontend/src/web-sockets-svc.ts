@@ -258,13 +258,16 @@ export class WebSocketsService<C = Channels> {
     const { auth, traceparent } = this.#options;
     const session = this.#session;
     const manager = this.#connection();
-    // The session is sent with every handshake, so that it is known before the first event.
-    const withSession = (send: (data: object) => void): void => {
+    let resume: ReturnType<typeof keepOffsets> | undefined;
+    // The session is sent with every handshake, so that it is known before the first event. On a connection that is open already, this is called before
+    // the socket is returned.
+    const withSession = function (this: Socket, send: (data: object) => void): void {
+      const asks = (resume ??= keepOffsets(this));
       const id = session.get();
       const trace = current(traceparent);
       const withTrace = (data: object): object => (trace === undefined ? data : { traceparent: trace, ...data });
       const withId = (data: object): object => (id === undefined ? data : { sessionId: id, ...data });
-      const add = (data: object): void => send(withTrace({ ...resume(), ...withId(data) }));
+      const add = (data: object): void => send(withTrace({ ...asks(), ...withId(data) }));
       if (typeof auth === "function") auth(add);
       else add(auth ?? {});
     };
@@ -282,7 +285,7 @@ export class WebSocketsService<C = Channels> {
       gap: (channel, gap) => this.#gaps.forEach((handler) => handler(channel, gap)),
     };
     const socket = manager.socket(path, { auth: withSession });
-    const resume = keepOffsets(socket);
+    resume ??= keepOffsets(socket);
     if (traceparent) carry(socket, traceparent);
     const opened: Opened = { channel: new Channel(path, socket as unknown as Socket<EventsMap, EventsMap>, host) };
     this.#channels.set(path, opened);

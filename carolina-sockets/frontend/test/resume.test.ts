@@ -61,6 +61,12 @@ async function back(channel: Channel): Promise<void> {
   await again;
 }
 
+test("r23_a channel that is opened on an open connection asks as well", async () => {
+  const all = service();
+  await all.channel("/open").request("join", "room");
+  expect(await all.channel("/lab").request("auth")).toEqual({ resume: true });
+});
+
 for (const transport of ["websocket", "polling"]) {
   test(`r23_what was missed comes before the connect, in order, each once, without offsets: ${transport}`, async () => {
     const channel = service({ auth: (send) => send({ key: "ada" }), manager: { transports: [transport] } }).channel("/open");
