@@ -1,20 +1,17 @@
 // The built pages of the Admin UI in Chromium, as a service serves them: node admin-page.mjs URL USER PASSWORD [FOLDER]
 // With a folder, it leaves a picture of each page there.
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
-import { chromium } from "playwright-core";
 import { io } from "socket.io-client";
+import { launch } from "./browser.mjs";
 import { next } from "./next.mjs";
 
 const [url, username, password, pictures] = process.argv.slice(2);
-const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
-assert.ok(existsSync(executablePath), `${executablePath} is missing: apt-get install chromium`);
 
 const client = io(`${url}/open`, { reconnection: false });
 await new Promise((resolve, reject) => client.once("connect", resolve).once("connect_error", reject));
 await client.timeout(5_000).emitWithAck("join", "sports");
 
-const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
+const browser = await launch();
 try {
   const page = await browser.newPage({ viewport: { width: 1400, height: 900 } });
   page.setDefaultTimeout(15_000);

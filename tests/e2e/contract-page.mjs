@@ -1,17 +1,12 @@
 // The page of a contract, in a real Chromium that reaches nothing but its server: node contract-page.mjs URL
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
-import { chromium } from "playwright-core";
+import { launch, problemsOf } from "./browser.mjs";
 
 const [url] = process.argv.slice(2);
-const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
-assert.ok(existsSync(executablePath), `${executablePath} is missing: apt-get install chromium`);
-const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
+const browser = await launch();
 try {
   const page = await browser.newPage();
-  const problems = [];
-  page.on("pageerror", (error) => problems.push(error.message));
-  page.on("console", (message) => message.type() === "error" && problems.push(message.text()));
+  const problems = problemsOf(page);
   const elsewhere = [];
   await page.route("**", (route) => {
     const to = new URL(route.request().url());

@@ -1,17 +1,12 @@
 // Pages in a real Chromium: node cross-site.mjs APPLICATION OTHER
 // The victim is logged in at the application. Its own page connects as the victim; a page of another site does not.
 import assert from "node:assert/strict";
-import { existsSync, readFileSync } from "node:fs";
-import { chromium } from "playwright-core";
+import { readFileSync } from "node:fs";
+import { launch } from "./browser.mjs";
 
 const [application, other] = process.argv.slice(2);
-const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
-assert.ok(existsSync(executablePath), `${executablePath} is missing: apt-get install chromium`);
 const client = readFileSync(new URL("node_modules/socket.io-client/dist/socket.io.min.js", import.meta.url), "utf8");
-const browser = await chromium.launch({
-  executablePath,
-  args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
-});
+const browser = await launch();
 const context = await browser.newContext();
 
 /** What a page at `from` comes to when it connects to the application. */

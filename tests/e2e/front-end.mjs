@@ -8,11 +8,9 @@ import { existsSync, readFileSync } from "node:fs";
 import { createServer, request } from "node:http";
 import { connect } from "node:net";
 import { fileURLToPath } from "node:url";
-import { chromium } from "playwright-core";
+import { launch } from "./browser.mjs";
 
 const [application] = process.argv.slice(2);
-const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
-assert.ok(existsSync(executablePath), `${executablePath} is missing: apt-get install chromium`);
 const frontend = fileURLToPath(new URL("../../carolina-sockets/frontend", import.meta.url));
 assert.ok(existsSync(`${frontend}/node_modules`), "run `npm ci` in carolina-sockets/frontend first, or `make test`, which does");
 execFileSync("npm", ["run", "build"], { cwd: frontend, stdio: ["ignore", "ignore", "inherit"] });
@@ -52,10 +50,7 @@ async function development(changeOrigin) {
   return { server, url: `http://127.0.0.1:${server.address().port}` };
 }
 
-const browser = await chromium.launch({
-  executablePath,
-  args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
-});
+const browser = await launch();
 
 /** A page of a browser that has been nowhere, at the application or at another origin. */
 async function open(url, init) {

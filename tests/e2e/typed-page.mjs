@@ -1,18 +1,13 @@
 // A page in TypeScript of a generated application, in a real Chromium: node typed-page.mjs URL
 // It asks once and is answered, and asks for what is refused with a code that its types know.
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
-import { chromium } from "playwright-core";
+import { launch, problemsOf } from "./browser.mjs";
 
 const [url] = process.argv.slice(2);
-const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
-assert.ok(existsSync(executablePath), `${executablePath} is missing: apt-get install chromium`);
-const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
+const browser = await launch();
 try {
   const page = await browser.newPage();
-  const problems = [];
-  page.on("pageerror", (error) => problems.push(error.message));
-  page.on("console", (message) => message.type() === "error" && problems.push(message.text()));
+  const problems = problemsOf(page);
   await page.goto(`${url}/typed.html`);
   await page.waitForFunction(() => document.body.dataset.code, undefined, { timeout: 15_000 }).catch((error) => problems.push(error.message));
   assert.deepEqual(problems, []);

@@ -1,22 +1,12 @@
 //! Many official clients at once.
 
-use std::process::Stdio;
-
 use serde::Deserialize;
-use tokio::{
-    io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
-    process::{Child, ChildStdin, ChildStdout, Command},
-};
 
-use crate::{DEADLINE, program};
+use crate::{DEADLINE, program::Script};
 
 /// A process full of official clients.
 #[derive(Debug)]
-pub struct Crowd {
-    _process: Child,
-    ask: ChildStdin,
-    hear: Lines<BufReader<ChildStdout>>,
-}
+pub struct Crowd(Script);
 
 /// What one of them tells of itself.
 #[derive(Debug, Deserialize)]
@@ -41,26 +31,15 @@ impl Crowd {
 
     /// Two after two take these sessions in turn, and the next two none: so that there are both transports to each.
     pub fn gather_with(url: &str, count: usize, sessions: &[String]) -> Self {
-        let mut process = Command::new("node")
-            .args(["crowd.mjs", url, &count.to_string()])
-            .args(sessions)
-            .current_dir(program::e2e())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("node runs");
-        let (ask, hear) = (process.stdin.take().expect("piped"), process.stdout.take().expect("piped"));
-        Self { _process: process, ask, hear: BufReader::new(hear).lines() }
+        let count = count.to_string();
+        let arguments = ["crowd.mjs", url, &count].into_iter().chain(sessions.iter().map(String::as_str));
+        Self(Script::start(&arguments.collect::<Vec<_>>()))
     }
 
     /// Says a word to it, and returns its answer.
     pub async fn ask(&mut self, word: &str) -> String {
-        self.ask.write_all(format!("{word}\n").as_bytes()).await.expect("the crowd is there");
-        let line = tokio::time::timeout(DEADLINE * 2, self.hear.next_line()).await;
-        line.unwrap_or_else(|_| panic!("the crowd does not answer `{word}`"))
-            .expect("text")
-            .expect("the crowd is there")
+        let answer = self.0.ask(word, DEADLINE * 2).await;
+        answer.unwrap_or_else(|| panic!("the crowd does not answer `{word}`"))
     }
 
     /// What each of them tells.

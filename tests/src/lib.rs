@@ -29,6 +29,14 @@ mod documents {
     struct Identity;
     #[doc = include_str!("../../docs/nodes.md")]
     struct Nodes;
+    #[doc = include_str!("../../docs/presence.md")]
+    struct Presence;
+    #[doc = include_str!("../../docs/resume.md")]
+    struct Resume;
+    #[doc = include_str!("../../docs/contract.md")]
+    struct Contract;
+    #[doc = include_str!("../../carolina-sockets/frontend/README.md")]
+    struct FrontEnd;
 }
 
 use std::{

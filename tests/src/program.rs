@@ -10,8 +10,8 @@ use std::{
 
 use serde_json::Value;
 use tokio::{
-    io::{AsyncBufReadExt, BufReader, Lines},
-    process::{Child, ChildStdout, Command},
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
+    process::{Child, ChildStdin, ChildStdout, Command},
 };
 
 use crate::DEADLINE;
@@ -98,4 +98,30 @@ pub async fn node(script: &str, arguments: &[&str]) -> String {
     let (out, err) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
     assert!(ran.status.success(), "{script} {arguments:?}:\n{out}\n{err}");
     out.into_owned()
+}
+
+/// One of these clients, which answers each line that it is sent by a line. Killed when this is dropped.
+#[derive(Debug)]
+pub struct Script {
+    _process: Child,
+    requests: ChildStdin,
+    answers: Lines<BufReader<ChildStdout>>,
+}
+
+impl Script {
+    /// Starts one: the script's name, and its arguments.
+    pub fn start(arguments: &[&str]) -> Self {
+        let mut command = Command::new("node");
+        command.args(arguments).current_dir(e2e()).stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+        let mut process = command.spawn().expect("node runs");
+        let (requests, answers) = (process.stdin.take().expect("piped"), process.stdout.take().expect("piped"));
+        Self { _process: process, requests, answers: BufReader::new(answers).lines() }
+    }
+
+    /// Sends a line, and returns the answer; `None` when there is none within this time.
+    pub async fn ask(&mut self, line: &str, within: Duration) -> Option<String> {
+        self.requests.write_all(format!("{line}\n").as_bytes()).await.expect("the script runs");
+        let answer = tokio::time::timeout(within, self.answers.next_line()).await.ok()?;
+        Some(answer.expect("text").expect("the script runs"))
+    }
 }

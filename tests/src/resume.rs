@@ -1,20 +1,13 @@
 //! Official clients whose connections are cut, and whether they have missed anything without being told.
 
-use std::{
-    process::Stdio,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::{
-    io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
-    process::{Child, ChildStdin, ChildStdout, Command},
-    task::JoinHandle,
-};
+use tokio::task::JoinHandle;
 
-use crate::{nodes::Node, program, random_cuts::RandomCuts};
+use crate::{nodes::Node, program::Script, random_cuts::RandomCuts};
 
 /// The clients: their users, rooms and transports.
 const CLIENTS: [(Option<&str>, &[&str], &[&str]); 3] = [
@@ -94,40 +87,16 @@ struct Told {
     doubles: usize,
 }
 
-/// The process of the clients.
-struct Clients {
-    _process: Child,
-    ask: ChildStdin,
-    answers: Lines<BufReader<ChildStdout>>,
-}
-
-impl Clients {
-    fn start(urls: &[&str], sessions: &[Option<String>]) -> Self {
-        let clients: Vec<Value> = CLIENTS
-            .iter()
-            .zip(sessions)
-            .map(|((_, rooms, transports), session)| {
-                json!({ "urls": urls, "transports": transports, "session": session, "rooms": rooms })
-            })
-            .collect();
-        let mut process = Command::new("node")
-            .args(["cuts.mjs", &json!(clients).to_string()])
-            .current_dir(program::e2e())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("node runs");
-        let (ask, answers) = (process.stdin.take().expect("piped"), process.stdout.take().expect("piped"));
-        Self { _process: process, ask, answers: BufReader::new(answers).lines() }
-    }
-
-    /// The answer to a command, within this time.
-    async fn ask(&mut self, command: &str, within: Duration) -> Option<String> {
-        self.ask.write_all(format!("{command}\n").as_bytes()).await.expect("the clients are there");
-        let answer = tokio::time::timeout(within, self.answers.next_line()).await.ok()?;
-        Some(answer.expect("text").expect("the clients are there"))
-    }
+/// Starts the clients.
+fn start(urls: &[&str], sessions: &[Option<String>]) -> Script {
+    let clients: Vec<Value> = CLIENTS
+        .iter()
+        .zip(sessions)
+        .map(|((_, rooms, transports), session)| {
+            json!({ "urls": urls, "transports": transports, "session": session, "rooms": rooms })
+        })
+        .collect();
+    Script::start(&["cuts.mjs", &json!(clients).to_string()])
 }
 
 /// The nodes, of which one at a time may be on its way back.
@@ -176,7 +145,7 @@ pub async fn storm(nodes: Vec<Node>, plan: Plan) -> Seen {
         proxies.push(RandomCuts::start(&node.url(), plan.seed * 10 + number as u64).await);
     }
     let urls: Vec<&str> = proxies.iter().map(RandomCuts::url).collect();
-    let mut clients = Clients::start(&urls, &sessions);
+    let mut clients = start(&urls, &sessions);
     clients.ask("joined", crate::DEADLINE).await.expect("the clients join");
     let mut nodes = Nodes { here: nodes, coming: None };
     let mut sent = Vec::new();

@@ -1,14 +1,10 @@
 //! A rolling restart behind HAProxy, under official clients with events under way.
 
-use std::{process::Stdio, time::Duration};
+use std::time::Duration;
 
 use serde::Deserialize;
-use tokio::{
-    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
-    process::Command,
-};
 
-use crate::{DEADLINE, balancers::Balancer, nodes::Node, program, servers::Redis};
+use crate::{DEADLINE, balancers::Balancer, nodes::Node, program::Script, servers::Redis};
 
 /// What it is done with.
 #[derive(Debug, Clone, Copy)]
@@ -63,22 +59,10 @@ pub async fn restart(plan: Plan) -> Seen {
     ];
     let mut nodes: [Node; 3] = std::array::from_fn(|_| Node::start_with(&redis.url(), &settings));
     let balancer = Balancer::start_for(&nodes.each_ref().map(Node::port), plan.clients * 6 + 1000);
-    let mut crowd = Command::new("node")
-        .args(["rolling.mjs", &balancer.url(), &plan.clients.to_string(), "300"])
-        .current_dir(program::e2e())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .expect("node runs");
-    let mut ask = crowd.stdin.take().expect("piped");
-    let mut lines = BufReader::new(crowd.stdout.take().expect("piped")).lines();
+    let mut crowd = Script::start(&["rolling.mjs", &balancer.url(), &plan.clients.to_string(), "300"]);
     let mut say = async |word: &str| {
-        ask.write_all(format!("{word}\n").as_bytes()).await.expect("the crowd is there");
-        let line = tokio::time::timeout(DEADLINE * 3, lines.next_line()).await;
-        line.unwrap_or_else(|_| panic!("the crowd does not answer `{word}`"))
-            .expect("text")
-            .expect("the crowd is there")
+        let answer = crowd.ask(word, DEADLINE * 3).await;
+        answer.unwrap_or_else(|| panic!("the crowd does not answer `{word}`"))
     };
     let mut begun = 0;
     for node in &mut nodes {

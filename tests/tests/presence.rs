@@ -28,6 +28,18 @@ struct Viewer {
     typing: bool,
 }
 
+async fn track(presence: &Presence<Viewer>, user: Option<User>) -> Result<(), EventError> {
+    if let Some(user) = user {
+        presence.track(user.id(), &Viewer { name: user.id().to_uppercase(), typing: false }).await?;
+    }
+    Ok(())
+}
+
+async fn show_typing(presence: &Presence<Viewer>, typing: bool) -> Result<(), EventError> {
+    presence.update(|viewer| viewer.typing = typing).await?;
+    Ok(())
+}
+
 /// What every channel of these tests does.
 macro_rules! channel_with_presence {
     ($name:ident, $($option:tt)*) => {
@@ -39,16 +51,12 @@ macro_rules! channel_with_presence {
         impl $name {
             #[on(connect)]
             async fn joined(&self, presence: Presence<Viewer>, user: Option<User>) -> Result<(), EventError> {
-                if let Some(user) = user {
-                    presence.track(user.id(), &Viewer { name: user.id().to_uppercase(), typing: false }).await?;
-                }
-                Ok(())
+                track(&presence, user).await
             }
 
             #[on("typing")]
             async fn typing(&self, presence: Presence<Viewer>, Data(typing): Data<bool>) -> Result<(), EventError> {
-                presence.update(|viewer| viewer.typing = typing).await?;
-                Ok(())
+                show_typing(&presence, typing).await
             }
 
             #[on("track")]
@@ -357,16 +365,12 @@ macro_rules! named_channel {
         impl $name {
             #[on(connect)]
             async fn joined(&self, presence: Presence<Viewer>, user: Option<User>) -> Result<(), EventError> {
-                if let Some(user) = user {
-                    presence.track(user.id(), &Viewer { name: user.id().to_uppercase(), typing: false }).await?;
-                }
-                Ok(())
+                track(&presence, user).await
             }
 
             #[on("typing")]
             async fn typing(&self, presence: Presence<Viewer>, Data(typing): Data<bool>) -> Result<(), EventError> {
-                presence.update(|viewer| viewer.typing = typing).await?;
-                Ok(())
+                show_typing(&presence, typing).await
             }
 
             #[on(presence, timeout = "2s")]

@@ -97,35 +97,14 @@ impl Arguments {
 
     /// What follows the word `presence`.
     fn take_presence(&mut self, word: &Ident, input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<()> {
-        if input.peek(Token![=]) {
-            input.parse::<Token![=]>()?;
-            let value: Expr = input.parse()?;
-            errors.at(value, LINGER);
-            return Ok(());
-        }
         let mut presence = Presence::default();
-        if input.peek(syn::token::Paren) {
-            let inner;
-            syn::parenthesized!(inner in input);
-            while !inner.is_empty() {
-                let option: Ident = syn::ext::IdentExt::parse_any(&inner)?;
-                let value = inner.parse::<Option<Token![=]>>()?.map(|_| inner.parse::<Expr>()).transpose()?;
-                match value {
-                    _ if option != "linger" => errors.unknown(&option, &["linger"], LINGER),
-                    Some(Expr::Lit(ExprLit { lit: Lit::Str(text), .. })) => match on::duration(&text.value()) {
-                        Ok(_) if presence.linger.is_some() => errors.duplicate(&option),
-                        Ok(linger) => presence.linger = Some(linger),
-                        Err(problem) => errors.at(text, problem),
-                    },
-                    Some(other) => errors.at(other, LINGER),
-                    None => errors.at(&option, LINGER),
-                }
-                if !inner.is_empty() {
-                    inner.parse::<Token![,]>()?;
-                }
-            }
-        }
-        if self.presence.replace(presence).is_some() {
+        let is_sound =
+            read_option(input, "linger", LINGER, errors, |option, text, errors| match on::duration(&text.value()) {
+                Ok(_) if presence.linger.is_some() => errors.duplicate(option),
+                Ok(linger) => presence.linger = Some(linger),
+                Err(problem) => errors.at(text, problem),
+            })?;
+        if is_sound && self.presence.replace(presence).is_some() {
             errors.duplicate(word);
         }
         Ok(())
@@ -133,38 +112,14 @@ impl Arguments {
 
     /// What follows the word `resume`.
     fn take_resume(&mut self, word: &Ident, input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<()> {
-        if input.peek(Token![=]) {
-            input.parse::<Token![=]>()?;
-            let value: Expr = input.parse()?;
-            errors.at(value, DISCONNECT);
-            return Ok(());
-        }
         let mut resume = Resume::default();
-        if input.peek(syn::token::Paren) {
-            let inner;
-            syn::parenthesized!(inner in input);
-            while !inner.is_empty() {
-                let option: Ident = syn::ext::IdentExt::parse_any(&inner)?;
-                let value = inner.parse::<Option<Token![=]>>()?.map(|_| inner.parse::<Expr>()).transpose()?;
-                match value {
-                    _ if option != "disconnect" => errors.unknown(&option, &["disconnect"], DISCONNECT),
-                    Some(Expr::Lit(ExprLit { lit: Lit::Str(text), .. })) => {
-                        let when = text.value();
-                        match when.as_str() {
-                            _ if resume.disconnect_now.is_some() => errors.duplicate(&option),
-                            "now" | "late" => resume.disconnect_now = Some(when == "now"),
-                            _ => errors.at(text, DISCONNECT),
-                        }
-                    }
-                    Some(other) => errors.at(other, DISCONNECT),
-                    None => errors.at(&option, DISCONNECT),
-                }
-                if !inner.is_empty() {
-                    inner.parse::<Token![,]>()?;
-                }
-            }
-        }
-        if self.resume.replace(resume).is_some() {
+        let is_sound =
+            read_option(input, "disconnect", DISCONNECT, errors, |option, text, errors| match text.value().as_str() {
+                _ if resume.disconnect_now.is_some() => errors.duplicate(option),
+                when @ ("now" | "late") => resume.disconnect_now = Some(when == "now"),
+                _ => errors.at(text, DISCONNECT),
+            })?;
+        if is_sound && self.resume.replace(resume).is_some() {
             errors.duplicate(word);
         }
         Ok(())
@@ -332,4 +287,39 @@ pub(super) fn head(item: &Item) -> TokenStream {
         other => other.to_token_stream(),
     };
     if keyword.is_empty() { TokenTree::from(Ident::new("item", Span::call_site())).into() } else { keyword }
+}
+
+/// Reads what follows a word that may have one option: nothing, or `(option = "text")`, which `take` is given each time. `false` when a value follows
+/// in place of that, which is reported.
+fn read_option(
+    input: ParseStream<'_>,
+    known: &str,
+    usage: &str,
+    errors: &mut Errors,
+    mut take: impl FnMut(&Ident, &LitStr, &mut Errors),
+) -> syn::Result<bool> {
+    if input.peek(Token![=]) {
+        input.parse::<Token![=]>()?;
+        let value: Expr = input.parse()?;
+        errors.at(value, usage);
+        return Ok(false);
+    }
+    if input.peek(syn::token::Paren) {
+        let inner;
+        syn::parenthesized!(inner in input);
+        while !inner.is_empty() {
+            let option: Ident = syn::ext::IdentExt::parse_any(&inner)?;
+            let value = inner.parse::<Option<Token![=]>>()?.map(|_| inner.parse::<Expr>()).transpose()?;
+            match value {
+                _ if option != known => errors.unknown(&option, &[known], usage),
+                Some(Expr::Lit(ExprLit { lit: Lit::Str(text), .. })) => take(&option, &text, errors),
+                Some(other) => errors.at(other, usage),
+                None => errors.at(&option, usage),
+            }
+            if !inner.is_empty() {
+                inner.parse::<Token![,]>()?;
+            }
+        }
+    }
+    Ok(true)
 }
