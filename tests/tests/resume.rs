@@ -232,6 +232,46 @@ async fn r24_another_start_of_the_server_is_a_gap() {
     assert_eq!(odd.gap.unwrap()["reason"], "epoch");
 }
 
+/// Offsets that a client makes up reach no further back than it was there.
+#[tokio::test(flavor = "multi_thread")]
+async fn r24_nobody_is_given_what_was_sent_before_they_came() {
+    let service = service().await;
+    let ada = Wire::join(&service, "/feed", asking("ada")).await;
+    service.sockets().channel("/feed").unwrap().emit("before", 1).await.unwrap();
+    let bob = Wire::join(&service, "/feed", asking("bob")).await;
+    let epoch = bob.offset.split_once(':').unwrap().0.to_owned();
+    let auth = serde_json::json!({ "pid": bob.pid, "offset": format!("{epoch}:0") });
+    drop(bob);
+    service.sockets().channel("/feed").unwrap().emit("after", 2).await.unwrap();
+    let bob = resume(&service, auth, "/feed", Some("bob")).await;
+    assert_eq!((bob.gap.is_none(), bob.missed.len()), (true, 1), "{:?}", bob.missed);
+    assert!(bob.missed[0].contains("after"), "{:?}", bob.missed);
+    drop(ada);
+}
+
+/// Where an instance has no log, or no more, the server has not been started again for that.
+#[tokio::test(flavor = "multi_thread")]
+async fn r24_an_instance_without_a_log_is_no_other_start_of_the_server() {
+    let service = service().await;
+    let client = Wire::join(&service, "/of/7", asking("ada")).await;
+    let elsewhere = resume(&service, client.auth(), "/of/8", Some("ada")).await;
+    assert_eq!(elsewhere.gap.unwrap()["reason"], "expired");
+}
+
+/// An emit on all instances of a template is not one on a channel whose own path the template matches.
+#[tokio::test(flavor = "multi_thread")]
+async fn r23_a_channel_keeps_nothing_of_a_template_that_matches_its_path() {
+    let builder = by_hand().identify(ByName).mount::<Of>("/of/{id}").mount::<Feed>("/of/all");
+    let service = start(builder).await.listen().await.unwrap();
+    let client = Wire::join(&service, "/of/all", asking("ada")).await;
+    let instance = Wire::join(&service, "/of/7", asking("ada")).await;
+    let (auth, of_instance) = (client.auth(), instance.auth());
+    drop((client, instance));
+    service.sockets().of::<Of>().unwrap().emit("everywhere", 1).await.unwrap();
+    assert!(resume(&service, auth, "/of/all", Some("ada")).await.missed.is_empty());
+    assert_eq!(resume(&service, of_instance, "/of/7", Some("ada")).await.missed.len(), 1);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn r24_who_comes_too_late_is_told() {
     let service = service_with(|config| config.resume.window = Duration::from_millis(300)).await;

@@ -401,31 +401,16 @@ impl Broadcast {
         Ok(Some(paths.into_iter().map(instance).collect()))
     }
 
-    /// Sends an event to the selected clients on every instance of the channel.
-    async fn emit_to_instances(&self, event: &str, data: &impl Serialize) -> Result<Delivery> {
+    /// Sends an event to the selected clients on every instance of the channel, and has each node keep it for those that come back. Other nodes get it by the
+    /// control channel and not by the engine's adapter, which knows neither instances nor logs.
+    async fn emit_by_control(&self, event: &str, data: &impl Serialize) -> Result<Delivery> {
         let core = &self.channel.core;
         let payload = EncodedPayload::event(event, data)?;
         let mut missed = 0;
-        for instance in core.each_kept() {
-            missed += instance.emit_here(&payload, &self.recipients)?;
+        for channel in core.each_kept() {
+            missed += channel.emit_here(&payload, &self.recipients)?;
         }
-        let delivery = count_missed(self.channel.path(), event, missed);
-        let bus = &core.services.bus;
-        if !self.recipients.is_local() && bus.has_backplane() {
-            let (to, except) = owned_rooms(&self.recipients);
-            let (payload, attachments) = payload.texts();
-            let message = Message::Emit { path: core.path.clone(), to, except, payload, attachments };
-            bus.publish(message).await.map_err(Error::backplane)?;
-        }
-        Ok(delivery)
-    }
-
-    /// Sends an event to the selected clients, and has each node keep it for those that come back. Other nodes get it by the control channel and not by
-    /// the engine's adapter, so that it is numbered there.
-    async fn emit_and_keep(&self, event: &str, data: &impl Serialize) -> Result<Delivery> {
-        let core = &self.channel.core;
-        let payload = EncodedPayload::event(event, data)?;
-        let delivery = count_missed(core.label(), event, core.emit_here(&payload, &self.recipients)?);
+        let delivery = count_missed(core.label(), event, missed);
         let bus = &core.services.bus;
         if !self.recipients.is_local() && bus.has_backplane() {
             let (to, except) = owned_rooms(&self.recipients);
@@ -461,10 +446,9 @@ impl Broadcast {
     ) -> Result<Delivery> {
         let namespace = self.namespace()?;
         self.channel.core.emits.check(self.channel.core.label(), event, place);
-        let delivery = if self.channel.core.is_template() {
-            self.emit_to_instances(event, &data).await?
-        } else if self.channel.core.resume.is_some() {
-            self.emit_and_keep(event, &data).await?
+        let core = &self.channel.core;
+        let delivery = if core.is_template() || core.resume.is_some() {
+            self.emit_by_control(event, &data).await?
         } else {
             let missed = namespace.emit(event, &data, &self.recipients).await?;
             count_missed(self.channel.core.label(), event, missed)

@@ -174,19 +174,9 @@ impl ChannelCore {
     /// The same, with those that nobody is on, but to which somebody may come back.
     pub(crate) fn each_kept(self: &Arc<Self>) -> Vec<Arc<Self>> {
         match &self.kind {
-            Kind::Template(instances) if self.resume.is_some() => {
-                let of = &instances.template;
-                let paths = self.services.resumes.paths();
-                // The template's own path matches too, and nobody is on it.
-                let kept: Vec<Arc<Self>> = paths
-                    .iter()
-                    .filter(|path| **path != self.path && of.matches(path))
-                    .map(|path| self.instance(path))
-                    .collect();
-                let mut all = instances.all();
-                all.retain(|one| !kept.iter().any(|other| Arc::ptr_eq(one, other)));
-                all.extend(kept);
-                all
+            // Each instance that somebody is on has a log.
+            Kind::Template(_) if self.resume.is_some() => {
+                self.services.resumes.instances(&self.path).iter().map(|path| self.instance(path)).collect()
             }
             _ => self.each(),
         }
@@ -232,7 +222,7 @@ impl ChannelCore {
             services: self.services.clone(),
             linger: self.linger,
             enrich: self.enrich.clone(),
-            resume: self.resume.as_ref().map(|_| self.services.resumes.log(path)),
+            resume: self.resume.as_ref().map(|_| self.services.resumes.log(path, &self.path)),
             disconnects_late: self.disconnects_late,
             tasks: self.tasks.clone(),
             handlers: self.handlers.clone(),
@@ -251,7 +241,7 @@ impl ChannelCore {
         match &self.kind {
             Kind::Template(instances) => {
                 let known = instances.by_path.lock().get(path).and_then(Weak::upgrade);
-                let is_kept = || self.resume.is_some() && self.services.resumes.has(path);
+                let is_kept = || self.resume.is_some() && self.services.resumes.has(path, &self.path);
                 known.or_else(|| is_kept().then(|| self.instance(path)))
             }
             _ => Some(self.clone()),
@@ -274,7 +264,7 @@ impl ChannelCore {
     /// Keeps what clients miss that lose their connection (rule R23), if the settings say so.
     pub(crate) fn with_resume(mut self, declared: Option<bool>) -> Self {
         if self.services.resumes.is_on(declared.is_some()) {
-            self.resume = Some(self.services.resumes.log(&self.path));
+            self.resume = Some(self.services.resumes.log(&self.path, &self.path));
             self.disconnects_late = declared == Some(false);
         }
         self

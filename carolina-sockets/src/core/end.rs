@@ -167,7 +167,8 @@ fn close(socket: &Arc<SocketState>, raw: &EngineSocket, leaving: &Leaving) {
         drop(socket.mailbox.take_events());
     }
     let reason = leaving.reason;
-    let left = Box::new(Left { rooms: rooms.clone(), identity: leaving.identity.clone() });
+    let of_left = if asking.is_some() { rooms.clone() } else { std::mem::take(&mut rooms) };
+    let left = Box::new(Left { rooms: of_left, identity: leaving.identity.clone() });
     let job = Job::Disconnect { reason, left };
     let Some(asking) = asking else { return submit_last(socket, raw, job) };
     let cut = match reason {

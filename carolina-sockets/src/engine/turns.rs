@@ -23,7 +23,7 @@ pub(super) struct Turns(Arc<Mutex<Waiting>>);
 
 #[derive(Default)]
 struct Waiting {
-    /// Each connection is in it once at most, and called soon, even if it has ended.
+    /// One entry for each connection at most. Those of connections that have ended are called as well.
     turns: VecDeque<Arc<Called>>,
     /// Whether a task calls them.
     is_served: bool,
@@ -49,18 +49,35 @@ impl Turns {
     }
 
     async fn call_all(self) {
-        loop {
+        let mut serving = Serving { turns: self, is_done: false };
+        while !serving.is_done {
             // tokio resumes it once no other task is ready, or when it has polled its sockets.
             yield_now().await;
-            let next = {
-                let mut waiting = self.0.lock();
-                let next = waiting.turns.pop_front();
-                waiting.is_served = next.is_some();
-                next
-            };
-            let Some(next) = next else { return };
-            next.is_called.store(true, Ordering::Release);
-            next.waker.wake();
+            let mut waiting = serving.turns.0.lock();
+            let next = waiting.turns.pop_front();
+            waiting.is_served = next.is_some();
+            drop(waiting);
+            match next {
+                Some(next) => {
+                    next.is_called.store(true, Ordering::Release);
+                    next.waker.wake();
+                }
+                None => serving.is_done = true,
+            }
+        }
+    }
+}
+
+/// The task that calls them. Should its runtime end before it has called all, the next that asks starts another one.
+struct Serving {
+    turns: Turns,
+    is_done: bool,
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        if !self.is_done {
+            self.turns.0.lock().is_served = false;
         }
     }
 }

@@ -201,6 +201,8 @@ impl Room {
             self.enriched.wanted.insert(key);
         }
         if !self.enriched.has_next() {
+            // Those that the first client waits for may have gone.
+            self.enriched.is_first_waiting &= !self.enriched.asked.is_empty();
             return None;
         }
         self.enriched.asked = std::mem::take(&mut self.enriched.wanted);

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::{
     entry::{Audience, Entry},
-    session::{Asking, Cut, Gap, Owner, Place, Reason, Resumption, Session},
+    session::{Asking, Away, Cut, Epoch, Gap, Late, Owner, Place, Reason, Resumption, Session, Slots},
 };
 use crate::{
     config::ResumeConfig,
@@ -32,9 +32,10 @@ const GAP: &str = "carolina:gap";
 pub(crate) struct Log {
     settings: ResumeConfig,
     has_nodes: bool,
-    most_waiting: usize,
-    /// What numbers are counted in: another one after each start.
-    epoch: String,
+    slots: Slots,
+    /// The path that the channel was declared with.
+    of: String,
+    epoch: Epoch,
     state: Mutex<State>,
     /// How many sockets are sent offsets, and how many are not.
     with: AtomicUsize,
@@ -43,7 +44,7 @@ pub(crate) struct Log {
 
 #[derive(Default)]
 struct State {
-    entries: VecDeque<Arc<Entry>>,
+    entries: VecDeque<Entry>,
     bytes: usize,
     /// The number of the last event.
     last: u64,
@@ -57,8 +58,6 @@ struct State {
     sessions: HashMap<Arc<str>, Session>,
     /// The `pid`s of the sockets that are on the channel.
     by_socket: HashMap<SocketId, Arc<str>>,
-    /// How many clients are away.
-    away: usize,
     /// To tell an offset when there is nothing else to send.
     namespace: Option<EngineNamespace>,
 }
@@ -66,6 +65,7 @@ struct State {
 /// How far a client that comes in has been given what it is to have.
 pub(crate) struct Progress {
     pid: Arc<str>,
+    owner: Owner,
     /// The last event that it was given or need not be.
     position: u64,
     rooms: HashSet<String>,
@@ -90,16 +90,21 @@ pub(crate) enum Step {
 }
 
 impl Log {
-    pub(super) fn new(settings: &ResumeConfig, has_nodes: bool, most_waiting: usize) -> Self {
+    pub(super) fn new(settings: &ResumeConfig, has_nodes: bool, slots: Slots, epoch: Epoch, of: &str) -> Self {
         Self {
             settings: settings.clone(),
             has_nodes,
-            most_waiting,
-            epoch: format!("{:016x}", rand::random::<u64>()),
+            slots,
+            of: of.to_owned(),
+            epoch,
             state: Mutex::default(),
             with: AtomicUsize::new(0),
             without: AtomicUsize::new(0),
         }
+    }
+
+    pub(super) fn of(&self) -> &str {
+        &self.of
     }
 
     pub(super) fn counter(&self, asks: bool) -> &AtomicUsize {
@@ -174,8 +179,9 @@ impl Log {
     }
 
     fn offset(&self, number: u64) -> String {
-        let mut offset = String::with_capacity(self.epoch.len() + 8);
-        let _ = write!(offset, "{}:{number}", self.epoch);
+        let epoch = self.epoch.as_str();
+        let mut offset = String::with_capacity(epoch.len() + 8);
+        let _ = write!(offset, "{epoch}:{number}");
         offset
     }
 
@@ -183,7 +189,7 @@ impl Log {
         state.last += 1;
         let bytes = payload.bytes() + audience.bytes();
         let (at, time) = (Instant::now(), SystemTime::now());
-        state.entries.push_back(Arc::new(Entry { number: state.last, at, time, audience, payload, bytes }));
+        state.entries.push_back(Entry { number: state.last, at, time, audience, payload, bytes });
         state.bytes += bytes;
         state.unmarked_bytes += bytes;
         let most = usize::try_from(self.settings.bytes).unwrap_or(usize::MAX);
@@ -226,26 +232,38 @@ impl Log {
         let state = &mut *guard;
         state.namespace.get_or_insert_with(|| namespace.clone());
         let found = asks.pid.as_deref().map(|pid| self.find(state, pid, asks.offset.as_deref(), &owner));
-        let place = Place::On { id: raw.id(), raw: raw.downgrade() };
+        let on = |back| Place::On { id: raw.id(), raw: raw.downgrade(), back };
         let progress = match found {
-            Some(Ok((pid, position, since, rooms, former))) => {
-                if let Some(session) = state.sessions.get_mut(&pid) {
-                    if matches!(session.place, Place::Away { .. }) {
-                        state.away -= 1;
-                    }
-                    (session.place, session.owner) = (place, owner);
+            Some(Ok(progress)) => {
+                if let Some(session) = state.sessions.get_mut(&progress.pid) {
+                    let back = match std::mem::replace(&mut session.place, on(None)) {
+                        Place::Away(away) | Place::On { back: Some(away), .. } => away,
+                        Place::On { .. } | Place::Refused { .. } => Away {
+                            since: Instant::now(),
+                            time: SystemTime::now(),
+                            rooms: progress.rooms.clone(),
+                            late: None,
+                            slot: None,
+                        },
+                    };
+                    session.place = on(Some(back));
                 }
-                if let Some(former) = former {
+                if let Some(former) = progress.former {
                     state.by_socket.remove(&former);
                 }
-                Progress { pid, position, rooms, events: 0, since: Some(since), gap: None, is_answered: false, former }
+                // A connection has one socket at most on a channel.
+                Progress { former: progress.former.filter(|former| *former != raw.id()), ..progress }
             }
             other => {
                 let gap = other.and_then(Result::err);
+                // What its client knows from before is smaller, so that it is seen whether it has heard of the gap.
+                state.last += u64::from(gap.is_some());
                 let pid: Arc<str> = format!("{:032x}", rand::random::<u128>()).into();
-                state.sessions.insert(pid.clone(), Session { owner, start: state.last, gap, place });
+                let session = Session { owner: owner.clone(), start: state.last, gap, place: on(None) };
+                state.sessions.insert(pid.clone(), session);
                 Progress {
                     pid,
+                    owner,
                     position: state.last,
                     rooms: HashSet::new(),
                     events: 0,
@@ -264,14 +282,7 @@ impl Log {
     }
 
     /// The client that has presented a `pid`.
-    #[expect(clippy::type_complexity, reason = "the parts of a progress")]
-    fn find(
-        &self,
-        state: &State,
-        pid: &str,
-        offset: Option<&str>,
-        owner: &Owner,
-    ) -> Result<(Arc<str>, u64, SystemTime, HashSet<String>, Option<SocketId>), Gap> {
+    fn find(&self, state: &State, pid: &str, offset: Option<&str>, owner: &Owner) -> Result<Progress, Gap> {
         let (epoch, number) = match offset.map(|offset| offset.split_once(':')) {
             None => (self.epoch.as_str(), None),
             Some(Some((epoch, number))) => (epoch, number.parse::<u64>().ok()),
@@ -282,7 +293,8 @@ impl Log {
             Gap { reason, since: since.and_then(|since| u64::try_from(since.as_millis()).ok()) }
         };
         let Some((pid, session)) = state.sessions.get_key_value(pid) else {
-            let is_known = epoch == self.epoch;
+            // It may have come to an instance whose log has gone meanwhile.
+            let is_known = self.epoch.is_of_this_start(epoch);
             let elsewhere = if self.has_nodes { Reason::Node } else { Reason::Epoch };
             return Err(gap(if is_known { Reason::Expired } else { elsewhere }, None));
         };
@@ -291,13 +303,16 @@ impl Log {
             return Err(gap(Reason::Identity, None));
         }
         let (since, rooms, former) = match &session.place {
-            Place::Ended { time, reason, .. } => return Err(gap(*reason, Some(*time))),
-            Place::Away { since, time, .. } if since.elapsed() > self.settings.window => {
-                return Err(gap(Reason::Expired, Some(*time)));
+            Place::Refused { time, .. } => return Err(gap(Reason::Identity, Some(*time))),
+            Place::Away(away) if away.since.elapsed() > self.settings.window => {
+                return Err(gap(Reason::Expired, Some(away.time)));
             }
-            Place::Away { time, rooms, .. } => (*time, rooms.clone(), None),
-            Place::On { id, raw } => {
-                let rooms = raw.upgrade().map(|raw| raw.rooms()).unwrap_or_default();
+            Place::Away(away) => (away.time, away.rooms.clone(), None),
+            Place::On { id, back: Some(away), .. } => (away.time, away.rooms.clone(), Some(*id)),
+            Place::On { id, raw, back: None } => {
+                // One that is just leaving has no rooms any more.
+                let rooms = raw.upgrade().map(|raw| raw.rooms()).filter(|rooms| rooms.iter().any(|room| room == WITH));
+                let Some(rooms) = rooms else { return Err(gap(Reason::Expired, Some(SystemTime::now()))) };
                 (SystemTime::now(), own_rooms(rooms), Some(*id))
             }
         };
@@ -307,7 +322,10 @@ impl Log {
         }
         let position = match (offset, number) {
             (None, _) => session.start,
-            (Some(_), Some(number)) if epoch == self.epoch && number <= state.last => number,
+            // What was sent before it came is not for it.
+            (Some(_), Some(number)) if epoch == self.epoch.as_str() && number <= state.last => {
+                number.max(session.start)
+            }
             _ => return Err(gap(Reason::Epoch, Some(since))),
         };
         if position < state.removed {
@@ -315,7 +333,17 @@ impl Log {
             let reason = if state.overflowed { Reason::Overflow } else { Reason::Expired };
             return Err(gap(reason, Some(known.unwrap_or(since).min(since))));
         }
-        Ok((pid.clone(), position, since, rooms, former))
+        Ok(Progress {
+            pid: pid.clone(),
+            owner: owner.clone(),
+            position,
+            rooms,
+            events: 0,
+            since: Some(since),
+            gap: None,
+            is_answered: false,
+            former,
+        })
     }
 
     /// Gives a client what it has missed, in order, then the answer to its CONNECT, and makes it a recipient of what follows. `enter` puts it into rooms;
@@ -333,7 +361,9 @@ impl Log {
             SendError::Full => Step::Full,
             SendError::Closed | SendError::Serialize(_) => Step::Failed,
         };
-        if progress.position < state.removed {
+        // It may have logged out or in meanwhile.
+        let is_owner = state.sessions.get(&progress.pid).is_some_and(|session| session.owner == progress.owner);
+        if progress.position < state.removed || !is_owner {
             return Step::Failed;
         }
         let first = state.entries.partition_point(|entry| entry.number <= progress.position);
@@ -366,12 +396,15 @@ impl Log {
             return Step::Left;
         }
         state.by_socket.insert(raw.id(), progress.pid.clone());
+        if let Some(Place::On { back, .. }) = state.sessions.get_mut(&progress.pid).map(|session| &mut session.place) {
+            *back = None;
+        }
         Step::Done
     }
 
     /// A socket has left before it was in, so that [`leave`](Self::leave) may not have known it.
     pub(crate) fn abandon(&self, asking: &Asking, id: SocketId) {
-        self.leave(asking, id, Cut::Left);
+        self.leave(asking, id, Cut::Lost { rooms: Vec::new(), late: None });
     }
 
     /// The owner of a socket's `pid` is another now.
@@ -386,27 +419,56 @@ impl Log {
     /// A socket has left. Nothing happens if its client has come back already, on another one.
     pub(crate) fn leave(&self, asking: &Asking, id: SocketId, cut: Cut) {
         let Some(pid) = asking.pid.get() else { return };
-        let mut guard = self.state.lock();
-        let state = &mut *guard;
-        state.by_socket.remove(&id);
-        let Some(session) = state.sessions.get_mut(pid) else { return };
-        if !matches!(&session.place, Place::On { id: on, .. } if *on == id) {
-            return;
+        let late = self.left(&mut self.state.lock(), pid, id, cut);
+        if let Some(late) = late {
+            late();
         }
+    }
+
+    /// Returns what is to be done for a client that cannot come back.
+    fn left(&self, state: &mut State, pid: &Arc<str>, id: SocketId, cut: Cut) -> Option<Late> {
+        if state.by_socket.get(&id) == Some(pid) {
+            state.by_socket.remove(&id);
+        }
+        let session = state.sessions.get_mut(pid)?;
+        let Place::On { id: on, back, .. } = &mut session.place else { return None };
+        if *on != id {
+            // The former socket of a client that has come back already; it may be cut before it is in.
+            if let (Cut::Lost { late, .. }, Some(back)) = (cut, back) {
+                back.late = late;
+            }
+            return None;
+        }
+        let back = back.take();
         let (since, time) = (Instant::now(), SystemTime::now());
-        session.place = match cut {
-            Cut::Lost { rooms, late } if state.away < self.most_waiting => {
-                state.away += 1;
-                Place::Away { since, time, rooms: own_rooms(rooms), late }
+        let (place, late) = match (cut, back) {
+            // It was not in yet, and may come back to what it had.
+            (Cut::Lost { .. }, Some(mut away)) => {
+                away.slot = away.slot.or_else(|| self.slots.take());
+                match away.slot {
+                    Some(_) => (Some(Place::Away(away)), None),
+                    None => (None, away.late),
+                }
             }
-            Cut::Lost { late, .. } => {
-                state.sessions.remove(pid);
-                drop(guard);
-                return late.map_or((), |late| late());
+            (Cut::Lost { rooms, late }, None) => match self.slots.take() {
+                Some(slot) => {
+                    let rooms = own_rooms(rooms);
+                    (Some(Place::Away(Away { since, time, rooms, late, slot: Some(slot) })), None)
+                }
+                None => (None, late),
+            },
+            (Cut::Left, back) => (None, back.and_then(|away| away.late)),
+            (Cut::Refused, back) => {
+                let place = self.slots.take().map(|slot| Place::Refused { since, time, _slot: slot });
+                (place, back.and_then(|away| away.late))
             }
-            Cut::Left => Place::Ended { since, time, reason: Reason::Expired },
-            Cut::Refused => Place::Ended { since, time, reason: Reason::Identity },
         };
+        match place {
+            Some(place) => session.place = place,
+            // Whoever presents its `pid` is told that it is too late.
+            None => drop(state.sessions.remove(pid)),
+        }
+        late
     }
 
     /// Removes what is too old.
@@ -427,14 +489,12 @@ impl Log {
             if state.entries.is_empty() {
                 state.entries.shrink_to(16);
             }
-            let away = &mut state.away;
             state.sessions.retain(|_, session| match &mut session.place {
-                Place::Away { since, late: run, .. } if since.elapsed() > window => {
-                    *away -= 1;
-                    late.extend(run.take());
+                Place::Away(away) if away.since.elapsed() > window => {
+                    late.extend(away.late.take());
                     false
                 }
-                Place::Ended { since, .. } => since.elapsed() <= window,
+                Place::Refused { since, .. } => since.elapsed() <= window,
                 _ => true,
             });
             let unmarked = state.entries.partition_point(|entry| entry.number <= state.marked);
@@ -455,7 +515,7 @@ impl Log {
         let late: Vec<_> = {
             let mut state = self.state.lock();
             let places = state.sessions.values_mut().map(|session| &mut session.place);
-            places.filter_map(|place| if let Place::Away { late, .. } = place { late.take() } else { None }).collect()
+            places.filter_map(|place| if let Place::Away(away) = place { away.late.take() } else { None }).collect()
         };
         late.into_iter().for_each(|late| late());
     }
@@ -476,11 +536,22 @@ fn cut(state: &State, namespace: &EngineNamespace, recipients: &Recipients, miss
             _ => None,
         })
         .collect();
-    let blocked: Vec<&EngineSocket> = sockets.iter().filter(|socket| socket.is_blocked()).collect();
-    // The engine does not tell who they are. Usually it is those that do not read.
-    if blocked.len() >= missed {
-        blocked.into_iter().for_each(EngineSocket::cut);
+    // The engine does not tell who they are: those that do not read, and those whose buffers are full at this moment. What is sent to learn that is no
+    // text, which the official client would take for an offset.
+    let probe = EncodedPayload::event(OFFSET, &0);
+    let is_full = |socket: &&EngineSocket| {
+        let is_refused = |probe| matches!(namespace.emit_to_one(socket, probe), Err(SendError::Full));
+        socket.is_blocked() || probe.as_ref().is_ok_and(is_refused)
+    };
+    let full: Vec<&EngineSocket> = sockets.iter().filter(is_full).collect();
+    if full.len() >= missed {
+        full.into_iter().for_each(EngineSocket::cut);
     } else {
+        tracing::debug!(
+            missed,
+            clients = sockets.len(),
+            "closed the connections of all, since some have missed an event"
+        );
         sockets.iter().for_each(EngineSocket::cut);
     }
 }

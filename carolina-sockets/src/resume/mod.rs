@@ -11,7 +11,14 @@ mod entry;
 mod log;
 mod session;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use parking_lot::Mutex;
 
@@ -22,20 +29,32 @@ use crate::{
 pub(crate) use log::{Log, Progress, Step};
 pub use session::Resumption;
 pub(crate) use session::{Asking, Cut, Owner};
+use session::{Epoch, Slots};
 
 /// The logs of all channels of a service.
 pub(crate) struct Resumes {
     settings: ResumeConfig,
     /// Whether a client may come from another node.
     has_nodes: bool,
-    /// How many clients may be waited for on one channel.
-    most_waiting: usize,
+    slots: Slots,
+    /// What the epochs of all logs begin with: something else after each start.
+    start: u64,
+    /// How many logs there have been.
+    count: AtomicU64,
     logs: Mutex<HashMap<String, Arc<Log>>>,
 }
 
 impl Resumes {
+    /// At most so many clients are waited for.
     pub(crate) fn new(settings: ResumeConfig, has_nodes: bool, most_waiting: usize) -> Self {
-        Self { settings, has_nodes, most_waiting, logs: Mutex::default() }
+        Self {
+            settings,
+            has_nodes,
+            slots: Slots::new(most_waiting),
+            start: rand::random(),
+            count: AtomicU64::new(0),
+            logs: Mutex::default(),
+        }
     }
 
     /// Whether a channel keeps a log, which may be declared to.
@@ -47,21 +66,25 @@ impl Resumes {
         }
     }
 
-    /// The log of the channel at this path; of one with parameters, of the instance.
-    pub(crate) fn log(&self, path: &str) -> Arc<Log> {
+    /// The log of the channel at this path, which was declared with the path `of`: that of its template, or the same.
+    pub(crate) fn log(&self, path: &str, of: &str) -> Arc<Log> {
         let mut logs = self.logs.lock();
-        let log = logs.entry(path.to_owned());
-        log.or_insert_with(|| Arc::new(Log::new(&self.settings, self.has_nodes, self.most_waiting))).clone()
+        let new = || {
+            let epoch = Epoch::new(self.start, self.count.fetch_add(1, Ordering::Relaxed));
+            Arc::new(Log::new(&self.settings, self.has_nodes, self.slots.clone(), epoch, of))
+        };
+        logs.entry(path.to_owned()).or_insert_with(new).clone()
     }
 
-    /// Whether there is a log for this path.
-    pub(crate) fn has(&self, path: &str) -> bool {
-        self.logs.lock().contains_key(path)
+    /// Whether there is a log for this path of a template.
+    pub(crate) fn has(&self, path: &str, of: &str) -> bool {
+        self.logs.lock().get(path).is_some_and(|log| log.of() == of)
     }
 
-    /// The paths of all logs.
-    pub(crate) fn paths(&self) -> Vec<String> {
-        self.logs.lock().keys().cloned().collect()
+    /// The paths of a template's instances that have a log.
+    pub(crate) fn instances(&self, of: &str) -> Vec<String> {
+        let logs = self.logs.lock();
+        logs.iter().filter(|(path, log)| log.of() == of && *path != of).map(|(path, _)| path.clone()).collect()
     }
 
     /// Removes what is too old, from now on.

@@ -20,6 +20,27 @@ pub(crate) struct Owner {
     pub(crate) user: Option<String>,
 }
 
+/// What the numbers of a log are counted in: what the service has drawn at its start, and which of its logs it is.
+pub(super) struct Epoch(String);
+
+impl Epoch {
+    /// How many digits the first part has.
+    const START: usize = 16;
+
+    pub(super) fn new(start: u64, log: u64) -> Self {
+        Self(format!("{start:016x}{log:x}"))
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether another one is of this start of the service.
+    pub(super) fn is_of_this_start(&self, other: &str) -> bool {
+        other.get(..Self::START) == self.0.get(..Self::START)
+    }
+}
+
 /// What a client resumed with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -82,26 +103,65 @@ pub(super) enum Place {
     On {
         id: SocketId,
         raw: WeakEngineSocket,
+        /// What it comes back to, until it has all that it missed: it may be cut before.
+        back: Option<Away>,
     },
-    Away {
+    Away(Away),
+    /// It may no longer be on the channel, and cannot be resumed.
+    Refused {
         since: Instant,
         time: SystemTime,
-        rooms: HashSet<String>,
-        /// What is to be done when it does not come back.
-        late: Option<Box<dyn FnOnce() + Send>>,
+        _slot: Slot,
     },
-    /// It cannot be resumed, for this reason.
-    Ended {
-        since: Instant,
-        time: SystemTime,
-        reason: Reason,
-    },
+}
+
+/// A client that is waited for.
+pub(super) struct Away {
+    pub(super) since: Instant,
+    pub(super) time: SystemTime,
+    pub(super) rooms: HashSet<String>,
+    /// What is to be done when it does not come back.
+    pub(super) late: Option<Late>,
+    /// `None` while its former socket has not left.
+    pub(super) slot: Option<Slot>,
+}
+
+/// What is done for a client that has not come back.
+pub(super) type Late = Box<dyn FnOnce() + Send>;
+
+/// How many clients are waited for, on all channels together.
+#[derive(Clone)]
+pub(super) struct Slots {
+    taken: Arc<AtomicUsize>,
+    most: usize,
+}
+
+/// Counts one of them until it is dropped.
+pub(super) struct Slot(Arc<AtomicUsize>);
+
+impl Slots {
+    pub(super) fn new(most: usize) -> Self {
+        Self { taken: Arc::default(), most }
+    }
+
+    /// `None` when there are as many as may be.
+    pub(super) fn take(&self) -> Option<Slot> {
+        let one_more = |taken| (taken < self.most).then_some(taken + 1);
+        self.taken.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more).ok()?;
+        Some(Slot(self.taken.clone()))
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 /// How a socket has left, for whoever comes back.
 pub(crate) enum Cut {
     /// Its connection was lost.
-    Lost { rooms: Vec<String>, late: Option<Box<dyn FnOnce() + Send>> },
+    Lost { rooms: Vec<String>, late: Option<Late> },
     /// It has left by itself, or was made to.
     Left,
     /// It may no longer be on the channel.
