@@ -95,6 +95,8 @@ fn as_json(plan: &Plan, config: &Config) -> String {
             "path": mount.path,
             "driver": mount.driver,
             "private": mount.private,
+            "presence": mount.row.presence.is_some(),
+            "resume": mount.row.resume.is_some(),
             "guards": guards(mount.row.guards),
             "declared": mount.row.location.to_string(),
             "handlers": handlers.collect::<Vec<_>>(),
@@ -114,10 +116,15 @@ fn as_table(plan: &Plan, config: &Config, colours: bool) -> String {
     }
     let mut lines = Vec::new();
     for mount in &plan.mounts {
-        let private = if mount.private { " private" } else { "" };
+        let words = [
+            (" private", mount.private),
+            (" presence", mount.row.presence.is_some()),
+            (" resume", mount.row.resume.is_some()),
+        ];
+        let words: String = words.iter().filter(|(_, is_there)| *is_there).map(|(word, _)| *word).collect();
         let guards: String = guards(mount.row.guards).iter().map(|guard| format!(" guard {guard}")).collect();
         lines.push(format!(
-            "{bold}{}{plain}  {}{private}{guards}  {dim}{}{plain}",
+            "{bold}{}{plain}  {}{words}{guards}  {dim}{}{plain}",
             mount.path, mount.driver, mount.row.location
         ));
         let rows: Vec<[String; 3]> = mount

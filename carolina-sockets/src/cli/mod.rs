@@ -83,7 +83,7 @@ enum Generate {
 }
 
 #[derive(Args)]
-#[group(required = true)]
+#[group(required = true, multiple = false)]
 struct ContractForm {
     /// As types for TypeScript
     #[arg(long)]

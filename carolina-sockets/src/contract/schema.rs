@@ -16,13 +16,14 @@ const DEFINITIONS: &str = "#/$defs/";
 /// The greatest integer up to which JavaScript's numbers are exact.
 const EXACT: f64 = 9_007_199_254_740_991.0;
 /// The names that the file of types has for itself, or that would hide one of TypeScript's.
-const RESERVED: [&str; 18] = [
+const RESERVED: [&str; 19] = [
     "ArrayBuffer",
     "Array",
     "Binary",
     "BinaryInput",
     "Channels",
     "Closed",
+    "Gap",
     "CommonCode",
     "Exception",
     "Failure",

@@ -35,6 +35,12 @@ export interface Closed {
   message: string;
 }
 
+/** What a client has missed for good, with when that began, in milliseconds since 1970. */
+export interface Gap {
+  reason: "expired" | "overflow" | "epoch" | "identity" | "node";
+  since?: number;
+}
+
 /** Binary data, as clients send it. */
 export type BinaryInput = ArrayBuffer | Uint8Array;
 /** Binary data, as browsers get it. */
@@ -44,6 +50,9 @@ export type Binary = ArrayBuffer;
 export interface SystemEvents {
   exception: (exception: Exception) => void;
   "carolina:closed": (closed: Closed) => void;
+  /** On a channel with `resume`, to clients that have asked for it. */
+  "carolina:gap": (gap: Gap, offset: string) => void;
+  "carolina:offset": (offset: string) => void;
 }
 
 /** What the library itself takes on every channel. */
