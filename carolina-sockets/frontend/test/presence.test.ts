@@ -1,6 +1,7 @@
 import { afterEach, expect, inject, test } from "vitest";
 
 import { type Presence, WebSocketsService } from "../src/index.js";
+import { cutTransport } from "./cut.js";
 
 interface Mood {
   mood: string;
@@ -39,10 +40,7 @@ function until(presence: Presence<Mood>, holds: () => boolean): Promise<void> {
 
 const keys = (presence: Presence<Mood>): string => presence.list().map(({ key }) => key).join();
 
-/** Cuts the connection as a network does. */
-function cut(service: WebSocketsService): void {
-  (service.channel("/here").socket.io.engine as unknown as { transport: { close(): void } }).transport.close();
-}
+const cut = (service: WebSocketsService): Promise<void> => cutTransport(service.channel("/here").socket);
 
 test("r20_the list is the server's, and joins and leaves are told by key", async () => {
   const watcher = open();
@@ -77,14 +75,14 @@ test("r20_a lost connection is no join and no leave, for whom it is lost and for
   let again: Promise<unknown> = Promise.resolve();
   for (let time = 0; time < 3; time++) {
     again = new Promise((resolve) => ada.service.channel("/here").socket.once("presence_state", resolve));
-    cut(ada.service);
+    await cut(ada.service);
     await again;
   }
   // Somebody goes while this one is away.
   const back = new Promise((resolve) => watcher.service.channel("/here").socket.once("presence_state", resolve));
   const socket = watcher.service.channel("/here").socket;
   socket.io.reconnection(false);
-  cut(watcher.service);
+  await cut(watcher.service);
   const gone = until(ada.presence, () => keys(ada.presence) === "ada");
   bob.service.disconnect();
   await gone;
