@@ -5,7 +5,7 @@ use futures_core::stream::BoxStream;
 use super::BackplaneError;
 use crate::{
     config::without_password,
-    error::{Caused, Error, Result, Source, help_if_away},
+    error::{Caused, Error, Result, Source, help_to_connect},
     telemetry::metric,
 };
 
@@ -41,7 +41,7 @@ pub(crate) async fn connect(url: &str, prefix: &str, secrets: &[String]) -> Resu
 pub(super) async fn connect_configured(url: &str, prefix: &str, secrets: &[String]) -> Result<Link> {
     let link = connect(url, prefix, secrets).await.map_err(|error| match error {
         Error::Backplane(reason) => {
-            let help = help_if_away(reason.as_ref(), "backplane.url");
+            let help = help_to_connect(reason.as_ref(), "backplane.url");
             Error::backplane(Caused::new(format!("{reason}{help}"), reason))
         }
         other => other,

@@ -15,7 +15,7 @@ use crate::{
     error::{Error, Result},
     guard::{most_connections, open_files},
     identity::SharedStore,
-    service::{Builder, Serve, Settings, check_directory, tls_problems},
+    service::{Builder, Serve, Settings, check_directory, tls_problems, traces_problem},
 };
 
 /// How far the clocks of two machines may differ; messages between nodes are refused from a minute on.
@@ -103,7 +103,15 @@ pub(super) async fn check(serve: Serve) -> Findings {
     secret(&config, &mut findings);
     files(&config, &mut findings);
     doors(&config, &mut findings);
-    listening(&config, serve.listener.is_some(), &mut findings).await;
+    if serve.listener.is_none() {
+        listening("bind", &config.bind, &mut findings).await;
+    }
+    metrics(&config, &mut findings).await;
+    match traces_problem(&config).await {
+        Some((true, problem)) => findings.error(problem),
+        Some((false, problem)) => findings.warning(problem),
+        None => {}
+    }
     tls(&config, &mut findings);
     if let Some(Err(error)) = config.static_dir.as_deref().map(check_directory) {
         findings.error(error.to_string());
@@ -193,20 +201,27 @@ fn doors(config: &Config, findings: &mut Findings) {
     }
 }
 
-async fn listening(config: &Config, is_own: bool, findings: &mut Findings) {
-    if is_own {
-        return;
-    }
-    match tokio::net::TcpListener::bind(&config.bind).await {
-        Ok(_) => findings.ok(format!("{} can be listened on", config.bind)),
+async fn listening(key: &str, address: &str, findings: &mut Findings) {
+    match tokio::net::TcpListener::bind(address).await {
+        Ok(_) => findings.ok(format!("{address} can be listened on")),
         Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => findings.warning(format!(
-            "bind: something listens on {} already: end it before this one starts, unless it is this application",
-            config.bind
+            "{key}: something listens on {address} already: end it before this one starts, unless it is this application"
         )),
         Err(error) => findings.error(format!(
-            "bind: cannot listen on {}: {error}; take an address of this machine, and a port from 1024 on or the right to lower ones",
-            config.bind
+            "{key}: cannot listen on {address}: {error}; take an address of this machine, and a port from 1024 on or the right to lower ones"
         )),
+    }
+}
+
+async fn metrics(config: &Config, findings: &mut Findings) {
+    match &config.metrics {
+        None => {}
+        Some(_) if cfg!(not(feature = "prometheus")) => findings
+            .error("metrics: this program was built without it; enable the feature `prometheus` of carolina-sockets"),
+        Some(address) if *address == config.bind => findings.error(format!(
+            "metrics: {address} is also `bind`, where clients come in: write another port, which they cannot reach"
+        )),
+        Some(address) => listening("metrics", address, findings).await,
     }
 }
 

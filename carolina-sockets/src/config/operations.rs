@@ -75,13 +75,14 @@ pub struct TlsConfig {
 /// `[otlp]`: the collector that `serve()` sends traces to (rule R26), with the feature `otlp`.
 ///
 /// OpenTelemetry's own variables hold as well: `OTEL_EXPORTER_OTLP_ENDPOINT`, `OTEL_SERVICE_NAME` and
-/// `OTEL_RESOURCE_ATTRIBUTES` come before these keys, and `OTEL_TRACES_SAMPLER`, `OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_BSP_…`
-/// and `OTEL_SDK_DISABLED` say the rest.
+/// `OTEL_RESOURCE_ATTRIBUTES` come before these keys, and `OTEL_TRACES_SAMPLER`, `OTEL_EXPORTER_OTLP_HEADERS`,
+/// `OTEL_EXPORTER_OTLP_CERTIFICATE`, `OTEL_BSP_…` and `OTEL_SDK_DISABLED` say the rest.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct OtlpConfig {
-    /// The collector's URL, for OTLP over HTTP, such as `http://127.0.0.1:4318`; traces go to `/v1/traces` below it. TLS is left to the
-    /// collector. Default none: no traces are sent, unless the environment names a collector.
+    /// The collector's URL, for OTLP over HTTP, such as `http://127.0.0.1:4318`; traces go to `/v1/traces` below it. With `https://` its
+    /// certificate is checked by the system's authorities, or those in the file that `OTEL_EXPORTER_OTLP_CERTIFICATE` names.
+    /// Default none: no traces are sent, unless the environment names a collector.
     ///
     /// Key `otlp.endpoint`, variable `CAROLINA_OTLP__ENDPOINT`.
     pub endpoint: Option<String>,
@@ -132,12 +133,13 @@ pub(super) fn check(config: &Config, check: &mut impl FnMut(&str, Result<(), Str
         );
     }
     let is_url = config.otlp.endpoint.as_ref().is_none_or(|url| {
-        url.parse::<http::Uri>().is_ok_and(|url| url.scheme_str() == Some("http") && url.host().is_some())
+        url.parse::<http::Uri>()
+            .is_ok_and(|url| matches!(url.scheme_str(), Some("http" | "https")) && url.host().is_some())
     });
     check(
         "otlp.endpoint",
         ensure(is_url, || {
-            "is not a URL that begins with `http://`: write that of a collector in your own network, such as \"http://127.0.0.1:4318\", which sends on by TLS"
+            "is not a URL that begins with `http://` or `https://`: write that of the collector, such as \"http://127.0.0.1:4318\""
                 .to_owned()
         }),
     );

@@ -292,7 +292,10 @@ fn mistakes_name_place_key_and_what_would_be_right() {
         ("channels = 5", "channels: is a section: write [channels]"),
         ("health = \"off\"", "web.toml:1: health: `off` is not `true` or `false`"),
         ("health = { live = \"up\" }", "web.toml:1: health.live: a path begins with `/`: write \"/up\""),
-        ("[otlp]\nendpoint = \"https://collector\"", "otlp.endpoint: is not a URL that begins with `http://`"),
+        (
+            "[otlp]\nendpoint = \"grpc://collector\"",
+            "otlp.endpoint: is not a URL that begins with `http://` or `https://`",
+        ),
         ("[health]\nready = \"/live\"", "health.ready: `/live` is also health.live"),
         ("[health]\nready = \"/socket.io/ready\"", "health.ready: `/socket.io/ready` is below `/socket.io`"),
         (

@@ -147,9 +147,9 @@ impl Error {
     }
 }
 
-/// What to do about a server that a setting names and that could not be reached, to be appended to a message; nothing for other
-/// errors.
-pub(crate) fn help_if_away(error: &(dyn StdError + 'static), key: &str) -> String {
+/// What to do about a server that a setting names and that could not be reached, or refuses what the setting asks for, to be
+/// appended to a message; nothing for other errors.
+pub(crate) fn help_to_connect(error: &(dyn StdError + 'static), key: &str) -> String {
     let is_away = |cause: &(dyn StdError + 'static)| {
         cause.is::<std::io::Error>()
             // As the client library of Redis keeps it.
@@ -158,12 +158,28 @@ pub(crate) fn help_if_away(error: &(dyn StdError + 'static), key: &str) -> Strin
                 .is_some_and(|inner| inner.is::<std::io::Error>())
             || cause.is::<tokio::time::error::Elapsed>()
     };
-    if std::iter::successors(Some(error), |&error| error.source()).any(is_away) {
-        let variable = key.replace('.', "__").to_uppercase();
-        format!("; start that server, or correct {key} (CAROLINA_{variable})")
-    } else {
-        String::new()
+    let mut causes = std::iter::successors(Some(error), |&error| error.source());
+    let help = match (causes.clone().any(is_away), causes.any(is_refused)) {
+        (true, _) => "start that server, or correct",
+        (false, true) => "correct",
+        (false, false) => return String::new(),
+    };
+    let variable = key.replace('.', "__").to_uppercase();
+    format!("; {help} {key} (CAROLINA_{variable})")
+}
+
+/// Whether a server has refused what it was asked for, as for a wrong password or a database that does not exist.
+fn is_refused(cause: &(dyn StdError + 'static)) -> bool {
+    #[cfg(feature = "redis")]
+    if cause.is::<redis::RedisError>() {
+        return true;
     }
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    if cause.is::<sqlx::Error>() {
+        return true;
+    }
+    let _ = cause;
+    false
 }
 
 /// An error with a text of its own, which keeps what caused it.

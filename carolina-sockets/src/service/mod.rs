@@ -79,6 +79,8 @@ pub use serve::{Serve, serve};
 pub(crate) use settings::{Settings, serve_setters, setters};
 #[cfg(feature = "cli")]
 pub(crate) use tls::problems as tls_problems;
+#[cfg(feature = "cli")]
+pub(crate) use traces::problem as traces_problem;
 
 /// The running service. Cheap to clone, and an extractor.
 ///

@@ -182,7 +182,12 @@ fn start_log(traces: Option<&Traces>) {
 }
 
 pub(crate) fn check_directory(directory: &std::path::Path) -> Result {
-    let what = || format!("cannot serve files from `{}` (static_dir)", directory.display());
+    let what = || {
+        let directory = directory.display();
+        format!(
+            "cannot serve files from `{directory}` (static_dir): name a folder that exists, from that in which the server runs"
+        )
+    };
     let found = std::fs::metadata(directory).map_err(|error| Error::io(what(), error))?;
     if found.is_dir() {
         Ok(())

@@ -15,7 +15,14 @@ const SECRET: &str = "session.secret = \"0123456789abcdefghijklmnopqrstuvwxyz\""
 /// What `check` says of a configuration, and its exit code.
 async fn check(config: &str, arguments: &[&str]) -> (String, Option<i32>) {
     let folder = Folder::new();
-    fs::write(folder.path().join("web.toml"), config).unwrap();
+    let file = folder.path().join("web.toml");
+    fs::write(&file, config).unwrap();
+    check_file(&file, arguments).await
+}
+
+/// The same of a file that is there, or not.
+async fn check_file(file: &Path, arguments: &[&str]) -> (String, Option<i32>) {
+    let folder = Folder::new();
     let chat = program::path("chat");
     // Fewer files than the system allows, where a test asks for it.
     let files = arguments.iter().find_map(|argument| argument.strip_prefix("files="));
@@ -23,7 +30,7 @@ async fn check(config: &str, arguments: &[&str]) -> (String, Option<i32>) {
     let mut command = Command::new("sh");
     command.args(["-c", &format!("{limit}exec \"$0\" \"$@\"")]).arg(chat).arg("check");
     command.args(arguments.iter().filter(|argument| !argument.starts_with("files=")));
-    command.env("CAROLINA_CONFIG", folder.path().join("web.toml")).env("RUST_LOG", "off").kill_on_drop(true);
+    command.env("CAROLINA_CONFIG", file).env("RUST_LOG", "off").kill_on_drop(true);
     let ran = tokio::time::timeout(Duration::from_secs(60), command.current_dir(folder.path()).output());
     let ran = ran.await.expect("it ends").unwrap();
     (String::from_utf8_lossy(&ran.stdout).into_owned(), ran.status.code())
@@ -60,6 +67,7 @@ async fn r25_a_sound_set_up_passes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn r25_broken_set_ups_are_named_with_what_to_do() {
     let redis = Redis::start();
+    let guarded = Redis::start_with_password("right");
     let postgres = Postgres::start();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = listener.local_addr().unwrap();
@@ -70,6 +78,73 @@ async fn r25_broken_set_ups_are_named_with_what_to_do() {
     let backplane = format!("backplane.url = \"{url}\"");
     let error = Some(1);
     for (what, config, told, remedy, code) in [
+        ("a file that is no TOML", "bind = = 1".to_owned(), "error    ", "web.toml:1: extra `=`", error),
+        (
+            "a secret that is too short",
+            "session.secret = \"short\"".to_owned(),
+            "error    ",
+            "has 5 bytes and needs at least 32; make one with `openssl rand -base64 48`",
+            error,
+        ),
+        (
+            "a driver that is not linked",
+            "[channels]\n\"/x\" = { driver = \"Chatt\" }".to_owned(),
+            "web.toml:2: channels.\"/x\".driver: there is no driver `Chatt`",
+            "is linked by `use that_crate as _;`",
+            error,
+        ),
+        (
+            "every site",
+            "origins = [\"*\"]".to_owned(),
+            "web.toml:1: origins: `*` would let every site act with your users' cookies",
+            "name the origins",
+            error,
+        ),
+        (
+            "a wrong password of a store",
+            format!("{SECRET}\nsession.store = {:?}", guarded.url().replace("://", "://:wrong@")),
+            "Password authentication failed",
+            "; correct session.store (CAROLINA_SESSION__STORE)",
+            error,
+        ),
+        (
+            "a database that does not exist",
+            format!(
+                "{SECRET}\nbackplane.url = \"{}\"",
+                postgres.url().trim_end_matches("/postgres").to_owned() + "/none"
+            ),
+            "database \"none\" does not exist",
+            "; correct backplane.url (CAROLINA_BACKPLANE__URL)",
+            error,
+        ),
+        (
+            "a missing certificate",
+            "tls = { cert = \"none.pem\", key = \"none.key\" }".to_owned(),
+            "error    tls.cert: cannot read `none.pem`",
+            "name a file that exists",
+            error,
+        ),
+        (
+            "metrics for everybody",
+            "bind = \"127.0.0.1:9\"\nmetrics = \"127.0.0.1:9\"".to_owned(),
+            "error    metrics: 127.0.0.1:9 is also `bind`",
+            "write another port",
+            error,
+        ),
+        (
+            "metrics at a port that is taken",
+            format!("metrics = \"{taken}\""),
+            "warning  metrics: something listens on",
+            "end it before this one starts",
+            Some(0),
+        ),
+        (
+            "no collector",
+            format!("otlp.endpoint = \"http://127.0.0.1:{}\"", nobody.number()),
+            "warning  otlp.endpoint: the collector at http://127.0.0.1:",
+            "start it, or correct the URL",
+            Some(0),
+        ),
         ("an unknown key", "[limits]\nmailbx = 1".to_owned(), "error    ", "did you mean `mailbox`?", error),
         (
             "no secret for many",
@@ -138,7 +213,7 @@ async fn r25_broken_set_ups_are_named_with_what_to_do() {
             "a missing folder",
             "static_dir = \"none\"".to_owned(),
             "error    cannot serve files from `none`",
-            "No such file",
+            "name a folder that exists",
             error,
         ),
         (
@@ -175,6 +250,9 @@ async fn r25_broken_set_ups_are_named_with_what_to_do() {
         assert!(line.contains(remedy), "{what}: {line}");
         assert_eq!(ended, code, "{what}: {said}");
     }
+    let (said, ended) = check_file(Path::new("/none/web.toml"), &[]).await;
+    assert!(said.contains("error    CAROLINA_CONFIG: cannot read `/none/web.toml`"), "{said}");
+    assert!(said.contains("name a file that exists, or unset the variable") && ended == error, "{said}");
     let (said, ended) = check(&format!("{SECRET}\nbind = \"127.0.0.1:0\""), &["files=300", "--strict"]).await;
     assert!(said.contains("warning  limits.connections is 100000, but the process may open 300 files"), "{said}");
     assert_eq!(ended, Some(1), "warnings count in a strict check: {said}");

@@ -1,9 +1,15 @@
 //! Traces, as a collector gets them (rule R26).
 
-use std::{process::Stdio, time::Duration};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
 
 use axum::{Router, body::Bytes, extract::State, routing::post};
-use carolina_sockets_tests::{DEADLINE, program, wire::RawSocket};
+use axum_server::{Handle, tls_rustls::RustlsConfig};
+use carolina_sockets_tests::{DEADLINE, process::Folder, program, until, wire::RawSocket};
 use opentelemetry_proto::tonic::{
     collector::trace::v1::ExportTraceServiceRequest,
     common::v1::{KeyValue, any_value::Value},
@@ -16,8 +22,8 @@ use tokio::{net::TcpListener, process::Command, sync::mpsc};
 /// A span, and what it is of.
 type Received = (Resource, Span);
 
-/// A collector: its URL, and what it is sent.
-async fn collector() -> (String, mpsc::UnboundedReceiver<Received>) {
+/// What a collector answers, and what it is sent.
+fn routes() -> (Router, mpsc::UnboundedReceiver<Received>) {
     let (sender, received) = mpsc::unbounded_channel();
     let take = async |State(sender): State<mpsc::UnboundedSender<Received>>, body: Bytes| {
         let request = ExportTraceServiceRequest::decode(body).expect("it is OTLP");
@@ -28,11 +34,32 @@ async fn collector() -> (String, mpsc::UnboundedReceiver<Received>) {
             }
         }
     };
-    let router = Router::new().route("/v1/traces", post(take)).with_state(sender);
+    (Router::new().route("/v1/traces", post(take)).with_state(sender), received)
+}
+
+/// A collector: its URL, and what it is sent.
+async fn collector() -> (String, mpsc::UnboundedReceiver<Received>) {
+    let (router, received) = routes();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
     (url, received)
+}
+
+/// One that speaks TLS, with a certificate by `ca.pem`.
+async fn collector_with_tls() -> (String, mpsc::UnboundedReceiver<Received>) {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let (router, received) = routes();
+    let tls = RustlsConfig::from_pem_file(certificate("server.pem"), certificate("server.key")).await.unwrap();
+    let handle = Handle::new();
+    let server = axum_server::bind_rustls(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), tls).handle(handle.clone());
+    tokio::spawn(server.serve(router.into_make_service()));
+    let address = tokio::time::timeout(DEADLINE, handle.listening()).await.unwrap().unwrap();
+    (format!("https://{address}"), received)
+}
+
+fn certificate(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("certificates").join(name)
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -113,11 +140,61 @@ async fn r26_each_event_is_a_span_and_the_clients_span_its_parent() {
 }
 
 #[tokio::test]
-async fn r26_without_a_collector_that_can_be_used_the_service_says_what_to_do() {
+async fn r26_a_collector_by_https_is_sent_traces_if_its_certificate_is_trusted() {
+    for (variable, authority, trusted) in [
+        ("OTEL_EXPORTER_OTLP_CERTIFICATE", "ca.pem", true),
+        // The system's.
+        ("SSL_CERT_FILE", "ca.pem", true),
+        ("OTEL_EXPORTER_OTLP_CERTIFICATE", "renewed-ca.pem", false),
+    ] {
+        let (url, mut received) = collector_with_tls().await;
+        let folder = Folder::new();
+        let log = folder.path().join("log");
+        let mut command = Command::new(program::path("quickstart"));
+        command.env("CAROLINA_OTLP__ENDPOINT", &url).env("OTEL_BSP_SCHEDULE_DELAY", "100").env("RUST_LOG", "info");
+        command
+            .env_remove("SSL_CERT_DIR")
+            .env(variable, certificate(authority))
+            .stderr(std::fs::File::create(&log).unwrap());
+        let mut server = program::start(&mut command).await;
+        let mut client = RawSocket::join(&server.url, "/custom").await;
+        client.send(r#"42/custom,1["checkin",{"desk":"a"}]"#).await;
+        client.expect("43/custom,1").await;
+        if trusted {
+            let first = tokio::time::timeout(DEADLINE, received.recv()).await;
+            assert_eq!(first.expect("it is sent").expect("the collector runs").1.name, "/custom checkin");
+        } else {
+            let logged = || std::fs::read_to_string(&log).unwrap_or_default();
+            until("the log has the reason", || logged().contains("traces do not reach the collector")).await;
+            assert!(logged().contains("invalid peer certificate"), "{}", logged());
+        }
+        end(&mut server).await;
+        assert!(trusted || received.try_recv().is_err(), "{variable} {authority}");
+    }
+}
+
+/// What a service says that does not start, with this collector.
+async fn refused(variables: &[(&str, &str)]) -> String {
     let mut command = Command::new(program::path("quickstart"));
-    command.env("CAROLINA_BIND", "127.0.0.1:0").env("OTEL_EXPORTER_OTLP_ENDPOINT", "https://collector.example");
+    command.env("CAROLINA_BIND", "127.0.0.1:0").env_remove("SSL_CERT_DIR").envs(variables.iter().copied());
     let ended = command.stdout(Stdio::null()).kill_on_drop(true).output();
     let ended = tokio::time::timeout(Duration::from_secs(20), ended).await.expect("it ends").unwrap();
-    let said = String::from_utf8_lossy(&ended.stderr);
-    assert!(!ended.status.success() && said.contains("name a collector in your own network"), "{said}");
+    assert!(!ended.status.success());
+    String::from_utf8_lossy(&ended.stderr).into_owned()
+}
+
+#[tokio::test]
+async fn r26_without_a_collector_that_can_be_used_the_service_says_what_to_do() {
+    let said = refused(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "grpc://collector.example")]).await;
+    assert!(
+        said.contains("OTEL_EXPORTER_OTLP_ENDPOINT is not a URL that begins with `http://` or `https://`"),
+        "{said}"
+    );
+    let https = ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://collector.example");
+    let said = refused(&[https, ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/none.pem")]).await;
+    assert!(said.contains("OTEL_EXPORTER_OTLP_CERTIFICATE: `/none.pem` is not a PEM file of certificates"), "{said}");
+    let said = refused(&[https, ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/dev/null")]).await;
+    assert!(said.contains("OTEL_EXPORTER_OTLP_CERTIFICATE: `/dev/null` holds no certificate"), "{said}");
+    let said = refused(&[https, ("SSL_CERT_FILE", "/dev/null")]).await;
+    assert!(said.contains("there are no certificates of authorities on this system"), "{said}");
 }

@@ -8,7 +8,7 @@ use tower_sessions::session_store::ExpiredDeletion;
 use super::{SharedStore, memory::MemoryStore};
 use crate::{
     config::without_password,
-    error::{Caused, Error, Result, Source, help_if_away},
+    error::{Caused, Error, Result, Source, help_to_connect},
 };
 
 /// How long a server may take to be reached at start-up.
@@ -39,7 +39,7 @@ impl SharedStore {
 
 fn failed(url: &str, reason: impl Into<Source>) -> Error {
     let reason = reason.into();
-    let help = help_if_away(reason.as_ref(), "session.store");
+    let help = help_to_connect(reason.as_ref(), "session.store");
     Error::store(Caused::new(format!("`{}`: {reason}{help}", without_password(url)), reason))
 }
 
