@@ -1,11 +1,10 @@
 // Official clients with events under way, while their nodes restart: node rolling.mjs URL COUNT PAUSE. Each joins /lab and has the
-// server `work`, again PAUSE ms after each answer. Commands come by standard input: `settled` prints a line once all are connected and
+// server `work`, again PAUSE ms after each answer. Times are in milliseconds since 1970. Commands come by standard input: `settled` prints a line once all are connected and
 // have had an answer; `end` waits for what is under way, prints a line of JSON and ends.
 import { createInterface } from "node:readline";
 import { io } from "socket.io-client";
 
 const [url, count, pause] = process.argv.slice(2);
-const began = Date.now();
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const total = { answered: 0, refused: 0, lost: 0, refusedConnections: 0, toldTwice: 0, disconnects: [], connects: [] };
 let ending = false;
@@ -17,7 +16,7 @@ const clients = Array.from({ length: Number(count) }, (_, number) => {
   socket.on("connect", () => {
     if (client.left !== undefined) {
       client.longest = Math.max(client.longest, Date.now() - client.left);
-      total.connects.push(Date.now() - began);
+      total.connects.push(Date.now());
     }
     client.left = undefined;
     client.told = 0;
@@ -29,7 +28,7 @@ const clients = Array.from({ length: Number(count) }, (_, number) => {
   socket.on("disconnect", () => {
     client.left ??= Date.now();
     client.away += 1;
-    total.disconnects.push(Date.now() - began);
+    total.disconnects.push(Date.now());
   });
   // Nobody is refused while another node is ready.
   socket.io.on("reconnect_error", () => (total.refusedConnections += 1));

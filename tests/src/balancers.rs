@@ -1,13 +1,16 @@
 //! Balancers in front of nodes, configured as the documentation says.
 
 use std::{
+    io::{BufRead, BufReader},
     path::Path,
     process::{Command, Stdio},
+    sync::{Arc, Mutex},
+    time::SystemTime,
 };
 
 use crate::{
     port::Port,
-    process::{Folder, Process},
+    process::{Folder, Process, wait_for},
 };
 
 /// A configuration of the documentation.
@@ -22,6 +25,7 @@ pub struct Balancer {
     _process: Process,
     port: Port,
     _folder: Folder,
+    log: Arc<Mutex<Vec<(SystemTime, String)>>>,
 }
 
 impl Balancer {
@@ -49,9 +53,31 @@ impl Balancer {
             .collect();
         let file = folder.path().join("haproxy.cfg");
         std::fs::write(&file, config.join("\n") + "\n").expect("a configuration");
-        let mut process = Process::start(Command::new("haproxy").arg("-db").arg("-f").arg(&file).stdout(Stdio::null()));
+        let mut command = Command::new("haproxy");
+        command.arg("-db").arg("-f").arg(&file).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut process = Process::start(&mut command);
+        let lines = BufReader::new(process.errors()).lines();
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let written = log.clone();
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                written.lock().expect("a log").push((SystemTime::now(), line));
+            }
+        });
         process.wait_for_port(port.number(), "haproxy");
-        Self { _process: process, port, _folder: folder }
+        Self { _process: process, port, _folder: folder, log }
+    }
+
+    /// Waits until it has noticed, since then, that this node is `UP` or `DOWN`, and returns when that was.
+    pub fn noticed(&self, node: usize, state: &str, since: SystemTime) -> SystemTime {
+        let line = format!("Server nodes/node{node} is {state}");
+        let mut noticed = None;
+        wait_for(&line, || {
+            let log = self.log.lock().expect("a log");
+            noticed = log.iter().find(|(at, text)| *at >= since && text.contains(&line)).map(|(at, _)| *at);
+            noticed.is_some()
+        });
+        noticed.expect("it was waited for")
     }
 
     /// Where it listens.

@@ -5,6 +5,7 @@ use std::{
     net::TcpStream,
     process::{Command, Stdio},
     sync::mpsc,
+    time::SystemTime,
 };
 
 use serde_json::Value;
@@ -112,6 +113,15 @@ impl Node {
     /// What it has logged.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.log.path().join("log")).unwrap_or_default()
+    }
+
+    /// When it has logged a line with this text.
+    pub fn logged_at(&self, text: &str) -> SystemTime {
+        let log = self.log();
+        let line = log.lines().find(|line| line.contains(text));
+        let time = line.and_then(|line| line.split_whitespace().next());
+        let time = time.unwrap_or_else(|| panic!("no line with `{text}`: {log}"));
+        humantime::parse_rfc3339(time).unwrap_or_else(|error| panic!("{time}: {error}"))
     }
 
     /// Ends it at once.

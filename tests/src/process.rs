@@ -2,7 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    process::{Child, ChildStdout, Command},
+    process::{Child, ChildStderr, ChildStdout, Command},
     time::{Duration, Instant},
 };
 
@@ -59,6 +59,11 @@ impl Process {
     /// What it prints, when its standard output is piped. It is there once.
     pub fn output(&mut self) -> ChildStdout {
         self.0.stdout.take().expect("its output is piped, and not taken yet")
+    }
+
+    /// The same of its standard error.
+    pub fn errors(&mut self) -> ChildStderr {
+        self.0.stderr.take().expect("its standard error is piped, and not taken yet")
     }
 
     /// Ends it at once.

@@ -11,21 +11,15 @@ use carolina_sockets_tests::{
 
 #[tokio::test(flavor = "multi_thread")]
 async fn r25_a_rolling_restart_cuts_no_handler_and_refuses_nobody() {
-    let over = Duration::from_secs(3);
-    let seen = restart(Plan { clients: 60, delay: Duration::from_millis(1500), over }).await;
-    println!("{seen:?}");
-    assert!(seen.longest < 5_000, "a client was away for {} ms", seen.longest);
-    assert_eq!(seen.left, 0, "everybody is back");
-    assert_eq!(seen.refused_connections, 0, "the balancer knows before anybody is refused");
-    assert_eq!(seen.begun, seen.answered, "every handler that has begun gives its answer");
-    assert_eq!(seen.told_twice, 0);
-    // On its way while the connection was closed.
-    assert!(seen.lost <= 5, "{} events without an answer", seen.lost);
-    assert!(seen.away >= 40, "{} clients have moved", seen.away);
-    // In any tenth of a second less than a third of those that a node has: they come one after another.
-    let most =
-        seen.connects.iter().map(|at| seen.connects.iter().filter(|other| (*at..at + 100).contains(*other)).count());
-    assert!(most.max().unwrap_or_default() <= 15, "{:?}", seen.connects);
+    let plan = Plan {
+        clients: 60,
+        delay: Duration::from_millis(1500),
+        over: Duration::from_secs(3),
+        pause: Duration::from_millis(300),
+    };
+    let seen = restart(plan).await;
+    let problems = seen.problems(&plan);
+    assert!(problems.is_empty(), "{problems:#?}\n{seen:?}");
 }
 
 /// Whether a node says that it takes clients.
