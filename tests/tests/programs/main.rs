@@ -3,6 +3,7 @@
 mod check;
 mod commands;
 mod dashboard;
+mod deploy;
 mod drain;
 mod front_end;
 mod login;
