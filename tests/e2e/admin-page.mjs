@@ -1,79 +1,195 @@
-// The built pages of the Admin UI in Chromium, as a service serves them: node admin-page.mjs URL USER PASSWORD [FOLDER]
+// Every page and every button of the Admin UI, on two nodes in development mode:
+// node admin-page.mjs URL URL PID COOKIE SESSIONS USER PASSWORD [FOLDER]
+// The page is on the first node; PID is the process of the second one, which is killed. SESSIONS are the ids of all sessions, with commas.
 // With a folder, it leaves a picture of each page there.
 import assert from "node:assert/strict";
 import { io } from "socket.io-client";
-import { launch } from "./browser.mjs";
-import { next } from "./next.mjs";
+import { noSecrets, open } from "./admin-browser.mjs";
 
-const [url, username, password, pictures] = process.argv.slice(2);
+const [one, two, pid, cookie, sessions, username, password, pictures] = process.argv.slice(2);
 
-const client = io(`${url}/open`, { reconnection: false });
-await new Promise((resolve, reject) => client.once("connect", resolve).once("connect_error", reject));
-await client.timeout(5_000).emitWithAck("join", "sports");
+/** A client of a node, in these rooms. */
+async function connect(url, ...rooms) {
+  const socket = io(`${url}/open`, { reconnection: false, forceNew: true, extraHeaders: { cookie } });
+  await new Promise((resolve, reject) => socket.once("connect", resolve).once("connect_error", reject));
+  const client = { socket, id: socket.id, left: new Promise((resolve) => socket.once("disconnect", resolve)) };
+  client.rooms = () => socket.timeout(5_000).emitWithAck("join", "asked");
+  // The tables of the page do not move any more when it is asked.
+  for (const room of ["asked", ...rooms]) await socket.timeout(5_000).emitWithAck("join", room);
+  return client;
+}
+async function until(what, holds) {
+  for (const end = Date.now() + 15_000; !(await holds()); ) {
+    if (Date.now() > end) throw new Error(`waited in vain: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+const isIn = (client, room) => until(`${client.id} is in ${room}`, async () => (await client.rooms()).includes(room));
+const isOut = (client, room) => until(`${client.id} is not in ${room}`, async () => !(await client.rooms()).includes(room));
+const byServer = async (client) => assert.match(await client.left, /^(io server disconnect|transport close)$/);
 
-const browser = await launch();
-try {
-  const page = await browser.newPage({ viewport: { width: 1400, height: 900 } });
-  page.setDefaultTimeout(15_000);
-  // Fonts of other sites, which are not there in a test.
-  await page.route((to) => !to.href.startsWith(url), (route) => route.abort());
-  const failures = [];
-  page.on("pageerror", (error) => failures.push(error.message));
-  const picture = async (name) => {
-    if (!pictures) return;
-    // Pages fade in.
-    await page.waitForTimeout(1_000);
-    await page.screenshot({ path: `${pictures}/${name}.png` });
+await open(one, pictures, async ({ page, picture, logIn, go, sent }) => {
+  const row = (text) => page.getByRole("row").filter({ hasText: text });
+  const button = (within, icon) => within.locator(`button:has(.mdi-${icon})`);
+  const choose = async () => {
+    // It shows one channel at a time.
+    await page.locator(".v-main .selector").click();
+    await page.getByRole("option", { name: "/open" }).click();
+  };
+  /** Opens the page of a socket, by its row. Its page shows the socket of the moment in which it is opened. */
+  const details = async (client) => {
+    await go("/sockets/");
+    await row(client.id).locator("td").first().click();
+    await page.getByText("Initial HTTP request").waitFor();
+    await page.locator(".v-main").getByRole("cell", { name: client.id, exact: true }).first().waitFor();
+  };
+  const room = async (name) => {
+    await go("/rooms/");
+    await row(name).waitFor();
+    await go(`/n/%2Fopen/rooms/${name}`);
+    await page.getByText("Room details").waitFor();
+    await page.locator(".v-main").getByRole("cell", { name, exact: true }).waitFor();
+  };
+  const client = async (of) => {
+    const id = of.id.slice(0, 12);
+    await go("/clients/");
+    await row(id).waitFor();
+    await go(`/clients/${id}`);
+    await page.getByText("Client details").waitFor();
+    await page.locator(".v-main").getByRole("cell", { name: id, exact: true }).waitFor();
   };
 
-  // Without its last slash, its scripts would not be found.
-  await page.goto(`${url}/admin-ui`);
-  assert.equal(page.url().split("#")[0], `${url}/admin-ui/`);
-  const logIn = async (as) => {
-    await page.getByLabel("Server URL").fill(url);
-    await page.getByLabel("Username").fill(username);
-    await page.getByLabel("Password").fill(as);
-    await page.getByRole("button", { name: "Connect" }).click();
-  };
-  await logIn("wrong");
+  await logIn(username, "wrong");
   await page.getByText("Invalid credentials").waitFor();
   await picture("refused");
-  await logIn(password);
+  await logIn(username, password);
   await page.getByRole("button", { name: "Connect" }).waitFor({ state: "hidden" });
 
-  const go = async (to) => {
-    await page.goto(`${url}/admin-ui/#${to}`);
-    await picture(to.replaceAll("/", "") || "dashboard");
-  };
-  await go("/");
-  await page.getByText("Servers").first().waitFor();
-  await go("/sockets/");
-  const row = page.getByRole("row").filter({ hasText: client.id });
-  // It shows one channel at a time.
-  await page.locator(".selector").click();
-  await page.getByRole("option", { name: "/open" }).click();
-  await row.waitFor();
-  await picture("sockets");
-  await go("/rooms/");
-  await page.getByText("sports").first().waitFor();
-  for (const to of ["/clients/", "/events/", "/servers/"]) await go(to);
-  await page.getByText("healthy", { exact: false }).first().waitFor();
+  let here = await connect(one, "sports");
+  let there = await connect(two, "sports");
 
-  // It comes again by its session, without the password, and disconnects the client by its button.
-  await page.goto(`${url}/admin-ui/#/sockets/`);
+  // The dashboard, and its buttons.
+  await go("/");
+  const healthy = row("Healthy").first();
+  await until("two nodes", async () => (await healthy.innerText()).includes("2"));
+  await picture("dashboard");
+  for (const to of ["clients", "servers", "sockets"]) {
+    await go("/");
+    await page.locator(`a.v-btn[href="#/${to}"]`).click();
+    await page.waitForURL(`**/#/${to}`);
+  }
+
+  // Sockets of both nodes.
+  await choose();
+  await row(here.id).waitFor();
+  await row(there.id).waitFor();
+  await picture("sockets");
+  const toggle = page.getByLabel("Read-only");
+  await toggle.click({ force: true });
+  assert.ok(await button(row(here.id), "logout").isDisabled());
+  await toggle.click({ force: true });
+  await button(row(there.id), "logout").click();
+  await byServer(there);
+  await go("/sockets/");
+  await row(there.id).waitFor({ state: "detached" });
+
+  // One socket, on the other node: a room to join, a room to leave, and both ways out.
+  there = await connect(two, "sports");
+  await details(there);
+  await page.getByText('"userId": "ada"').waitFor();
+  await picture("socket");
+  await page.getByLabel("Join a room").fill("chosen");
+  await button(page, "tag-plus-outline").click();
+  await isIn(there, "chosen");
+  await button(row("chosen"), "tag-off-outline").click();
+  await isOut(there, "chosen");
+  await details(there);
+  await button(row("Status").last(), "logout").click();
+  await byServer(there);
+  there = await connect(two, "sports");
+  await details(there);
+  await button(row("Status").first(), "logout").click();
+  await byServer(there);
+
+  // The rooms: all of them, and one.
+  there = await connect(two, "sports", "news");
+  await go("/rooms/");
+  await row("sports").waitFor();
+  await picture("rooms");
+  await page.getByLabel("Show private rooms").click({ force: true });
+  await row(there.id).waitFor();
+  await page.getByLabel("Show private rooms").click({ force: true });
+  await button(row("sports"), "tag-off-outline").click();
+  await Promise.all([isOut(here, "sports"), isOut(there, "sports")]);
+  await connect(one, "news");
+  await room("news");
+  await picture("room");
+  await button(row(there.id), "tag-off-outline").click();
+  await isOut(there, "news");
+  // The click has opened the socket, too.
+  await room("news");
+  await button(row("Status"), "tag-off-outline").click();
+  await until("the room is gone", () => page.getByText("Deleted").isVisible());
+  await there.socket.timeout(5_000).emitWithAck("join", "last");
+  await room("last");
+  await button(row(there.id), "logout").click();
+  await byServer(there);
+  there = await connect(two, "all");
+  await here.socket.timeout(5_000).emitWithAck("join", "all");
+  await go("/rooms/");
+  await button(row("all"), "logout").click();
+  await Promise.all([byServer(here), byServer(there)]);
+
+  // The clients: all of them, one, and its sockets.
+  [here, there] = [await connect(one), await connect(two)];
+  await go("/clients/");
+  await row(there.id.slice(0, 12)).waitFor();
+  await picture("clients");
+  await button(row(here.id.slice(0, 12)), "logout").click();
+  await byServer(here);
+  await client(there);
+  await picture("client");
+  await button(row("Status"), "logout").click();
+  await byServer(there);
+  there = await connect(two);
+  await client(there);
+  await button(row(there.id), "logout").click();
+  await byServer(there);
+
+  // The events, with their arguments, and the way to their socket.
+  there = await connect(two, "sports");
+  await go("/events/");
+  const event = row("event_received").filter({ hasText: there.id }).or(row("Event received").filter({ hasText: there.id })).first();
+  await button(event, "chevron-down").click();
+  await page.getByText('"sports"').first().waitFor();
+  await picture("events");
+  await button(event, "chevron-up").click();
+  await event.getByRole("link").click();
+  await page.getByText("Initial HTTP request").waitFor();
+
+  // The page comes again by its session, and with the form over WebSockets alone.
   await page.reload();
-  await page.locator(".selector").click();
-  await page.getByRole("option", { name: "/open" }).click();
-  await row.waitFor();
-  const left = next(client, "disconnect");
-  await row.getByRole("button").last().click();
-  assert.equal((await left)[0], "io server disconnect");
-  // The click has opened the details of the socket, too.
-  await page.goto(`${url}/admin-ui/#/sockets/`);
-  await page.locator(".selector").waitFor();
-  await row.waitFor({ state: "detached" });
-  assert.deepEqual(failures, []);
-} finally {
-  await browser.close();
-  client.disconnect();
-}
+  await page.getByText("Connected").first().waitFor();
+  await page.getByRole("button", { name: "Update" }).click();
+  await page.getByText("Advanced options").click();
+  await page.getByLabel("WebSocket only?").click({ force: true });
+  await logIn(username, password);
+  await page.getByRole("button", { name: "Connect" }).waitFor({ state: "hidden" });
+  await page.getByLabel("Dark theme").click({ force: true });
+  await page.locator(".theme--dark").first().waitFor();
+  await page.getByLabel("Dark theme").click({ force: true });
+
+  // The nodes, one of which dies.
+  await go("/servers/");
+  await until("two nodes", async () => (await row("Healthy").count()) === 2);
+  await picture("servers");
+  process.kill(Number(pid), "SIGKILL");
+  const dead = row("Unhealthy");
+  await dead.waitFor({ timeout: 20_000 });
+  await button(dead, "delete-outline").click();
+  await dead.waitFor({ state: "detached" });
+  assert.equal(await row("Healthy").count(), 1);
+
+  noSecrets(sent(), [cookie.split("=")[1], ...sessions.split(",")], there.id);
+});
+process.exit(0);

@@ -119,7 +119,7 @@ fn r27_the_pictures_of_the_admin_ui_are_there_and_small() {
     let chapter = read("docs/admin.md");
     let pictures: Vec<&str> =
         chapter.split("](").filter_map(|rest| rest.split_once(".png)")).map(|(name, _)| name).collect();
-    assert_eq!(pictures.len(), 7, "{pictures:?}");
+    assert_eq!(pictures.len(), 11, "{pictures:?}");
     for picture in pictures {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../docs/{picture}.png"));
         let size = fs::metadata(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())).len();
