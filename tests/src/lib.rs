@@ -45,7 +45,7 @@ use std::{
     time::Duration,
 };
 
-use carolina_sockets::{Builder, Sockets, testing::TestService};
+use carolina_sockets::{Builder, Config, Sockets, testing::TestService};
 
 /// How long a test waits for what has to happen.
 pub const DEADLINE: Duration = Duration::from_secs(20);
@@ -53,6 +53,14 @@ pub const DEADLINE: Duration = Duration::from_secs(20);
 /// A builder with nothing discovered.
 pub fn by_hand() -> Builder {
     Sockets::builder().discover(false)
+}
+
+/// The same configuration with a certificate for the loopback address, by the authority in `ca.pem`.
+pub fn with_tls(mut config: Config) -> Config {
+    let (cert, key) = (program::certificate("server.pem"), program::certificate("server.key"));
+    let text = format!("tls = {{ cert = {cert:?}, key = {key:?} }}");
+    config.tls = Config::from_toml(&text, "test").expect("a configuration").tls;
+    config
 }
 
 /// Starts a service, or fails the test with its error.

@@ -83,6 +83,11 @@ pub async fn start(command: &mut Command) -> Application {
     Application { process, url, lines }
 }
 
+/// A file with a certificate, or a key.
+pub fn certificate(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("certificates").join(name)
+}
+
 /// The folder of the clients in JavaScript.
 pub fn e2e() -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("e2e");
@@ -90,9 +95,11 @@ pub fn e2e() -> PathBuf {
     folder
 }
 
-/// Runs one of these clients to its end, and returns what it prints.
+/// Runs one of these clients to its end, and returns what it prints. It trusts the certificate of [`with_tls`](crate::with_tls).
 pub async fn node(script: &str, arguments: &[&str]) -> String {
-    let ran = Command::new("node").arg(script).args(arguments).current_dir(e2e()).kill_on_drop(true).output();
+    let mut command = Command::new("node");
+    command.arg(script).args(arguments).current_dir(e2e()).env("NODE_EXTRA_CA_CERTS", certificate("ca.pem"));
+    let ran = command.kill_on_drop(true).output();
     let ran =
         tokio::time::timeout(Duration::from_secs(120), ran).await.expect("within two minutes").expect("node runs");
     let (out, err) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));

@@ -9,6 +9,7 @@ use carolina_sockets_tests::{
     servers::{Postgres, Redis},
     start, until,
     wire::RawSocket,
+    with_tls,
 };
 use serde_json::Value;
 
@@ -123,6 +124,14 @@ async fn r23_the_official_client_resumes_over_polling() {
 async fn r23_the_official_client_resumes_when_it_upgrades() {
     let service = service().await;
     node("resume.mjs", &[&service.url(), "polling,websocket"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r28_the_official_client_resumes_over_https_and_wss() {
+    let service = service_with(|config| *config = with_tls(config.clone())).await;
+    for transports in ["websocket", "polling", "polling,websocket"] {
+        node("resume.mjs", &[&service.url(), transports]).await;
+    }
 }
 
 /// A client that reads what is on the wire.

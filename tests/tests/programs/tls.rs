@@ -13,7 +13,7 @@ use carolina_sockets::{Config, testing::TestService};
 use carolina_sockets_tests::{
     DEADLINE, by_hand,
     process::Folder,
-    program::{self, e2e, node},
+    program::{self, node},
     start, until,
 };
 use serde_json::{Value, json};
@@ -26,9 +26,7 @@ fn certificates() -> PathBuf {
 }
 
 fn with_tls(hsts: Option<Duration>) -> Config {
-    let at = certificates();
-    let text = format!("tls = {{ cert = {:?}, key = {:?} }}", at.join("server.pem"), at.join("server.key"));
-    let mut config = Config::from_toml(&text, "test").unwrap();
+    let mut config = carolina_sockets_tests::with_tls(Config::default());
     config.tls.as_mut().unwrap().hsts = hsts;
     config
 }
@@ -43,13 +41,8 @@ async fn r28_official_clients_over_https_and_wss() {
     let service = official(with_tls(None)).await;
     assert!(service.url().starts_with("https://"), "{}", service.url());
     for transports in ["polling", "websocket", "polling,websocket"] {
-        let mut client = Command::new("node");
-        client.args(["client.mjs", &service.url(), transports]).current_dir(e2e());
         // The certificate is checked.
-        client.env("NODE_EXTRA_CA_CERTS", certificates().join("ca.pem")).kill_on_drop(true);
-        let ran = tokio::time::timeout(DEADLINE * 3, client.output()).await.expect("it ends").unwrap();
-        let err = String::from_utf8_lossy(&ran.stderr);
-        assert!(ran.status.success(), "{transports}: {}\n{err}", String::from_utf8_lossy(&ran.stdout));
+        node("client.mjs", &[&service.url(), transports]).await;
     }
 }
 

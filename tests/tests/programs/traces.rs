@@ -2,14 +2,19 @@
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
-    path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
 };
 
 use axum::{Router, body::Bytes, extract::State, routing::post};
 use axum_server::{Handle, tls_rustls::RustlsConfig};
-use carolina_sockets_tests::{DEADLINE, process::Folder, program, until, wire::RawSocket};
+use carolina_sockets_tests::{
+    DEADLINE,
+    process::Folder,
+    program::{self, certificate},
+    until,
+    wire::RawSocket,
+};
 use opentelemetry_proto::tonic::{
     collector::trace::v1::ExportTraceServiceRequest,
     common::v1::{KeyValue, any_value::Value},
@@ -56,10 +61,6 @@ async fn collector_with_tls() -> (String, mpsc::UnboundedReceiver<Received>) {
     tokio::spawn(server.serve(router.into_make_service()));
     let address = tokio::time::timeout(DEADLINE, handle.listening()).await.unwrap().unwrap();
     (format!("https://{address}"), received)
-}
-
-fn certificate(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("certificates").join(name)
 }
 
 fn hex(bytes: &[u8]) -> String {

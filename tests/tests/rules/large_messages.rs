@@ -13,7 +13,7 @@ use carolina_sockets_tests::{
     by_hand,
     engine_io::{Polling, Websocket, request},
     program::node,
-    start, until,
+    start, until, with_tls,
 };
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -182,16 +182,18 @@ async fn r31_what_cannot_be_answered_is_closed_with_a_reason() {
     assert_eq!(request(&service.url(), "GET", &polling.query(), "").await.0, 400);
 }
 
-/// The official client, with 3 MB where 1 MB is allowed by default.
+/// The official client, with 3 MB where 1 MB is allowed by default, over TCP and over TLS.
 #[tokio::test]
 async fn r31_the_official_client_reads_what_was_wrong() {
-    let seen = Arc::<Seen>::default();
-    let builder = by_hand().state(seen.clone()).mount::<Large>("/large");
-    let service = start(builder).await.listen().await.unwrap();
-    for transports in ["websocket", "polling", "polling,websocket"] {
-        seen.handled.store(0, SeqCst);
-        node("large.mjs", &[&service.url(), transports]).await;
-        assert_eq!(seen.handled.load(SeqCst), 3, "{transports}");
+    for config in [Config::default(), with_tls(Config::default())] {
+        let seen = Arc::<Seen>::default();
+        let builder = by_hand().config(config).state(seen.clone()).mount::<Large>("/large");
+        let service = start(builder).await.listen().await.unwrap();
+        for transports in ["websocket", "polling", "polling,websocket"] {
+            seen.handled.store(0, SeqCst);
+            node("large.mjs", &[&service.url(), transports]).await;
+            assert_eq!(seen.handled.load(SeqCst), 3, "{} {transports}", service.url());
+        }
     }
 }
 
