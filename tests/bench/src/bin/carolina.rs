@@ -141,6 +141,29 @@ impl NumberedChannel {
     }
 }
 
+/// Each client is listed under a key of its own.
+#[channel("/here", presence)]
+#[derive(Default)]
+struct HereChannel {
+    count: AtomicU64,
+}
+
+#[derive(Deserialize, Serialize)]
+struct Viewer {
+    name: String,
+    typing: bool,
+}
+
+#[channel]
+impl HereChannel {
+    #[on(connect)]
+    async fn connect(&self, presence: Presence<Viewer>) -> Result<(), EventError> {
+        let number = self.count.fetch_add(1, Relaxed);
+        presence.track(format!("user-{number:05}"), &Viewer { name: "Ada".to_owned(), typing: false }).await?;
+        Ok(())
+    }
+}
+
 #[tokio::main]
 async fn main() -> carolina_sockets::Result {
     carolina_sockets::serve().await

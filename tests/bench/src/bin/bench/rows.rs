@@ -162,6 +162,15 @@ pub(crate) const ROWS: &[Row] = &[
         .goals(&[NoMoreThan(1.1)]),
     Row::new("memory after a million paths ÷ after a thousand", "parameters", "paths_last_to_first", Ratio)
         .goals(&[NoMoreThan(1.05)]),
+    Row::new("10,000 join a list of who is there: joins/s", "presence", "joins_per_second", Count),
+    Row::new(
+        "the same: bytes that each is sent per join, at last ÷ at first",
+        "presence",
+        "bytes_per_join_ratio",
+        Ratio,
+    )
+    .goals(&[NoMoreThan(1.1)]),
+    Row::new("one more joins: until 10,000 know, p50", "presence", "join_seen_by_all_p50_us", Microseconds),
     Row::new("events overtaken, 2 in flight", "order_2", "overtaken_percent", Percent).goals(NONE),
     Row::new("events overtaken, 8 in flight", "order_8", "overtaken_percent", Percent).goals(NONE),
     Row::new("events overtaken, 64 in flight", "order_64", "overtaken_percent", Percent).goals(NONE),

@@ -171,6 +171,16 @@ pub(crate) const WORKLOADS: &[Workload] = &[
         brief: &["echo_per_second_ratio", "bytes_per_socket_ratio", "paths_last_to_first"],
     },
     Workload {
+        name: "presence",
+        about: "10,000 clients join one channel that lists who is there",
+        full: &["presence"],
+        quick: Some(&["presence", "--clients", "1000", "--more", "20"]),
+        limits: Limits::Raised,
+        raw: &[],
+        not_by: &[Server::Raw, Server::Node, Server::Limit],
+        brief: &["storm_seconds", "bytes_per_join_at_first", "bytes_per_join_at_last", "join_seen_by_all_p50_us"],
+    },
+    Workload {
         name: "order_2",
         about: "numbered events of one client, 2 in flight",
         full: &["order", "--in-flight", "2"],

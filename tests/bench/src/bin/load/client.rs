@@ -269,6 +269,13 @@ impl Client {
         Ok(None)
     }
 
+    /// Gives back the memory of a large packet. Only when all that has arrived was read.
+    pub(crate) fn shrink(&mut self) {
+        if self.read == self.filled && self.input.len() > 8 * FIRST_BUFFER {
+            (self.input, self.read, self.filled) = (vec![0; FIRST_BUFFER], 0, 0);
+        }
+    }
+
     /// The bytes of a packet that was just taken.
     pub(crate) fn packet(&self, range: Range<usize>) -> &[u8] {
         &self.input[range]

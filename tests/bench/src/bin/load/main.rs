@@ -10,6 +10,7 @@ mod order;
 mod overload;
 mod paced;
 mod parameters;
+mod presence;
 mod resume;
 mod window;
 mod wire;
@@ -52,6 +53,8 @@ enum Workload {
     Memory(connect::Memory),
     /// A channel with parameters beside one without
     Parameters(parameters::Settings),
+    /// Many join a channel that lists who is there
+    Presence(presence::Settings),
     /// Numbered events of one client: are they handled in order?
     Order(order::Settings),
     /// Paced clients, without and with one that sends all it can
@@ -80,6 +83,7 @@ async fn run(arguments: Arguments) -> Result<Metrics> {
         Workload::Connect(settings) => connect::rate(target, settings).await,
         Workload::Memory(settings) => connect::memory(target, settings).await,
         Workload::Parameters(settings) => parameters::run(target, settings).await,
+        Workload::Presence(settings) => presence::run(target, settings).await,
         Workload::Order(settings) => order::run(target, settings).await,
         Workload::Flood(settings) => flood::run(target, settings).await,
         Workload::Return(settings) => resume::come_back(target, settings).await,
