@@ -183,15 +183,27 @@ impl Socket {
     /// the channel; in either case it joins none.
     pub fn try_join(&self, rooms: impl Rooms) -> Result {
         let rooms = checked(rooms)?;
-        self.state.mailbox.if_open(|| self.raw.join(rooms)).then_some(()).ok_or(Error::Closed)
+        self.state.mailbox.if_open(|| self.raw.join(rooms)).then_some(()).ok_or(Error::Closed)?;
+        self.rooms_changed();
+        Ok(())
     }
 
     /// Takes the socket out of one room or several. Rooms that it is not in are ignored. If one of them is the library's own, it leaves none,
     /// which the log tells.
     pub fn leave(&self, rooms: impl Rooms) {
         match checked(rooms) {
-            Ok(rooms) => self.raw.leave(rooms),
+            Ok(rooms) => {
+                self.raw.leave(rooms);
+                self.rooms_changed();
+            }
             Err(error) => self.log_reserved(&error),
+        }
+    }
+
+    /// Other nodes have to know, should the client come back there.
+    fn rooms_changed(&self) {
+        if let Some(asking) = &self.state.resume {
+            asking.log.rooms_changed(asking);
         }
     }
 

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use socketioxide_core::Value;
 use tokio::sync::mpsc;
 
-use super::{BackplaneError, Link, packet::check_event};
+use super::{BackplaneError, Link, SharedLog, packet::check_event};
 use crate::telemetry::{Cause, histogram, refused};
 
 /// A message to all other nodes.
@@ -39,8 +39,16 @@ pub(crate) enum Message {
     Admin { text: String },
     /// Tells nothing: the node measures when its own comes back.
     Lag { id: u64 },
-    /// Send an event to this node's clients.
-    Emit { path: String, to: Vec<String>, except: Vec<String>, payload: String, attachments: Vec<String> },
+    /// Send an event to this node's clients. Those on instances that are `logged` get it from the log of the server.
+    Emit {
+        path: String,
+        to: Vec<String>,
+        except: Vec<String>,
+        payload: String,
+        attachments: Vec<String>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        logged: Vec<String>,
+    },
     /// Who is on channels of the node with this id.
     Presence { from: u64, news: PresenceNews },
 }
@@ -115,6 +123,8 @@ pub(crate) enum Question {
     Instances { path: String },
     /// All sockets, as the Admin UI shows them.
     Admin,
+    /// The rooms of a client that has come back to another node, for the time with this number. Only the node that it was on answers, and lets it go.
+    Moved { path: String, pid: String, from: u64, claim: u64 },
 }
 
 /// How long answers are waited for.
@@ -160,6 +170,11 @@ impl Bus {
     /// This process: a node that is started again is another one.
     pub(crate) fn node(&self) -> u64 {
         self.node
+    }
+
+    /// The logs that the backplane keeps, if there is one.
+    pub(crate) fn shared_log(&self) -> Option<SharedLog> {
+        SharedLog::new(&self.link, self.node)
     }
 
     /// Whether there may be other nodes.

@@ -12,6 +12,7 @@ mod packet;
 mod postgres;
 #[cfg(feature = "redis")]
 mod redis;
+mod shared;
 #[cfg(any(feature = "redis", feature = "postgres"))]
 mod signature;
 
@@ -42,6 +43,7 @@ use crate::{
 pub(crate) use bus::{Bus, Message, PresenceChange, PresenceEntry, PresenceNews, Question, decode, encode};
 pub(crate) use init::Initializing;
 pub(crate) use link::{Link, connect};
+pub(crate) use shared::{At, Bounds, Copied, Kept, News, Save, SharedLog, Stored};
 
 /// socketioxide's socket, on our adapter.
 pub(crate) type RawSocket = socketioxide::socket::Socket<Backplane>;

@@ -32,6 +32,7 @@ use crate::telemetry::metric;
 
 mod incoming;
 mod listener;
+mod logs;
 
 use listener::{Listener, PgNotification};
 
@@ -39,7 +40,7 @@ use listener::{Listener, PgNotification};
 const POOL_SIZE: u32 = 8;
 /// How many notifications may wait to be sent.
 const QUEUE_CAPACITY: usize = 16_384;
-/// PostgreSQL names have at most 63 bytes, and `_backplane` is appended.
+/// PostgreSQL names have at most 63 bytes, and `_backplane` or `_resume_clients` is appended.
 const MAX_PREFIX: usize = 48;
 /// How long a statement may take.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(2);
@@ -75,6 +76,8 @@ pub(crate) struct Postgres {
     up: Arc<AtomicBool>,
     queue: mpsc::Sender<(String, String)>,
     listener: Listener,
+    logs: Arc<logs::Tables>,
+    appends: mpsc::Sender<logs::Append>,
     keys: Keys,
     /// For messages that bypass the queue and may overtake it.
     control_signer: Arc<Signer>,
@@ -110,6 +113,9 @@ impl Postgres {
         tokio::spawn(send(pool.clone(), Signer::new(keys.clone()), queued, up.clone()));
         let listener = Listener::connect(&pool, Verifier::new(keys.clone())).await?;
         let table = format!("{}_backplane", prefix.replace('-', "_"));
+        let logs = Arc::new(logs::Tables::new(prefix));
+        let (appends, queued) = mpsc::channel(QUEUE_CAPACITY);
+        tokio::spawn(logs::append_queued(pool.clone(), Arc::downgrade(&logs), queued));
         Ok(Self {
             prefix: prefix.into(),
             table: table.into(),
@@ -117,6 +123,8 @@ impl Postgres {
             up,
             queue,
             listener,
+            logs,
+            appends,
             control_signer: Arc::new(Signer::new(keys.clone())),
             keys,
             namespace: None,
@@ -257,6 +265,8 @@ pub(crate) enum PostgresError {
     Prefix(String),
     #[error("a row whose signature is wrong")]
     Signature,
+    #[error("{0}")]
+    Append(String),
     #[error("{0}")]
     Client(#[from] sqlx::Error),
 }

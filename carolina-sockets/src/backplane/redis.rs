@@ -1,6 +1,13 @@
 //! Redis between the nodes: `socketioxide-redis`, on a driver of our own that never makes an emit wait for the server.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use futures_core::stream::BoxStream;
 use futures_util::StreamExt;
@@ -19,6 +26,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 mod incoming;
+mod logs;
 
 use super::{
     BackplaneError,
@@ -92,10 +100,15 @@ struct Handler {
 
 struct Server {
     client: Client,
+    keys: Keys,
     verifier: Verifier,
     /// `None` while the server is away.
     connection: Mutex<Option<Connection>>,
     handlers: Mutex<HashMap<String, Handler>>,
+    /// Who is told of logs, if anybody is.
+    news: Mutex<Option<logs::Listens>>,
+    /// How often it was connected.
+    connects: AtomicU64,
     /// A command has failed, so the server should be asked at once whether it still answers.
     suspected: Notify,
 }
@@ -105,6 +118,8 @@ struct Server {
 struct Connection {
     publisher: MultiplexedConnection,
     subscriber: PubSubSink,
+    /// Which run of the server it is.
+    run: Arc<str>,
 }
 
 impl Redis {
@@ -112,9 +127,12 @@ impl Redis {
         let keys = Keys::new(secrets, prefix);
         let server = Arc::new(Server {
             client: redis_client::client(url)?,
+            keys: keys.clone(),
             verifier: Verifier::new(keys.clone()),
             connection: Mutex::default(),
             handlers: Mutex::default(),
+            news: Mutex::default(),
+            connects: AtomicU64::new(0),
             suspected: Notify::new(),
         });
         let messages = server.connect().await?;
@@ -173,19 +191,22 @@ impl Server {
     /// Connects, and subscribes to all channels that have a handler.
     async fn connect(&self) -> Result<PubSubStream, RedisError> {
         let connected = async {
-            let publisher = redis_client::connect(&self.client, CONNECT, COMMAND, BUFFERED).await?;
+            let mut publisher = redis_client::connect(&self.client, CONNECT, COMMAND, BUFFERED).await?;
             let (mut subscriber, messages) = self.client.get_async_pubsub().await?.split();
             subscriber.ping::<redis::Value>().await?;
-            let channels: Vec<String> = self.handlers.lock().keys().cloned().collect();
+            let mut channels: Vec<String> = self.handlers.lock().keys().cloned().collect();
+            channels.extend(self.news.lock().as_ref().map(|(channel, _)| channel.clone()));
             if !channels.is_empty() {
                 subscriber.subscribe(channels).await?;
             }
-            RedisResult::Ok((Connection { publisher, subscriber }, messages))
+            let run = logs::run_id(&mut publisher).await.into();
+            RedisResult::Ok((Connection { publisher, subscriber, run }, messages))
         };
         match tokio::time::timeout(CONNECT, connected).await {
             Ok(connected) => {
                 let (connection, messages) = connected?;
                 *self.connection.lock() = Some(connection);
+                self.connects.fetch_add(1, Ordering::AcqRel);
                 Ok(messages)
             }
             Err(elapsed) => Err(RedisError::Timeout(CONNECT, elapsed)),
@@ -213,6 +234,9 @@ impl Server {
 
     /// Hands a message to whoever has subscribed, if its signature is valid.
     fn dispatch(&self, message: &Msg) {
+        if self.dispatch_news(message) {
+            return;
+        }
         let channel = message.get_channel_name();
         let data = match self.verifier.open(channel, message.get_payload_bytes()) {
             Ok(data) => data,

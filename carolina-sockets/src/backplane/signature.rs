@@ -25,6 +25,7 @@ const SIGNED: &[u8] = b"carolina2:";
 const PURPOSE: &[u8] = b"carolina-sockets: messages between nodes, 1";
 
 const TAG: usize = 32;
+const TAG_TEXT: usize = TAG.div_ceil(3) * 4 - (3 - TAG % 3) % 3;
 /// The tag, and sender, number and time with 8 bytes each.
 const HEADER: usize = TAG + 3 * 8;
 const HEADER_TEXT: usize = HEADER.div_ceil(3) * 4 - (3 - HEADER % 3) % 3;
@@ -45,6 +46,24 @@ impl Keys {
             keyed(&derived.finalize().into_bytes())
         };
         Self(secrets.iter().map(key).collect())
+    }
+
+    /// Signs what the server keeps of a log or a client: `of` says whose it is.
+    pub(super) fn sign_kept(&self, of: &[&str], text: &str) -> String {
+        match self.0.first() {
+            None => text.to_owned(),
+            Some(key) => format!("{}{text}", URL_SAFE_NO_PAD.encode(kept_mac(key, of, text).finalize().into_bytes())),
+        }
+    }
+
+    /// Takes off the signature of what was kept, if it is right.
+    pub(super) fn open_kept<'a>(&self, of: &[&str], signed: &'a str) -> Option<&'a str> {
+        if self.0.is_empty() {
+            return Some(signed);
+        }
+        let (tag, text) = signed.split_at_checked(TAG_TEXT)?;
+        let tag = URL_SAFE_NO_PAD.decode(tag).ok()?;
+        self.0.iter().any(|key| kept_mac(key, of, text).verify_slice(&tag).is_ok()).then_some(text)
     }
 
     /// Signs a row of the table for messages that are too long for a notification. Its id ties it to the signed
@@ -80,6 +99,17 @@ fn message_mac(key: &Hmac<Sha256>, channel: &str, header: &[u8], payload: &[u8])
     mac.update(channel.as_bytes());
     mac.update(header);
     mac.update(payload);
+    mac
+}
+
+fn kept_mac(key: &Hmac<Sha256>, of: &[&str], text: &str) -> Hmac<Sha256> {
+    let mut mac = key.clone();
+    mac.update(b"kept");
+    for part in of {
+        mac.update(&(part.len() as u64).to_be_bytes());
+        mac.update(part.as_bytes());
+    }
+    mac.update(text.as_bytes());
     mac
 }
 
@@ -403,6 +433,21 @@ mod tests {
             let opened = open(&verifier, &message);
             assert!(opened.is_err(), "{opened:?} from {message:?}");
         }
+    }
+
+    #[test]
+    fn what_the_server_keeps_is_valid_only_where_it_was_written() {
+        let (old, both) = (keys(&[OLD]), keys(&[NEW, OLD]));
+        let signed = old.sign_kept(&["entry", "/a"], "text");
+        assert_eq!(both.open_kept(&["entry", "/a"], &signed), Some("text"));
+        for of in [&["entry", "/b"][..], &["client", "/a"], &["entry", "/a", ""]] {
+            assert_eq!(both.open_kept(of, &signed), None, "{of:?}");
+        }
+        for forged in ["", "text", &format!("{signed}x"), &signed[1..], &"é".repeat(40)] {
+            assert_eq!(both.open_kept(&["entry", "/a"], forged), None, "{forged}");
+        }
+        let none = keys(&[]);
+        assert_eq!(none.open_kept(&["entry", "/a"], &none.sign_kept(&["entry", "/a"], "text")), Some("text"));
     }
 
     #[cfg(feature = "postgres")]

@@ -4,11 +4,12 @@ use serde::Serialize;
 
 use super::{Refused, Rooms, allowed, refuse};
 use crate::{
-    backplane::{Bus, Message, connect},
+    backplane::{BackplaneError, Bus, Message, SharedLog, connect},
     config::{Config, SHORTEST_SECRET},
     engine::encode_event,
     error::{Error, Result},
     identity::{UserKey, session_room, user_room},
+    resume::{Channel, To, Written, channels, instances_of},
 };
 
 /// Emits to the clients of all nodes from a process that serves none, such as a worker or a cron job.
@@ -126,6 +127,16 @@ impl std::fmt::Debug for Emitter {
     }
 }
 
+/// Which logs an event was appended to.
+enum Logged {
+    /// The channel has none.
+    No,
+    /// That of the channel, so that all nodes know.
+    One,
+    /// Those of these instances.
+    Instances(Vec<String>),
+}
+
 /// A channel on every node, or a choice of its clients; see [`Emitter::channel`].
 #[derive(Clone)]
 #[must_use = "a channel does nothing until something is emitted to it"]
@@ -200,8 +211,45 @@ impl EmitterChannel {
             return Ok(());
         }
         let (path, to, except) = (self.path.clone(), self.to.clone(), self.except.clone());
-        let message = Message::Emit { path, to, except, payload, attachments };
+        let logged = match self.bus.shared_log() {
+            Some(log) => self.append(&log, &payload, &attachments).await.map_err(Error::backplane)?,
+            None => Logged::No,
+        };
+        let logged = match logged {
+            Logged::No => Vec::new(),
+            Logged::One => return Ok(()),
+            Logged::Instances(paths) => paths,
+        };
+        let message = Message::Emit { path, to, except, payload, attachments, logged };
         self.bus.publish(message).await.map_err(Error::backplane)
+    }
+
+    /// Appends an event to the logs of the channel, if the nodes keep any.
+    async fn append(
+        &self,
+        log: &SharedLog,
+        payload: &str,
+        attachments: &[String],
+    ) -> std::result::Result<Logged, BackplaneError> {
+        let of_channel = |channel: &Channel| Some((channel.log_of(&self.path)?, channel.bounds()));
+        let channels = channels(log).await?;
+        // Where a path is declared, it is not an instance of a template that matches it.
+        let mut found: Vec<_> = channels.iter().filter_map(of_channel).collect();
+        found.sort_by_key(|(to, _)| !matches!(to, To::One(path) if channels.iter().any(|channel| channel.is_at(path))));
+        let Some((to, bounds)) = found.into_iter().next() else { return Ok(Logged::No) };
+        let (paths, logged) = match to {
+            To::One(path) => (vec![path], Logged::One),
+            To::Instances(of) => {
+                let paths = instances_of(log, &of).await?;
+                (paths.clone(), Logged::Instances(paths))
+            }
+        };
+        for path in paths {
+            let (payload, attachments) = (payload.to_owned(), attachments.to_vec());
+            let entry = Written::new(payload, attachments, self.to.clone(), self.except.clone());
+            log.append(&path, bounds, &entry.text()).await?;
+        }
+        Ok(logged)
     }
 
     /// Sends an event to every socket of a user.

@@ -11,11 +11,12 @@ use std::{collections::BTreeSet, fmt, future::Future, panic::Location, sync::Arc
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    backplane::{Message, Question, record_lost},
+    backplane::{Message, Question, SharedLog, record_lost},
     core::{CLOSED_EVENT, ChannelCore, Closed, end},
     engine::{DisconnectReason, EncodedPayload, EngineNamespace, Recipients, SocketId, encode_event},
     error::{Error, Result},
     identity::{UserKey, mask_room, session_room, user_of_room, user_room},
+    resume::instances_of,
     telemetry::{Cause, metric, undelivered},
 };
 
@@ -406,21 +407,53 @@ impl Broadcast {
     async fn emit_by_control(&self, event: &str, data: &impl Serialize) -> Result<Delivery> {
         let core = &self.channel.core;
         let payload = EncodedPayload::event(event, data)?;
-        let mut missed = 0;
-        for channel in core.each_kept() {
-            missed += channel.emit_here(&payload, &self.recipients)?;
+        let log = core.resume.as_ref().and_then(|_| core.services.resumes.shared_log());
+        if log.is_some() && !core.is_template() {
+            return Ok(Delivery { missed: core.emit_by_log(&payload, &self.recipients).await? });
         }
-        let delivery = count_missed(core.label(), event, missed);
+        let (mut missed, mut logged) = (0, Vec::new());
+        match log {
+            Some(log) => (missed, logged) = self.emit_by_logs(log, &payload).await?,
+            None => {
+                for channel in core.each_kept() {
+                    missed += channel.emit_here(&payload, &self.recipients)?;
+                }
+                count_missed(core.label(), event, missed);
+            }
+        }
+        let delivery = Delivery { missed };
         let bus = &core.services.bus;
         if !self.recipients.is_local() && bus.has_backplane() {
             let (to, except) = owned_rooms(&self.recipients);
             let (payload, attachments) = payload.texts();
-            let message = Message::Emit { path: core.path.clone(), to, except, payload, attachments };
+            let message = Message::Emit { path: core.path.clone(), to, except, payload, attachments, logged };
             if let Err(error) = bus.publish(message).await {
                 record_lost(&error);
             }
         }
         Ok(delivery)
+    }
+
+    /// Sends an event to the selected clients by the logs of all instances that any node has. Returns how many of this node's missed it, and the paths.
+    async fn emit_by_logs(&self, log: &SharedLog, payload: &EncodedPayload) -> Result<(usize, Vec<String>)> {
+        let core = &self.channel.core;
+        let here = core.each_kept();
+        let mut paths: BTreeSet<String> = here.iter().map(|channel| channel.path.clone()).collect();
+        if !self.recipients.is_local() {
+            match instances_of(log, &core.path).await {
+                Ok(instances) => paths.extend(instances),
+                Err(error) => record_lost(&error),
+            }
+        }
+        let sent = paths.iter().map(async |path| match here.iter().find(|channel| channel.path == *path) {
+            Some(channel) => channel.emit_by_log(payload, &self.recipients).await,
+            None => {
+                let sent = core.services.resumes.emit_elsewhere(path, payload, &self.recipients).await;
+                Ok(sent.inspect_err(|error| record_lost(error)).map_or(0, |()| 0))
+            }
+        });
+        let missed = futures_util::future::try_join_all(sent).await?;
+        Ok((missed.into_iter().sum(), paths.into_iter().collect()))
     }
 
     /// Sends an event to the selected clients. It does not wait for slow clients: a client whose buffer is full misses

@@ -190,7 +190,21 @@ impl ChannelCore {
     pub(crate) fn emit_here(&self, payload: &EncodedPayload, recipients: &Recipients) -> Result<usize> {
         let namespace = self.namespace()?;
         Ok(match &self.resume {
+            Some(log) if log.is_shared() => log.pass_on(namespace, payload, recipients),
             Some(log) => log.broadcast(namespace, payload, recipients),
+            None => namespace.emit_here(payload, recipients),
+        })
+    }
+
+    /// Sends an event to the clients of all nodes by the log of the server between them. Returns how many of this node's missed it, which is counted.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Closed`] before the namespace is registered.
+    pub(crate) async fn emit_by_log(&self, payload: &EncodedPayload, recipients: &Recipients) -> Result<usize> {
+        let namespace = self.namespace()?;
+        Ok(match &self.resume {
+            Some(log) => log.emit(namespace, payload, recipients).await,
             None => namespace.emit_here(payload, recipients),
         })
     }
@@ -211,8 +225,11 @@ impl ChannelCore {
             return instance;
         }
         let namespace = OnceLock::new();
+        let resume = self.resume.as_ref().map(|_| self.services.resumes.log(path, &self.path));
         if let Some(of) = self.namespace.get() {
-            let _ = namespace.set(of.instance(path));
+            let own = of.instance(path);
+            resume.iter().for_each(|log| log.open(&own));
+            let _ = namespace.set(own);
         }
         let instance = Arc::new(Self {
             path: path.to_owned(),
@@ -222,7 +239,7 @@ impl ChannelCore {
             services: self.services.clone(),
             linger: self.linger,
             enrich: self.enrich.clone(),
-            resume: self.resume.as_ref().map(|_| self.services.resumes.log(path, &self.path)),
+            resume,
             disconnects_late: self.disconnects_late,
             tasks: self.tasks.clone(),
             handlers: self.handlers.clone(),
@@ -285,6 +302,7 @@ impl ChannelCore {
 
     /// Set once, when the namespace is registered.
     pub(crate) fn set_namespace(&self, namespace: EngineNamespace) {
+        self.resume.iter().for_each(|log| log.open(&namespace));
         let _ = self.namespace.set(namespace);
     }
 

@@ -2,7 +2,7 @@ use std::{
     fmt,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::{Duration, SystemTime},
 };
@@ -47,6 +47,8 @@ pub(crate) struct SocketState {
     pub(crate) trace: trace::Connection,
     /// Where the channel keeps what clients miss.
     pub(crate) resume: Option<Asking>,
+    /// Whether its client has come back to another node.
+    has_moved: AtomicBool,
     raw: WeakEngineSocket,
 }
 
@@ -74,6 +76,7 @@ impl SocketState {
             values: Values::default(),
             since: SystemTime::now(),
             trace,
+            has_moved: AtomicBool::new(false),
             raw: raw.downgrade(),
         }
     }
@@ -117,6 +120,11 @@ impl SocketState {
         std::ptr::from_ref(self).addr()
     }
 
+    /// Its client has come back to another node, which lists it from now on.
+    pub(crate) fn set_moved(&self) {
+        self.has_moved.store(true, Ordering::Release);
+    }
+
     /// Whom its `pid` belongs to.
     pub(crate) fn owner(&self) -> Owner {
         owner(&self.identity.read())
@@ -147,6 +155,7 @@ impl SocketState {
                     None
                 }
                 DisconnectReason::ClientLeft => Some(linger.min(LEAVING)),
+                _ if self.has_moved.load(Ordering::Acquire) => Some(linger.min(LEAVING)),
                 _ => Some(linger),
             };
             self.channel.services.presences.leave(&self.channel.path, self.presence_id(), linger);
@@ -212,6 +221,18 @@ impl SocketState {
             None => self.send_when_room(raw, || raw.emit(event, data), event).await?,
             Some(asking) => {
                 let (payload, namespace) = (EncodedPayload::event(event, data)?, self.channel.namespace()?);
+                if asking.log.is_shared() {
+                    // What is in the log is sent, so there has to be room before.
+                    self.send_when_room(raw, || asking.log.check_room(asking, raw), event).await?;
+                    match asking.log.emit_to(namespace, asking, raw, &payload).await {
+                        Ok(()) => {
+                            self.tell_sent(event, data);
+                            return Ok(());
+                        }
+                        Err(SendError::Full) => {}
+                        Err(_) => return Err(Error::Closed),
+                    }
+                }
                 let send = || asking.log.emit_to_one(namespace, asking, raw, &payload);
                 self.send_when_room(raw, send, event).await?;
             }

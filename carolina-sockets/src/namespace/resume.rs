@@ -9,7 +9,7 @@ use crate::{
     core::{SocketState, end},
     dispatch::HandlerTable,
     engine::{DisconnectReason, EngineSocket},
-    resume::{Progress, Step},
+    resume::{Gap, Progress, Step},
 };
 
 /// How long to wait for a client's buffer to have room again.
@@ -17,8 +17,26 @@ const PAUSE: Duration = Duration::from_millis(2);
 
 /// Answers a client's CONNECT, after what it has missed, and lets it in.
 pub(super) fn enter(table: &Arc<HandlerTable>, socket: &Arc<SocketState>, raw: &EngineSocket) {
+    let Some(asking) = &socket.resume else { return };
+    if !asking.log.is_shared() {
+        return enter_with(table, socket, raw, None);
+    }
+    let (table, socket, raw) = (table.clone(), socket.clone(), raw.clone());
+    socket.channel.tasks.clone().spawn(async move {
+        let Some(asking) = &socket.resume else { return };
+        let (bus, rooms) = (&socket.channel.services.bus, socket.identity().rooms());
+        let refused = asking.log.fetch(bus, asking, &socket.owner(), rooms).await;
+        // One that has left in between would take the place of the next.
+        if !socket.mailbox.is_closed() {
+            enter_with(&table, &socket, &raw, refused);
+        }
+    });
+}
+
+/// The same, when it is known whether the server between the nodes has the client; `refused` is why it does not give it.
+fn enter_with(table: &Arc<HandlerTable>, socket: &Arc<SocketState>, raw: &EngineSocket, refused: Option<Gap>) {
     let (Some(asking), Ok(namespace)) = (&socket.resume, socket.channel.namespace()) else { return };
-    let Some(mut progress) = asking.log.begin(namespace, asking, raw, socket.owner()) else { return };
+    let Some(mut progress) = asking.log.begin(namespace, asking, raw, socket.owner(), refused) else { return };
     if let Some(former) = progress.former.and_then(|former| socket.channel.socket(former)) {
         end_former(&former, socket);
     }

@@ -1,12 +1,23 @@
-use std::{collections::HashSet, sync::Arc, time::SystemTime};
+use std::{
+    collections::HashSet,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use crate::engine::{EncodedPayload, Recipients};
+use super::session::millis;
+use crate::engine::{EncodedPayload, Recipients, SocketId};
+
+/// By how much the clocks of two nodes may differ.
+const CLOCKS: Duration = Duration::from_secs(60);
 
 /// An event that was sent, and to whom.
 pub(super) struct Entry {
     pub(super) number: u64,
+    /// The one that it has in the log of the server.
+    pub(super) id: u64,
     pub(super) at: Instant,
     pub(super) time: SystemTime,
     pub(super) audience: Audience,
@@ -25,23 +36,24 @@ pub(super) enum Audience {
         except: Box<[String]>,
         /// The `pid` of the client that has caused it.
         but: Option<Arc<str>>,
+        /// The node whose clients it was for, if not for all.
+        node: Option<u64>,
     },
 }
 
 impl Audience {
     pub(super) fn of(recipients: &Recipients, but: Option<Arc<str>>) -> Self {
-        let (to, except) = recipients.rooms();
-        // Those of the engine say how sockets are served at this moment.
-        let except = except.filter(|room| !room.starts_with('\0'));
-        Self::Rooms { to: to.map(str::to_owned).collect(), except: except.map(str::to_owned).collect(), but }
+        let (to, except) = named(recipients);
+        Self::Rooms { to: to.into(), except: except.into(), but, node: None }
     }
 
-    /// Whether it is for the client with this `pid`, in these rooms.
-    pub(super) fn has(&self, pid: &Arc<str>, rooms: &HashSet<String>) -> bool {
+    /// Whether it is for the client with this `pid`, in these rooms, which was on this node.
+    pub(super) fn has(&self, pid: &Arc<str>, rooms: &HashSet<String>, on: u64) -> bool {
         match self {
             Self::One(one) => one == pid,
-            Self::Rooms { to, except, but } => {
+            Self::Rooms { to, except, but, node } => {
                 but.as_ref() != Some(pid)
+                    && node.is_none_or(|node| node == on)
                     && (to.is_empty() || to.iter().any(|room| rooms.contains(room)))
                     && !except.iter().any(|room| rooms.contains(room))
             }
@@ -54,5 +66,122 @@ impl Audience {
             Self::One(_) => 0,
             Self::Rooms { to, except, .. } => to.iter().chain(except).map(String::len).sum(),
         }
+    }
+}
+
+/// The rooms, and the excluded rooms.
+fn named(recipients: &Recipients) -> (Vec<String>, Vec<String>) {
+    let (to, except) = recipients.rooms();
+    // Those of the engine say how sockets are served at this moment.
+    let except = except.filter(|room| !room.starts_with('\0'));
+    (to.map(str::to_owned).collect(), except.map(str::to_owned).collect())
+}
+
+/// An event as it is in the log of the server.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Written {
+    /// Another one for each event, so that nobody can send one again while it is kept,
+    id: u64,
+    /// and when it was written, in milliseconds since 1970, so that nobody can later.
+    at: u64,
+    /// One client, by its `pid`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    one: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    to: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    except: Vec<String>,
+    /// The socket that has caused it, and its `pid` if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    socket: Option<SocketId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    but: Option<String>,
+    /// The node whose clients it is for, if not for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    node: Option<u64>,
+    payload: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    attachments: Vec<String>,
+}
+
+impl Written {
+    /// An event that another process has encoded, for rooms.
+    pub(crate) fn new(payload: String, attachments: Vec<String>, to: Vec<String>, except: Vec<String>) -> Self {
+        let (id, at) = (rand::random(), millis(SystemTime::now()));
+        Self { id, at, to, except, payload, attachments, ..Self::default() }
+    }
+
+    /// An event for these recipients. `node` is this one, where they are on it alone.
+    pub(super) fn of(payload: &EncodedPayload, recipients: &Recipients, but: Option<String>, node: u64) -> Self {
+        let (to, except) = named(recipients);
+        let (text, attachments) = payload.texts();
+        let node = recipients.is_local().then_some(node);
+        Self { socket: recipients.left_out(), but, node, ..Self::new(text, attachments, to, except) }
+    }
+
+    /// An event for one client.
+    pub(super) fn for_one(payload: &EncodedPayload, pid: &str) -> Self {
+        let (text, attachments) = payload.texts();
+        Self { one: Some(pid.to_owned()), ..Self::new(text, attachments, Vec::new(), Vec::new()) }
+    }
+
+    pub(crate) fn text(&self) -> String {
+        serde_json::to_string(self).expect("there are only names and numbers in it")
+    }
+
+    /// Reads what is in the log of the server, unless it was written longer ago than this. The clocks of two nodes may differ by a minute.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it.
+    pub(super) fn read(text: &str, longest: Duration) -> Result<Arrived, String> {
+        let written: Self = serde_json::from_str(text).map_err(|error| format!("it cannot be read: {error}"))?;
+        let age = millis(SystemTime::now()).abs_diff(written.at);
+        if u128::from(age) > (longest + CLOCKS).as_millis() {
+            return Err(format!("its time differs from this node's by {} s", age / 1_000));
+        }
+        written.into_arrived()
+    }
+
+    /// The event, and its recipients if it is not for one client.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it.
+    pub(crate) fn event(text: &str) -> Result<(EncodedPayload, Option<Recipients>), String> {
+        let arrived = Self::read(text, Duration::ZERO)?;
+        Ok((arrived.payload.clone(), arrived.recipients()))
+    }
+
+    pub(super) fn into_arrived(self) -> Result<Arrived, String> {
+        let Self { id, at: _, one, to, except, socket, but, node, payload, attachments } = self;
+        let payload = EncodedPayload::from_texts(payload, &attachments)?;
+        let audience = match one {
+            Some(pid) => Audience::One(pid.into()),
+            None => Audience::Rooms { to: to.into(), except: except.into(), but: but.map(Arc::from), node },
+        };
+        Ok(Arrived { id, audience, socket, payload })
+    }
+}
+
+/// An event that has come from the log of the server.
+pub(super) struct Arrived {
+    pub(super) id: u64,
+    pub(super) audience: Audience,
+    /// The socket that has caused it.
+    pub(super) socket: Option<SocketId>,
+    pub(super) payload: EncodedPayload,
+}
+
+impl Arrived {
+    /// Its recipients, if it is not for one client.
+    pub(super) fn recipients(&self) -> Option<Recipients> {
+        let Audience::Rooms { to, except, .. } = &self.audience else { return None };
+        let mut recipients = self.socket.map_or_else(Recipients::all, Recipients::all_except);
+        if !to.is_empty() {
+            recipients.add_rooms(to.to_vec());
+        }
+        recipients.exclude_rooms(except.to_vec());
+        Some(recipients)
     }
 }

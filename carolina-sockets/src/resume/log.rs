@@ -1,16 +1,18 @@
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque},
     fmt::Write,
-    sync::{Arc, atomic::AtomicUsize, atomic::Ordering},
+    sync::{Arc, Weak, atomic::AtomicUsize, atomic::Ordering},
     time::{Duration, SystemTime},
 };
 
 use parking_lot::Mutex;
-use tokio::time::Instant;
+use tokio::{sync::Notify, time::Instant};
 
 use super::{
-    entry::{Audience, Entry},
+    entry::{Arrived, Audience, Entry},
+    server::Server,
     session::{Asking, Away, Cut, Epoch, Gap, Late, Owner, Place, Reason, Resumption, Session, Slots},
+    shared::{Early, Waiter},
 };
 use crate::{
     config::ResumeConfig,
@@ -19,53 +21,96 @@ use crate::{
 };
 
 /// The room of sockets that are sent offsets.
-const WITH: &str = "\0resume";
+pub(super) const WITH: &str = "\0resume";
 /// The room of sockets that are not, or not yet.
 const WITHOUT: &str = "\0plain";
 
 /// The event that tells a client an offset, and nothing else.
 const OFFSET: &str = "carolina:offset";
 /// The event that tells a client what it has missed for good.
-const GAP: &str = "carolina:gap";
+pub(super) const GAP: &str = "carolina:gap";
 
 /// The events of one channel, and the clients that may come back to it.
 pub(crate) struct Log {
-    settings: ResumeConfig,
-    has_nodes: bool,
+    pub(super) settings: ResumeConfig,
     slots: Slots,
+    pub(super) path: String,
     /// The path that the channel was declared with.
     of: String,
-    epoch: Epoch,
-    state: Mutex<State>,
+    /// The server between the nodes, if there is one.
+    pub(super) server: Option<Arc<Server>>,
+    pub(super) me: Weak<Log>,
+    /// Told when the log of the server has been read for the first time.
+    pub(super) is_ready: Notify,
+    pub(super) state: Mutex<State>,
     /// How many sockets are sent offsets, and how many are not.
     with: AtomicUsize,
     without: AtomicUsize,
 }
 
-#[derive(Default)]
-struct State {
-    entries: VecDeque<Entry>,
-    bytes: usize,
+pub(super) struct State {
+    pub(super) epoch: Epoch,
+    /// How many epochs there have been.
+    pub(super) turn: u64,
+    pub(super) mode: Mode,
+    pub(super) entries: VecDeque<Entry>,
+    pub(super) bytes: usize,
     /// The number of the last event.
-    last: u64,
+    pub(super) last: u64,
     /// Events up to this number are not kept any more.
-    removed: u64,
+    pub(super) removed: u64,
     /// Whether the last of them was removed for want of room, and not for its age.
-    overflowed: bool,
+    pub(super) overflowed: bool,
     /// The number that clients were last told, whatever else they got, and what has come since.
-    marked: u64,
-    unmarked_bytes: usize,
-    sessions: HashMap<Arc<str>, Session>,
+    pub(super) marked: u64,
+    pub(super) unmarked_bytes: usize,
+    pub(super) sessions: HashMap<Arc<str>, Session>,
     /// The `pid`s of the sockets that are on the channel.
-    by_socket: HashMap<SocketId, Arc<str>>,
+    pub(super) by_socket: HashMap<SocketId, Arc<str>>,
     /// To tell an offset when there is nothing else to send.
-    namespace: Option<EngineNamespace>,
+    pub(super) namespace: Option<EngineNamespace>,
+    /// What has come before its turn, by its number.
+    pub(super) pending: BTreeMap<u64, (u64, Arrived)>,
+    /// What has come before the log was read.
+    pub(super) early: Vec<Early>,
+    /// Who waits until an event is delivered.
+    pub(super) waiting: HashMap<u64, Waiter>,
+    /// How many clients have missed the latest events.
+    pub(super) missed: VecDeque<(u64, usize)>,
+    /// What was read and may still come: clients that did not ask have not got it.
+    pub(super) unseen: BTreeSet<u64>,
+    /// The ids of the entries.
+    pub(super) ids: HashSet<u64>,
+    /// Whether the log of the server is about to be read, and whether it is to be read once more then.
+    pub(super) is_copying: bool,
+    pub(super) copy_again: bool,
+    /// Whether it is about to get a new epoch.
+    pub(super) is_renewing: bool,
+    /// When what this node has of it was complete.
+    pub(super) known: SystemTime,
+}
+
+/// Where events get their numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// There is this node alone.
+    Alone,
+    /// In the server between the nodes, whose log has not been read yet.
+    Opening,
+    /// In the server.
+    Shared,
+    /// Here, since the server is away. The log of the server lacks so many events that were sent meanwhile.
+    Away { since: SystemTime, lost: u64 },
 }
 
 /// How far a client that comes in has been given what it is to have.
 pub(crate) struct Progress {
     pid: Arc<str>,
     owner: Owner,
+    /// The node that it was on.
+    node: u64,
+    /// Which of the log's epochs the position is in.
+    turn: u64,
     /// The last event that it was given or need not be.
     position: u64,
     rooms: HashSet<String>,
@@ -90,17 +135,51 @@ pub(crate) enum Step {
 }
 
 impl Log {
-    pub(super) fn new(settings: &ResumeConfig, has_nodes: bool, slots: Slots, epoch: Epoch, of: &str) -> Self {
-        Self {
+    pub(super) fn new(
+        settings: &ResumeConfig,
+        server: Option<Arc<Server>>,
+        slots: Slots,
+        epoch: Epoch,
+        path: &str,
+        of: &str,
+    ) -> Arc<Self> {
+        let mode = if server.is_some() { Mode::Opening } else { Mode::Alone };
+        Arc::new_cyclic(|me| Self {
             settings: settings.clone(),
-            has_nodes,
             slots,
+            path: path.to_owned(),
             of: of.to_owned(),
-            epoch,
-            state: Mutex::default(),
+            server,
+            me: me.clone(),
+            is_ready: Notify::new(),
+            state: Mutex::new(State {
+                epoch,
+                turn: 0,
+                mode,
+                entries: VecDeque::new(),
+                bytes: 0,
+                last: 0,
+                removed: 0,
+                overflowed: false,
+                marked: 0,
+                unmarked_bytes: 0,
+                sessions: HashMap::new(),
+                by_socket: HashMap::new(),
+                namespace: None,
+                pending: BTreeMap::new(),
+                early: Vec::new(),
+                waiting: HashMap::new(),
+                missed: VecDeque::new(),
+                unseen: BTreeSet::new(),
+                ids: HashSet::new(),
+                is_copying: false,
+                copy_again: false,
+                is_renewing: false,
+                known: SystemTime::now(),
+            }),
             with: AtomicUsize::new(0),
             without: AtomicUsize::new(0),
-        }
+        })
     }
 
     pub(super) fn of(&self) -> &str {
@@ -133,30 +212,55 @@ impl Log {
         recipients: &Recipients,
     ) -> usize {
         let mut state = self.state.lock();
+        if let Mode::Away { lost, .. } = &mut state.mode {
+            *lost += u64::from(!recipients.is_local());
+        }
         if state.sessions.is_empty() && self.with.load(Ordering::Acquire) == 0 {
             return namespace.emit_here(payload, recipients);
         }
-        let number = state.last + 1;
-        let longer = payload.with_last(&self.offset(number));
+        let longer = payload.with_last(&state.offset(state.last + 1));
         let but = recipients.left_out().and_then(|socket| state.by_socket.get(&socket).cloned());
-        let missed = match self.without.load(Ordering::Acquire) {
+        let missed = self.send(&state, namespace, payload, &longer, recipients);
+        self.keep(&mut state, longer, Audience::of(recipients, but));
+        missed
+    }
+
+    /// Sends an event to this node's clients: with the offset to those that have asked. Returns how many of the others have missed it.
+    pub(super) fn send(
+        &self,
+        state: &State,
+        namespace: &EngineNamespace,
+        payload: &EncodedPayload,
+        longer: &EncodedPayload,
+        recipients: &Recipients,
+    ) -> usize {
+        let missed = self.send_plain(namespace, payload, recipients);
+        if !state.by_socket.is_empty() {
+            let mut with = recipients.clone();
+            with.exclude_rooms(vec![WITHOUT.to_owned()]);
+            let missed = namespace.emit_here(longer, &with);
+            if missed > 0 {
+                cut(state, namespace, &with, missed);
+            }
+        }
+        missed
+    }
+
+    /// Sends an event to those of this node's clients that have not asked for offsets. Returns how many have missed it.
+    pub(super) fn send_plain(
+        &self,
+        namespace: &EngineNamespace,
+        payload: &EncodedPayload,
+        recipients: &Recipients,
+    ) -> usize {
+        match self.without.load(Ordering::Acquire) {
             0 => 0,
             _ => {
                 let mut without = recipients.clone();
                 without.exclude_rooms(vec![WITH.to_owned()]);
                 namespace.emit_here(payload, &without)
             }
-        };
-        if !state.by_socket.is_empty() {
-            let mut with = recipients.clone();
-            with.exclude_rooms(vec![WITHOUT.to_owned()]);
-            let missed = namespace.emit_here(&longer, &with);
-            if missed > 0 {
-                cut(&state, namespace, &with, missed);
-            }
         }
-        self.keep(&mut state, longer, Audience::of(recipients, but));
-        missed
     }
 
     /// Sends an event to one client that has asked for offsets, and keeps it if there was room.
@@ -172,34 +276,37 @@ impl Log {
         if state.by_socket.get(&raw.id()) != Some(pid) || !raw.is_connected() {
             return Err(SendError::Closed);
         }
-        let longer = payload.with_last(&self.offset(state.last + 1));
+        let longer = payload.with_last(&state.offset(state.last + 1));
         namespace.emit_to_one(raw, &longer)?;
         self.keep(&mut state, longer, Audience::One(pid.clone()));
         Ok(())
     }
 
-    fn offset(&self, number: u64) -> String {
-        let epoch = self.epoch.as_str();
-        let mut offset = String::with_capacity(epoch.len() + 8);
-        let _ = write!(offset, "{epoch}:{number}");
-        offset
-    }
-
     fn keep(&self, state: &mut State, payload: EncodedPayload, audience: Audience) {
         state.last += 1;
+        self.keep_since(state, payload, audience, 0, Instant::now(), SystemTime::now());
+    }
+
+    /// The same for the event with the last number, which was sent at another time.
+    pub(super) fn keep_since(
+        &self,
+        state: &mut State,
+        payload: EncodedPayload,
+        audience: Audience,
+        id: u64,
+        at: Instant,
+        time: SystemTime,
+    ) {
         let bytes = payload.bytes() + audience.bytes();
-        let (at, time) = (Instant::now(), SystemTime::now());
-        state.entries.push_back(Entry { number: state.last, at, time, audience, payload, bytes });
+        state.entries.push_back(Entry { number: state.last, id, at, time, audience, payload, bytes });
         state.bytes += bytes;
         state.unmarked_bytes += bytes;
         let most = usize::try_from(self.settings.bytes).unwrap_or(usize::MAX);
         while state.entries.len() > self.settings.events || state.bytes > most {
-            let Some(first) = state.entries.pop_front() else { break };
-            state.bytes -= first.bytes;
-            (state.removed, state.overflowed) = (first.number, true);
+            state.remove_first(true);
         }
         // A client that gets few of a channel's events has to know a number that is not too old.
-        let unmarked = state.last - state.marked;
+        let unmarked = state.last.saturating_sub(state.marked);
         if unmarked >= (self.settings.events as u64 / 4).max(2) || state.unmarked_bytes > most / 4 {
             self.mark(state);
         }
@@ -207,6 +314,9 @@ impl Log {
 
     /// Tells all clients the number of the last event.
     fn mark(&self, state: &mut State) {
+        if state.mode == Mode::Opening {
+            return;
+        }
         state.marked = state.last;
         state.unmarked_bytes = 0;
         if let Some(namespace) = state.namespace.clone()
@@ -215,23 +325,29 @@ impl Log {
             let mut with = Recipients::all();
             with.exclude_rooms(vec![WITHOUT.to_owned()]);
             // Who has no room for it gets another one later.
-            namespace.emit_here(&event.with_last(&self.offset(state.last)), &with);
+            namespace.emit_here(&event.with_last(&state.offset(state.last)), &with);
         }
     }
 
-    /// Decides whether a client resumes. What it is to have is given by [`step`](Self::step).
+    /// Decides whether a client resumes. What it is to have is given by [`step`](Self::step). `refused` is why the server between the nodes does not give it,
+    /// if it does not.
     pub(crate) fn begin(
         &self,
         namespace: &EngineNamespace,
         asking: &Asking,
         raw: &EngineSocket,
         owner: Owner,
+        refused: Option<Gap>,
     ) -> Option<Progress> {
         let asks = asking.asks.as_ref()?;
         let mut guard = self.state.lock();
         let state = &mut *guard;
         state.namespace.get_or_insert_with(|| namespace.clone());
-        let found = asks.pid.as_deref().map(|pid| self.find(state, pid, asks.offset.as_deref(), &owner));
+        let found = asks.pid.as_deref().map(|pid| match refused {
+            Some(gap) => Err(gap),
+            None => self.find(state, pid, asks.offset.as_deref(), &owner),
+        });
+        let node = self.node();
         let on = |back| Place::On { id: raw.id(), raw: raw.downgrade(), back };
         let progress = match found {
             Some(Ok(progress)) => {
@@ -257,13 +373,16 @@ impl Log {
             other => {
                 let gap = other.and_then(Result::err);
                 // What its client knows from before is smaller, so that it is seen whether it has heard of the gap.
-                state.last += u64::from(gap.is_some());
+                state.last += u64::from(gap.is_some() && state.mode != Mode::Shared);
                 let pid: Arc<str> = format!("{:032x}", rand::random::<u128>()).into();
-                let session = Session { owner: owner.clone(), start: state.last, gap, place: on(None) };
+                let (start, turn) = (state.last, state.turn);
+                let session = Session { owner: owner.clone(), start, gap, place: on(None), turn, claim: 0, node };
                 state.sessions.insert(pid.clone(), session);
                 Progress {
                     pid,
                     owner,
+                    node,
+                    turn,
                     position: state.last,
                     rooms: HashSet::new(),
                     events: 0,
@@ -284,18 +403,21 @@ impl Log {
     /// The client that has presented a `pid`.
     fn find(&self, state: &State, pid: &str, offset: Option<&str>, owner: &Owner) -> Result<Progress, Gap> {
         let (epoch, number) = match offset.map(|offset| offset.split_once(':')) {
-            None => (self.epoch.as_str(), None),
+            None => (state.epoch.as_str(), None),
             Some(Some((epoch, number))) => (epoch, number.parse::<u64>().ok()),
             Some(None) => ("", None),
         };
-        let gap = |reason, since: Option<SystemTime>| {
-            let since = since.and_then(|since| since.duration_since(SystemTime::UNIX_EPOCH).ok());
-            Gap { reason, since: since.and_then(|since| u64::try_from(since.as_millis()).ok()) }
-        };
+        // As in the offset of a gap.
+        let has_heard = offset.is_some_and(|offset| offset.contains(":0") && !offset.ends_with(":0"));
+        let gap = Gap::new;
         let Some((pid, session)) = state.sessions.get_key_value(pid) else {
             // It may have come to an instance whose log has gone meanwhile.
-            let is_known = self.epoch.is_of_this_start(epoch);
-            let elsewhere = if self.has_nodes { Reason::Node } else { Reason::Epoch };
+            let is_known = match state.mode {
+                Mode::Shared => epoch == state.epoch.as_str(),
+                _ => state.epoch.is_of_this_start(epoch),
+            };
+            let is_away = matches!(state.mode, Mode::Away { .. });
+            let elsewhere = if is_away { Reason::Node } else { Reason::Epoch };
             return Err(gap(if is_known { Reason::Expired } else { elsewhere }, None));
         };
         // To another, nothing is told of it, not even since when.
@@ -317,13 +439,17 @@ impl Log {
             }
         };
         // Its connection was cut between the answer and the gap.
-        if let Some(untold) = session.gap.filter(|_| number.is_none_or(|number| number < session.start)) {
+        let is_before = |number: u64| {
+            // Where numbers are made here, the client's first one is greater than all that it can know.
+            number < session.start || (number == session.start && !has_heard && state.mode == Mode::Shared)
+        };
+        if let Some(untold) = session.gap.filter(|_| number.is_none_or(is_before)) {
             return Err(untold);
         }
         let position = match (offset, number) {
-            (None, _) => session.start,
+            (None, _) if session.turn == state.turn => session.start,
             // What was sent before it came is not for it.
-            (Some(_), Some(number)) if epoch == self.epoch.as_str() && number <= state.last => {
+            (Some(_), Some(number)) if epoch == state.epoch.as_str() && number <= state.last => {
                 number.max(session.start)
             }
             _ => return Err(gap(Reason::Epoch, Some(since))),
@@ -336,6 +462,8 @@ impl Log {
         Ok(Progress {
             pid: pid.clone(),
             owner: owner.clone(),
+            node: session.node,
+            turn: state.turn,
             position,
             rooms,
             events: 0,
@@ -363,12 +491,12 @@ impl Log {
         };
         // It may have logged out or in meanwhile.
         let is_owner = state.sessions.get(&progress.pid).is_some_and(|session| session.owner == progress.owner);
-        if progress.position < state.removed || !is_owner {
+        if progress.position < state.removed || progress.turn != state.turn || !is_owner {
             return Step::Failed;
         }
         let first = state.entries.partition_point(|entry| entry.number <= progress.position);
         for entry in state.entries.iter().skip(first) {
-            if entry.audience.has(&progress.pid, &progress.rooms) {
+            if entry.audience.has(&progress.pid, &progress.rooms, progress.node) {
                 if let Err(error) = namespace.emit_to_one(raw, &entry.payload) {
                     return failed(error);
                 }
@@ -387,7 +515,11 @@ impl Log {
             None => EncodedPayload::event(OFFSET, &NoArguments),
         };
         let Ok(event) = event else { return Step::Failed };
-        if let Err(error) = namespace.emit_to_one(raw, &event.with_last(&self.offset(state.last))) {
+        let offset = match &progress.gap {
+            Some(_) => state.gap_offset(state.last),
+            None => state.offset(state.last),
+        };
+        if let Err(error) = namespace.emit_to_one(raw, &event.with_last(&offset)) {
             return failed(error);
         }
         let _ = asking.resumed.set(progress.since.map(|since| Resumption { since, events: progress.events }));
@@ -396,9 +528,13 @@ impl Log {
             return Step::Left;
         }
         state.by_socket.insert(raw.id(), progress.pid.clone());
-        if let Some(Place::On { back, .. }) = state.sessions.get_mut(&progress.pid).map(|session| &mut session.place) {
+        if let Some(session) = state.sessions.get_mut(&progress.pid)
+            && let Place::On { back, .. } = &mut session.place
+        {
             *back = None;
+            session.node = self.node();
         }
+        self.touch(&state, &progress.pid);
         Step::Done
     }
 
@@ -409,10 +545,18 @@ impl Log {
 
     /// The owner of a socket's `pid` is another now.
     pub(crate) fn set_owner(&self, asking: &Asking, owner: Owner) {
-        if let Some(pid) = asking.pid.get()
-            && let Some(session) = self.state.lock().sessions.get_mut(pid)
-        {
+        let Some(pid) = asking.pid.get() else { return };
+        let mut state = self.state.lock();
+        if let Some(session) = state.sessions.get_mut(pid) {
             session.owner = owner;
+            self.touch(&state, pid);
+        }
+    }
+
+    /// The socket is in other rooms now.
+    pub(crate) fn rooms_changed(&self, asking: &Asking) {
+        if let (Some(pid), Some(_)) = (asking.pid.get(), &self.server) {
+            self.touch(&self.state.lock(), pid);
         }
     }
 
@@ -463,10 +607,11 @@ impl Log {
                 (place, back.and_then(|away| away.late))
             }
         };
-        match place {
-            Some(place) => session.place = place,
+        self.touch(state, pid);
+        match (place, state.sessions.get_mut(pid)) {
+            (Some(place), Some(session)) => session.place = place,
             // Whoever presents its `pid` is told that it is too late.
-            None => drop(state.sessions.remove(pid)),
+            _ => drop(state.sessions.remove(pid)),
         }
         late
     }
@@ -481,10 +626,7 @@ impl Log {
             // Who was cut just now knows a number that may be half a window old.
             let oldest = window + window / 2;
             while state.entries.front().is_some_and(|entry| entry.at.elapsed() > oldest) {
-                if let Some(first) = state.entries.pop_front() {
-                    state.bytes -= first.bytes;
-                    (state.removed, state.overflowed) = (first.number, false);
-                }
+                state.remove_first(false);
             }
             if state.entries.is_empty() {
                 state.entries.shrink_to(16);
@@ -521,8 +663,37 @@ impl Log {
     }
 }
 
+impl State {
+    /// Removes the first entry.
+    fn remove_first(&mut self, overflowed: bool) {
+        if let Some(first) = self.entries.pop_front() {
+            self.bytes -= first.bytes;
+            self.ids.remove(&first.id);
+            (self.removed, self.overflowed) = (first.number, overflowed);
+        }
+    }
+
+    pub(super) fn clear_entries(&mut self) {
+        self.entries.clear();
+        self.ids.clear();
+        (self.bytes, self.unmarked_bytes) = (0, 0);
+    }
+
+    /// The same in the event that tells of a gap: who presents it has heard of that.
+    pub(super) fn gap_offset(&self, number: u64) -> String {
+        format!("{}:0{number}", self.epoch.as_str())
+    }
+
+    pub(super) fn offset(&self, number: u64) -> String {
+        let epoch = self.epoch.as_str();
+        let mut offset = String::with_capacity(epoch.len() + 9);
+        let _ = write!(offset, "{epoch}:{number}");
+        offset
+    }
+}
+
 /// Without the engine's own, which say how a socket was served and not what it was for.
-fn own_rooms(rooms: Vec<String>) -> HashSet<String> {
+pub(super) fn own_rooms(rooms: Vec<String>) -> HashSet<String> {
     rooms.into_iter().filter(|room| !room.starts_with('\0')).collect()
 }
 

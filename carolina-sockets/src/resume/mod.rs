@@ -5,11 +5,15 @@
 //! is numbered, kept and put into the clients' buffers under it, and a client that has come back is given what it missed and made a recipient under it.
 //! So nothing is left out and nothing comes twice.
 //!
-//! Each node has a log of its own. What is emitted on another node is sent to this one by the control channel, and gets its number here.
+//! With a server between the nodes, that server numbers the events and keeps them, and each node has a copy ([`shared`]).
 
+mod copy;
 mod entry;
 mod log;
+mod server;
 mod session;
+mod shared;
+mod takeover;
 
 use std::{
     collections::HashMap,
@@ -24,18 +28,23 @@ use parking_lot::Mutex;
 
 use crate::{
     background::Background,
+    backplane::{BackplaneError, Bus, SharedLog},
     config::{ResumeChannels, ResumeConfig},
+    engine::{EncodedPayload, Recipients},
 };
+pub(crate) use entry::Written;
 pub(crate) use log::{Log, Progress, Step};
+use server::Server;
+pub(crate) use server::{Channel, To, channels, instances_of};
 pub use session::Resumption;
-pub(crate) use session::{Asking, Cut, Owner};
+pub(crate) use session::{Asking, Cut, Gap, Owner};
 use session::{Epoch, Slots};
 
 /// The logs of all channels of a service.
 pub(crate) struct Resumes {
     settings: ResumeConfig,
-    /// Whether a client may come from another node.
-    has_nodes: bool,
+    /// The server between the nodes, if there is one.
+    server: Option<Arc<Server>>,
     slots: Slots,
     /// What the epochs of all logs begin with: something else after each start.
     start: u64,
@@ -46,10 +55,11 @@ pub(crate) struct Resumes {
 
 impl Resumes {
     /// At most so many clients are waited for.
-    pub(crate) fn new(settings: ResumeConfig, has_nodes: bool, most_waiting: usize) -> Self {
+    pub(crate) fn new(settings: ResumeConfig, bus: &Bus, most_waiting: usize) -> Self {
+        let server = bus.shared_log().map(|log| Arc::new(Server::new(log, &settings)));
         Self {
             settings,
-            has_nodes,
+            server,
             slots: Slots::new(most_waiting),
             start: rand::random(),
             count: AtomicU64::new(0),
@@ -71,7 +81,7 @@ impl Resumes {
         let mut logs = self.logs.lock();
         let new = || {
             let epoch = Epoch::new(self.start, self.count.fetch_add(1, Ordering::Relaxed));
-            Arc::new(Log::new(&self.settings, self.has_nodes, self.slots.clone(), epoch, of))
+            Log::new(&self.settings, self.server.clone(), self.slots.clone(), epoch, path, of)
         };
         logs.entry(path.to_owned()).or_insert_with(new).clone()
     }
@@ -87,8 +97,42 @@ impl Resumes {
         logs.iter().filter(|(path, log)| log.of() == of && *path != of).map(|(path, _)| path.clone()).collect()
     }
 
-    /// Removes what is too old, from now on.
+    /// The logs that the server between the nodes keeps, if there is one and any channel has a log.
+    pub(crate) fn shared_log(&self) -> Option<&SharedLog> {
+        self.server.as_ref().filter(|_| !self.logs.lock().is_empty()).map(|server| &server.log)
+    }
+
+    /// All logs, by their paths.
+    fn all(&self) -> Vec<(String, Arc<Log>)> {
+        self.logs.lock().iter().map(|(path, log)| (path.clone(), log.clone())).collect()
+    }
+
+    /// The log at a path, if there is one.
+    pub(crate) fn at(&self, path: &str) -> Option<Arc<Log>> {
+        self.logs.lock().get(path).cloned()
+    }
+
+    /// Sends an event to the clients of an instance that is on other nodes.
+    ///
+    /// # Errors
+    ///
+    /// When the server cannot be reached.
+    pub(crate) async fn emit_elsewhere(
+        &self,
+        path: &str,
+        payload: &EncodedPayload,
+        recipients: &Recipients,
+    ) -> Result<(), BackplaneError> {
+        let Some(server) = &self.server else { return Ok(()) };
+        server.append(path, &Written::of(payload, recipients, None, server.log.node()).text()).await?;
+        Ok(())
+    }
+
+    /// Removes what is too old, from now on, and follows the logs of the server between the nodes.
     pub(crate) fn start(self: &Arc<Self>, background: &Background) {
+        if let Some(server) = self.server.as_ref().filter(|_| !self.logs.lock().is_empty()) {
+            server.start(self, background);
+        }
         let every = (self.settings.window / 8).clamp(Duration::from_millis(20), Duration::from_secs(5));
         let resumes = Arc::downgrade(self);
         background.spawn(async move {
@@ -101,9 +145,7 @@ impl Resumes {
     }
 
     fn sweep(&self) {
-        let logs: Vec<(String, Arc<Log>)> =
-            self.logs.lock().iter().map(|(path, log)| (path.clone(), log.clone())).collect();
-        for (path, log) in logs {
+        for (path, log) in self.all() {
             log.sweep();
             let mut logs = self.logs.lock();
             // Besides this list and this function, nobody has it.
@@ -117,5 +159,12 @@ impl Resumes {
     pub(crate) fn end(&self) {
         let logs: Vec<Arc<Log>> = self.logs.lock().values().cloned().collect();
         logs.iter().for_each(|log| log.end());
+    }
+
+    /// Waits a moment until other nodes can resume this one's clients.
+    pub(crate) async fn flush(&self) {
+        if let Some(server) = &self.server {
+            server.flush().await;
+        }
     }
 }

@@ -4,10 +4,12 @@ use std::{
         Arc, OnceLock,
         atomic::{AtomicUsize, Ordering},
     },
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
-use serde::Serialize;
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
 use super::Log;
@@ -20,7 +22,21 @@ pub(crate) struct Owner {
     pub(crate) user: Option<String>,
 }
 
-/// What the numbers of a log are counted in: what the service has drawn at its start, and which of its logs it is.
+impl Owner {
+    /// What tells it from others, without the id of its session, which is a secret.
+    pub(super) fn digest(&self) -> String {
+        let mut digest = Sha256::new();
+        for part in [&self.session, &self.user] {
+            digest.update([u8::from(part.is_some())]);
+            digest.update((part.as_ref().map_or(0, String::len) as u64).to_be_bytes());
+            digest.update(part.as_deref().unwrap_or_default());
+        }
+        URL_SAFE_NO_PAD.encode(digest.finalize())
+    }
+}
+
+/// What the numbers of a log are counted in: what the service has drawn at its start, and which of its logs it is; or what the server between the nodes has
+/// called it.
 pub(super) struct Epoch(String);
 
 impl Epoch {
@@ -29,6 +45,11 @@ impl Epoch {
 
     pub(super) fn new(start: u64, log: u64) -> Self {
         Self(format!("{start:016x}{log:x}"))
+    }
+
+    /// That of a log of the server.
+    pub(super) fn of_server(name: String) -> Self {
+        Self(name)
     }
 
     pub(super) fn as_str(&self) -> &str {
@@ -52,7 +73,7 @@ pub struct Resumption {
 }
 
 /// Why a client could not resume.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Reason {
     /// It came too late, or had left by itself.
@@ -81,12 +102,29 @@ impl Reason {
 }
 
 /// The argument of the event that tells a client of a gap.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub(super) struct Gap {
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Gap {
     pub(super) reason: Reason,
     /// In milliseconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) since: Option<u64>,
+}
+
+impl Gap {
+    pub(super) fn new(reason: Reason, since: Option<SystemTime>) -> Self {
+        Self { reason, since: since.map(millis) }
+    }
+}
+
+/// A time in milliseconds since 1970.
+pub(super) fn millis(time: SystemTime) -> u64 {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The time that [`millis`] has written.
+pub(super) fn time(millis: u64) -> SystemTime {
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(millis)).unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
 /// One client's, over all its connections.
@@ -97,6 +135,33 @@ pub(super) struct Session {
     /// What its client was to be told when it was made. It has not heard it for sure until it knows a number from then.
     pub(super) gap: Option<Gap>,
     pub(super) place: Place,
+    /// Which of the log's epochs `start` is a number of.
+    pub(super) turn: u64,
+    /// How often it has come from one node to another.
+    pub(super) claim: u64,
+    /// The node that it was on when it was last there.
+    pub(super) node: u64,
+}
+
+/// One client's, as the server between the nodes keeps it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Record {
+    /// The digest of its owner.
+    pub(super) owner: String,
+    pub(super) epoch: String,
+    pub(super) start: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) gap: Option<Gap>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) rooms: Vec<String>,
+    /// Since when it is away, if it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) away: Option<u64>,
+    /// When it was written.
+    pub(super) at: u64,
+    /// It may no longer be on the channel.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) refused: bool,
 }
 
 pub(super) enum Place {

@@ -118,7 +118,7 @@ impl Builder {
             let mut states = settings.states;
             states.insert(ServiceRef(service.clone()));
             let presences = Presences::new(bus.clone(), config.presence.clone(), config.limits.connections);
-            let resumes = Resumes::new(config.resume.clone(), bus.has_backplane(), config.limits.connections);
+            let resumes = Resumes::new(config.resume.clone(), &bus, config.limits.connections);
             let services = Arc::new(Services::new(states, identities, bus.clone(), presences, Arc::new(resumes)));
             if let Some(engine) = &engine {
                 services.set_engine(engine);
@@ -175,6 +175,7 @@ impl Builder {
         admin::open(&sockets).await?;
         if sockets.is_on() {
             control::listen(&sockets).await?;
+            control::follow_logs(&sockets).await?;
             sockets.inner().services.resumes.start(&sockets.inner().background);
             nodes::watch(&sockets);
             let mut cores = sockets.inner().namespaces.values().map(|namespace| &namespace.core);

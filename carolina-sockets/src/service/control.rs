@@ -6,10 +6,12 @@ use futures_util::StreamExt;
 
 use super::{Inner, Sockets};
 use crate::{
-    backplane::{Message, Question},
+    backplane::{Message, News, Question},
     channel::{count_missed, disconnect_for_others, instances_for_others, sockets_for_others},
-    engine::{EncodedPayload, Recipients},
+    core::{ChannelCore, end},
+    engine::{DisconnectReason, EncodedPayload, Recipients},
     error::{Error, Result},
+    resume::Written,
     telemetry::{Cause, refused},
 };
 
@@ -25,6 +27,55 @@ pub(super) async fn listen(sockets: &Sockets) -> Result {
         }
     });
     Ok(())
+}
+
+/// Follows the logs of the server between the nodes until the service stops, if any channel has one.
+pub(super) async fn follow_logs(sockets: &Sockets) -> Result {
+    let inner = sockets.inner();
+    let Some(log) = inner.services.resumes.shared_log() else { return Ok(()) };
+    let mut news = log.feed().await.map_err(Error::backplane)?;
+    let weak: Weak<Inner> = Arc::downgrade(inner);
+    inner.background.spawn(async move {
+        while let Some(news) = news.next().await {
+            let Some(inner) = weak.upgrade() else { return };
+            // Where nobody is on an instance, and nobody may come back, nobody needs it.
+            let Some(core) = inner.core(&news.path) else { continue };
+            match &core.resume {
+                Some(log) => log.hear(news),
+                // It is turned off on this node.
+                None => deliver_without_log(&core, &news),
+            }
+        }
+    });
+    Ok(())
+}
+
+/// Sends an event to this node's clients of a channel that has no log here.
+fn deliver_without_log(core: &ChannelCore, news: &News) {
+    let Some(Ok((payload, recipients))) = news.entry.as_deref().map(Written::event) else { return };
+    if let Some(recipients) = recipients {
+        count_missed(
+            core.label(),
+            "an emit of another node",
+            core.emit_here(&payload, &recipients).unwrap_or_default(),
+        );
+    }
+}
+
+/// Ends the socket of a client that has come back to another node. Returns its rooms; `None` if it is not here, or not yet, or is just leaving.
+fn let_go(inner: &Inner, path: &str, pid: &str, claim: u64) -> Option<Vec<String>> {
+    let (socket, rooms) = inner.services.resumes.at(path).and_then(|log| log.take(pid, claim))?;
+    let socket = socket.and_then(|id| inner.core(path)?.socket(id));
+    if let Some(socket) = socket
+        && let Some(raw) = socket.raw()
+    {
+        socket.set_moved();
+        end(&socket, &raw, DisconnectReason::TransportClose);
+        if let Some(engine) = &inner.engine {
+            engine.close_client(&socket.client);
+        }
+    }
+    rooms
 }
 
 async fn handle_message(inner: &Inner, message: Message) {
@@ -51,6 +102,10 @@ async fn handle_message(inner: &Inner, message: Message) {
                     None => return,
                 },
                 Question::Admin => super::admin::sockets_for_others(inner),
+                Question::Moved { path, pid, from, claim } if from == inner.bus.node() => {
+                    vec![serde_json::to_string(&let_go(inner, &path, &pid, claim)).unwrap_or_default()]
+                }
+                Question::Moved { .. } => return,
             };
             let bus = inner.bus.clone();
             // Not here, since messages that follow need not wait until it is sent.
@@ -73,7 +128,7 @@ async fn handle_message(inner: &Inner, message: Message) {
                 publisher.remember(keys);
             }
         }
-        Message::Emit { path, to, except, payload, attachments } => {
+        Message::Emit { path, to, except, payload, attachments, logged } => {
             let Some(core) = inner.core(&path) else { return };
             let mut missed = 0;
             let payload = match EncodedPayload::from_texts(payload, &attachments) {
@@ -83,7 +138,7 @@ async fn handle_message(inner: &Inner, message: Message) {
                 }
             };
             let recipients = Recipients::in_rooms(to, except);
-            for channel in core.each_kept() {
+            for channel in core.each_kept().into_iter().filter(|channel| !logged.contains(&channel.path)) {
                 missed += channel.emit_here(&payload, &recipients).unwrap_or_default();
             }
             count_missed(core.label(), "an emit of another process", missed);

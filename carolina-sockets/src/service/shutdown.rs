@@ -161,6 +161,7 @@ async fn finish(service: &Arc<Inner>) {
     // socketioxide drops its namespaces, with the disconnect handlers, before it closes them.
     let told = end_all(service.namespaces.values().flat_map(|namespace| namespace.core.sockets()));
     service.services.resumes.end();
+    service.services.resumes.flush().await;
     service.services.presences.end().await;
     let left = limit.saturating_sub(began.elapsed()).max(Duration::from_millis(100));
     let _ = timeout(left, service.tasks.wait()).await;

@@ -1,4 +1,10 @@
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use socketioxide_postgres::drivers::Notification;
 use sqlx::{PgPool, postgres::PgListener};
@@ -26,13 +32,25 @@ impl Notification for PgNotification {
 /// The single connection that listens for all namespaces: with one each, the server's connection limit would bound the
 /// number of channels.
 #[derive(Clone)]
-pub(super) struct Listener(mpsc::Sender<Subscribe>);
+pub(super) struct Listener {
+    requests: mpsc::Sender<Subscribe>,
+    /// How often it was connected: notifications in between are lost.
+    pub(super) connects: Arc<AtomicU64>,
+}
 
 /// A request to receive the notifications of channels.
 struct Subscribe {
     channels: Vec<String>,
-    to: mpsc::Sender<PgNotification>,
+    to: Handler,
     done: oneshot::Sender<Result<(), sqlx::Error>>,
+}
+
+/// Who gets notifications.
+#[derive(Clone)]
+struct Handler {
+    to: mpsc::Sender<PgNotification>,
+    /// Whether they are messages with a signature, which is checked here.
+    is_signed: bool,
 }
 
 impl Listener {
@@ -40,8 +58,9 @@ impl Listener {
     pub(super) async fn connect(pool: &PgPool, verifier: Verifier) -> Result<Self, sqlx::Error> {
         let listener = PgListener::connect_with(pool).await?;
         let (requests, received) = mpsc::channel(1);
-        tokio::spawn(listen(listener, verifier, received));
-        Ok(Self(requests))
+        let connects = Arc::new(AtomicU64::new(1));
+        tokio::spawn(listen(listener, verifier, received, connects.clone()));
+        Ok(Self { requests, connects })
     }
 
     /// Forwards the notifications of channels to `to`, until its receiver is dropped.
@@ -50,14 +69,32 @@ impl Listener {
         channels: &[&str],
         to: mpsc::Sender<PgNotification>,
     ) -> Result<(), PostgresError> {
+        self.subscribe(channels, Handler { to, is_signed: true }).await
+    }
+
+    /// The same for notifications of whose payload a part is signed.
+    pub(super) async fn listen_unsigned(
+        &self,
+        channel: &str,
+        to: mpsc::Sender<PgNotification>,
+    ) -> Result<(), PostgresError> {
+        self.subscribe(&[channel], Handler { to, is_signed: false }).await
+    }
+
+    async fn subscribe(&self, channels: &[&str], to: Handler) -> Result<(), PostgresError> {
         let (done, answer) = oneshot::channel();
         let channels = channels.iter().map(|&channel| channel.to_owned()).collect();
-        self.0.send(Subscribe { channels, to, done }).await.map_err(|_| PostgresError::ListenerEnded)?;
+        self.requests.send(Subscribe { channels, to, done }).await.map_err(|_| PostgresError::ListenerEnded)?;
         Ok(answer.await.map_err(|_| PostgresError::ListenerEnded)??)
     }
 }
 
-async fn listen(mut listener: PgListener, verifier: Verifier, mut requests: mpsc::Receiver<Subscribe>) {
+async fn listen(
+    mut listener: PgListener,
+    verifier: Verifier,
+    mut requests: mpsc::Receiver<Subscribe>,
+    connects: Arc<AtomicU64>,
+) {
     let mut handlers = HashMap::new();
     loop {
         // It reconnects and listens again by itself, but without a delay between attempts.
@@ -69,20 +106,17 @@ async fn listen(mut listener: PgListener, verifier: Verifier, mut requests: mpsc
                 }
                 None => return,
             },
-            received = listener.recv() => received,
+            received = listener.try_recv() => received,
         };
         match received {
-            Ok(note) => forward(&verifier, &mut handlers, note.channel(), note.payload()),
+            Ok(None) => drop(connects.fetch_add(1, Ordering::AcqRel)),
+            Ok(Some(note)) => forward(&verifier, &mut handlers, note.channel(), note.payload()),
             Err(_) => tokio::time::sleep(RETRY_DELAY).await,
         }
     }
 }
 
-async fn subscribe(
-    listener: &mut PgListener,
-    handlers: &mut HashMap<String, mpsc::Sender<PgNotification>>,
-    request: Subscribe,
-) {
+async fn subscribe(listener: &mut PgListener, handlers: &mut HashMap<String, Handler>, request: Subscribe) {
     let Subscribe { channels, to, done } = request;
     let listens = listener.listen_all(channels.iter().map(String::as_str)).await;
     if listens.is_ok() {
@@ -92,17 +126,14 @@ async fn subscribe(
     let _ = done.send(listens);
 }
 
-fn forward(
-    verifier: &Verifier,
-    handlers: &mut HashMap<String, mpsc::Sender<PgNotification>>,
-    channel: &str,
-    payload: &str,
-) {
-    let payload = match verifier.open_text(channel, payload) {
-        Ok(payload) => payload,
-        Err(refusal) => return refusal.tell(channel),
+fn forward(verifier: &Verifier, handlers: &mut HashMap<String, Handler>, channel: &str, payload: &str) {
+    let is_signed = handlers.get(channel).is_none_or(|handler| handler.is_signed);
+    let payload = match is_signed.then(|| verifier.open_text(channel, payload)) {
+        None => payload,
+        Some(Ok(payload)) => payload,
+        Some(Err(refusal)) => return refusal.tell(channel),
     };
-    let Some(to) = handlers.get(channel) else { return };
+    let Some(Handler { to, .. }) = handlers.get(channel) else { return };
     let note = PgNotification { channel: channel.to_owned(), payload: payload.to_owned() };
     match to.try_send(note) {
         Ok(()) => {}
