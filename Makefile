@@ -52,8 +52,8 @@ bench-quick: bench-programs ## the short benchmark, under 3 minutes
 rolling: tests/e2e/node_modules ## restart three nodes behind HAProxy under 3,000 official clients: about two minutes
 	$(CARGO) run --release --quiet --package carolina-sockets-tests --all-features --bin rolling
 
-resume-cuts: tests/e2e/node_modules ## cut official clients off 1,000 times, with events under way
-	RESUME_CUTS=$${RESUME_CUTS:-1000} $(CARGO) test --package carolina-sockets-tests --all-features --test resume_cuts -- --nocapture
+resume-cuts: tests/e2e/node_modules ## cut official clients off 1,000 times, with events under way: on one node, and on three over each backplane
+	RESUME_CUTS=$${RESUME_CUTS:-1000} $(CARGO) test --package carolina-sockets-tests --all-features --test resume_cuts --test resume_node_cuts -- --nocapture --test-threads 1
 
 attack: ## attack a server as hostile clients would: what each attack costs the others
 	$(CARGO) run --release --quiet --package carolina-attack

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
-use crate::{nodes::Node, program::Script, random_cuts::RandomCuts};
+use crate::{nodes::Node, program::Script, random_cuts::RandomCuts, wire::RawSocket};
 
 /// The clients: their users, rooms and transports.
 const CLIENTS: [(Option<&str>, &[&str], &[&str]); 3] = [
@@ -33,6 +33,11 @@ pub struct Plan {
 /// How many cuts there are: those of a short run, or `RESUME_CUTS`.
 pub fn cuts(short: u64) -> u64 {
     std::env::var("RESUME_CUTS").map_or(short, |cuts| cuts.parse().expect("RESUME_CUTS is a number"))
+}
+
+/// What is drawn from: `RESUME_SEED`, or this.
+pub fn seed(usual: u64) -> u64 {
+    std::env::var("RESUME_SEED").map_or(usual, |seed| seed.parse().expect("RESUME_SEED is a number"))
 }
 
 /// Whom an event was sent to.
@@ -79,6 +84,63 @@ pub struct Seen {
     pub missed: usize,
     /// Events that came on connections which were cut before they were connected, and then again.
     pub again: usize,
+}
+
+/// A client that resumes, and reads what is on the wire.
+#[derive(Debug)]
+pub struct Wire {
+    /// Its connection.
+    pub socket: RawSocket,
+    channel: String,
+    /// What it is known by.
+    pub pid: String,
+    /// The last one that it was told.
+    pub offset: String,
+    /// What came before the answer to its CONNECT.
+    pub missed: Vec<String>,
+    /// The gap that it was told, if it was.
+    pub gap: Option<Value>,
+}
+
+impl Wire {
+    /// Joins a channel of the service at a URL.
+    pub async fn join(url: &str, channel: &str, auth: Value) -> Self {
+        let mut socket = RawSocket::open(url).await;
+        assert!(socket.send(&format!("40{channel},{auth}")).await);
+        let answer = format!("40{channel},");
+        let mut missed = Vec::new();
+        let answer = loop {
+            let packet = socket.read().await.expect("an answer");
+            if let Some(answer) = packet.strip_prefix(&answer) {
+                break answer.to_owned();
+            }
+            if packet.starts_with("42") || packet.starts_with("45") {
+                missed.push(packet);
+            }
+        };
+        let answer: Value = serde_json::from_str(&answer).unwrap();
+        let pid = answer["pid"].as_str().unwrap_or_default().to_owned();
+        let mut this = Self { socket, channel: channel.to_owned(), pid, offset: String::new(), missed, gap: None };
+        let own = this.event().await;
+        if own[0] == "carolina:gap" {
+            this.gap = Some(own[1].clone());
+        }
+        this
+    }
+
+    /// The next event, with its offset.
+    pub async fn event(&mut self) -> Vec<Value> {
+        let beginning = format!("42{},", self.channel);
+        let packet = self.socket.expect(&beginning).await;
+        let mut event: Vec<Value> = serde_json::from_str(&packet[beginning.len()..]).unwrap();
+        self.offset = event.pop().and_then(|offset| offset.as_str().map(str::to_owned)).expect("an offset");
+        event
+    }
+
+    /// What it comes back with.
+    pub fn auth(&self) -> Value {
+        serde_json::json!({ "pid": self.pid, "offset": self.offset })
+    }
 }
 
 #[derive(Deserialize)]

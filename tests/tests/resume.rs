@@ -3,14 +3,7 @@
 use std::time::Duration;
 
 use carolina_sockets::{Config, identity::async_trait, prelude::*, testing::TestService};
-use carolina_sockets_tests::{
-    by_hand,
-    program::node,
-    servers::{Postgres, Redis},
-    start, until,
-    wire::RawSocket,
-    with_tls,
-};
+use carolina_sockets_tests::{by_hand, program::node, resume::Wire, start, until, wire::RawSocket, with_tls};
 use serde_json::Value;
 
 /// What every channel of these tests does.
@@ -134,62 +127,11 @@ async fn r28_the_official_client_resumes_over_https_and_wss() {
     }
 }
 
-/// A client that reads what is on the wire.
-struct Wire {
-    socket: RawSocket,
-    channel: String,
-    pid: String,
-    offset: String,
-    /// What came before the answer to its CONNECT.
-    missed: Vec<String>,
-    /// The gap that it was told, if it was.
-    gap: Option<Value>,
-}
-
-impl Wire {
-    async fn join(service: &TestService, channel: &str, auth: Value) -> Self {
-        let mut socket = RawSocket::open(&service.url()).await;
-        assert!(socket.send(&format!("40{channel},{auth}")).await);
-        let answer = format!("40{channel},");
-        let mut missed = Vec::new();
-        let answer = loop {
-            let packet = socket.read().await.expect("an answer");
-            if let Some(answer) = packet.strip_prefix(&answer) {
-                break answer.to_owned();
-            }
-            if packet.starts_with("42") {
-                missed.push(packet);
-            }
-        };
-        let answer: Value = serde_json::from_str(&answer).unwrap();
-        let pid = answer["pid"].as_str().unwrap_or_default().to_owned();
-        let mut this = Self { socket, channel: channel.to_owned(), pid, offset: String::new(), missed, gap: None };
-        let own = this.event().await;
-        if own[0] == "carolina:gap" {
-            this.gap = Some(own[1].clone());
-        }
-        this
-    }
-
-    /// The next event, with its offset.
-    async fn event(&mut self) -> Vec<Value> {
-        let beginning = format!("42{},", self.channel);
-        let packet = self.socket.expect(&beginning).await;
-        let mut event: Vec<Value> = serde_json::from_str(&packet[beginning.len()..]).unwrap();
-        self.offset = event.pop().and_then(|offset| offset.as_str().map(str::to_owned)).expect("an offset");
-        event
-    }
-
-    fn auth(&self) -> Value {
-        serde_json::json!({ "pid": self.pid, "offset": self.offset })
-    }
-}
-
 async fn resume(service: &TestService, mut auth: Value, channel: &str, name: Option<&str>) -> Wire {
     if let Some(name) = name {
         auth["name"] = name.into();
     }
-    Wire::join(service, channel, auth).await
+    Wire::join(&service.url(), channel, auth).await
 }
 
 fn asking(name: &str) -> Value {
@@ -199,7 +141,7 @@ fn asking(name: &str) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn r24_a_pid_is_worth_nothing_to_another() {
     let service = service().await;
-    let ada = Wire::join(&service, "/feed", asking("ada")).await;
+    let ada = Wire::join(&service.url(), "/feed", asking("ada")).await;
     let auth = ada.auth();
     assert_eq!(ada.pid.len(), 32, "128 bits");
     drop(ada);
@@ -221,7 +163,7 @@ async fn r24_a_pid_is_worth_nothing_to_another() {
 #[tokio::test(flavor = "multi_thread")]
 async fn r24_who_was_logged_out_is_a_new_client() {
     let service = service().await;
-    let ada = Wire::join(&service, "/feed", asking("ada")).await;
+    let ada = Wire::join(&service.url(), "/feed", asking("ada")).await;
     let auth = ada.auth();
     service.sockets().disconnect_user("ada").await.unwrap();
     let back = resume(&service, auth, "/feed", Some("ada")).await;
@@ -231,7 +173,7 @@ async fn r24_who_was_logged_out_is_a_new_client() {
 #[tokio::test(flavor = "multi_thread")]
 async fn r24_another_start_of_the_server_is_a_gap() {
     let service = service().await;
-    let client = Wire::join(&service, "/feed", asking("ada")).await;
+    let client = Wire::join(&service.url(), "/feed", asking("ada")).await;
     let another = self::service().await;
     let back = resume(&another, client.auth(), "/feed", Some("ada")).await;
     assert_eq!(back.gap.unwrap()["reason"], "epoch");
@@ -245,9 +187,9 @@ async fn r24_another_start_of_the_server_is_a_gap() {
 #[tokio::test(flavor = "multi_thread")]
 async fn r24_nobody_is_given_what_was_sent_before_they_came() {
     let service = service().await;
-    let ada = Wire::join(&service, "/feed", asking("ada")).await;
+    let ada = Wire::join(&service.url(), "/feed", asking("ada")).await;
     service.sockets().channel("/feed").unwrap().emit("before", 1).await.unwrap();
-    let bob = Wire::join(&service, "/feed", asking("bob")).await;
+    let bob = Wire::join(&service.url(), "/feed", asking("bob")).await;
     let epoch = bob.offset.split_once(':').unwrap().0.to_owned();
     let auth = serde_json::json!({ "pid": bob.pid, "offset": format!("{epoch}:0") });
     drop(bob);
@@ -262,7 +204,7 @@ async fn r24_nobody_is_given_what_was_sent_before_they_came() {
 #[tokio::test(flavor = "multi_thread")]
 async fn r24_an_instance_without_a_log_is_no_other_start_of_the_server() {
     let service = service().await;
-    let client = Wire::join(&service, "/of/7", asking("ada")).await;
+    let client = Wire::join(&service.url(), "/of/7", asking("ada")).await;
     let elsewhere = resume(&service, client.auth(), "/of/8", Some("ada")).await;
     assert_eq!(elsewhere.gap.unwrap()["reason"], "expired");
 }
@@ -272,8 +214,8 @@ async fn r24_an_instance_without_a_log_is_no_other_start_of_the_server() {
 async fn r23_a_channel_keeps_nothing_of_a_template_that_matches_its_path() {
     let builder = by_hand().identify(ByName).mount::<Of>("/of/{id}").mount::<Feed>("/of/all");
     let service = start(builder).await.listen().await.unwrap();
-    let client = Wire::join(&service, "/of/all", asking("ada")).await;
-    let instance = Wire::join(&service, "/of/7", asking("ada")).await;
+    let client = Wire::join(&service.url(), "/of/all", asking("ada")).await;
+    let instance = Wire::join(&service.url(), "/of/7", asking("ada")).await;
     let (auth, of_instance) = (client.auth(), instance.auth());
     drop((client, instance));
     service.sockets().of::<Of>().unwrap().emit("everywhere", 1).await.unwrap();
@@ -284,7 +226,7 @@ async fn r23_a_channel_keeps_nothing_of_a_template_that_matches_its_path() {
 #[tokio::test(flavor = "multi_thread")]
 async fn r24_who_comes_too_late_is_told() {
     let service = service_with(|config| config.resume.window = Duration::from_millis(300)).await;
-    let client = Wire::join(&service, "/feed", asking("ada")).await;
+    let client = Wire::join(&service.url(), "/feed", asking("ada")).await;
     let auth = client.auth();
     let mut asker = service.client().auth(serde_json::json!({})).connect("/feed").await.unwrap();
     drop(client);
@@ -302,7 +244,7 @@ async fn r24_who_comes_too_late_is_told() {
 async fn r23_a_handler_is_told_and_nobody_has_left() {
     let service = service().await;
     for (channel, left) in [("/feed", 0), ("/of/7", 0), ("/now", 1)] {
-        let client = Wire::join(&service, channel, asking("ada")).await;
+        let client = Wire::join(&service.url(), channel, asking("ada")).await;
         let auth = client.auth();
         let handle = service.sockets().channel(channel).unwrap();
         drop(client);
@@ -323,7 +265,7 @@ async fn r23_a_handler_is_told_and_nobody_has_left() {
 #[tokio::test(flavor = "multi_thread")]
 async fn r23_a_client_that_comes_back_before_its_end_was_noticed_has_one_socket() {
     let service = service().await;
-    let first = Wire::join(&service, "/feed", asking("ada")).await;
+    let first = Wire::join(&service.url(), "/feed", asking("ada")).await;
     let handle = service.sockets().channel("/feed").unwrap();
     handle.emit("news", 1).await.unwrap();
     let mut second = resume(&service, first.auth(), "/feed", Some("ada")).await;
@@ -360,47 +302,4 @@ async fn r23_a_client_that_did_not_ask_gets_the_same_bytes() {
         packets.push(seen.join("\n").replace(channel, "/channel"));
     }
     assert_eq!(packets[0], packets[1]);
-}
-
-/// A client of one node, which misses what is emitted on another one.
-async fn two_nodes(url: &str) {
-    let node = async || service_with(|config| config.backplane.url = Some(url.to_owned())).await;
-    let (here, there) = (node().await, node().await);
-    for channel in ["/feed", "/of/7"] {
-        let mut client = Wire::join(&here, channel, asking("ada")).await;
-        let (own, others) = (here.sockets().channel(channel).unwrap(), there.sockets().channel(channel).unwrap());
-        others.emit("news", "live").await.unwrap();
-        assert_eq!(client.event().await, ["news", "live"]);
-        let auth = client.auth();
-        drop(client);
-        until("its connection is closed", || own.local_sockets().is_empty()).await;
-        // What comes last has come after the rest.
-        let mut last = here.client().connect(channel).await.unwrap();
-        for number in 0..3 {
-            others.emit("news", number).await.unwrap();
-        }
-        others.emit_to_user("ada", "news", "for her").await.unwrap();
-        others.emit_to_user("bob", "news", "for another").await.unwrap();
-        others.emit("last", ()).await.unwrap();
-        last.expect::<Value>("last").await.unwrap();
-        let elsewhere = resume(&there, auth.clone(), channel, Some("ada")).await;
-        assert_eq!((elsewhere.gap.unwrap()["reason"].clone(), elsewhere.missed.len()), ("node".into(), 0));
-        let back = resume(&here, auth, channel, Some("ada")).await;
-        assert!(back.gap.is_none(), "{channel}: {:?}", back.gap);
-        let missed: Vec<&str> = back.missed.iter().filter_map(|packet| packet.split([',', ']']).nth(2)).collect();
-        assert_eq!(missed[..4], ["0", "1", "2", "\"for her\""], "{channel}: {:?}", back.missed);
-        assert_eq!(back.missed.len(), 5, "{channel}: {:?}", back.missed);
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn r23_what_other_nodes_emit_is_kept_over_redis() {
-    let redis = Redis::start();
-    two_nodes(&redis.url()).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn r23_what_other_nodes_emit_is_kept_over_postgres() {
-    let postgres = Postgres::start();
-    two_nodes(&postgres.url()).await;
 }

@@ -2,7 +2,7 @@
 
 use carolina_sockets_tests::{
     nodes::Node,
-    resume::{Plan, cuts, storm},
+    resume::{Plan, cuts, seed, storm},
     wire::RawSocket,
 };
 use serde_json::{Value, json};
@@ -21,7 +21,7 @@ fn node(more: &[(&str, &str)]) -> Node {
 #[tokio::test(flavor = "multi_thread")]
 async fn r23_nothing_is_lost_or_doubled_by_cuts() {
     let node = node(&[]);
-    let seen = storm(vec![node], Plan { seed: 1, cuts: cuts(60), kill_every: 0 }).await;
+    let seen = storm(vec![node], Plan { seed: seed(1), cuts: cuts(60), kill_every: 0 }).await;
     println!("{seen:?}");
     assert!(seen.gaps.is_empty() && seen.anew == 0, "{seen:?}");
 }
