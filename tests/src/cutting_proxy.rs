@@ -68,6 +68,8 @@ async fn pass_on(mut near: TcpStream, to: &str, cut: Cut) -> io::Result<()> {
     }
     pass_chunk(&mut far, &mut near).await?;
     match cut {
+        // A timer of no time at all runs for up to a millisecond, in which much may pass.
+        Cut::Opened(Duration::ZERO) => {}
         Cut::Opened(time) => {
             let _ = tokio::time::timeout(time, copy_bidirectional(&mut near, &mut far)).await;
         }
