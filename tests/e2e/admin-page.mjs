@@ -12,7 +12,8 @@ const [one, two, pid, cookie, sessions, username, password, pictures] = process.
 async function connect(url, ...rooms) {
   const socket = io(`${url}/open`, { reconnection: false, forceNew: true, extraHeaders: { cookie } });
   await new Promise((resolve, reject) => socket.once("connect", resolve).once("connect_error", reject));
-  const client = { socket, id: socket.id, left: new Promise((resolve) => socket.once("disconnect", resolve)) };
+  const client = { socket, id: socket.id, left: undefined };
+  socket.once("disconnect", (reason) => (client.left = reason));
   client.rooms = () => socket.timeout(5_000).emitWithAck("join", "asked");
   // The tables of the page do not move any more when it is asked.
   for (const room of ["asked", ...rooms]) await socket.timeout(5_000).emitWithAck("join", room);
@@ -24,9 +25,24 @@ async function until(what, holds) {
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }
-const isIn = (client, room) => until(`${client.id} is in ${room}`, async () => (await client.rooms()).includes(room));
-const isOut = (client, room) => until(`${client.id} is not in ${room}`, async () => !(await client.rooms()).includes(room));
-const byServer = async (client) => assert.match(await client.left, /^(io server disconnect|transport close)$/);
+/** Presses a button until it has done its work: what it is in may be drawn anew, or move, just as it is pressed. */
+async function press(button, what, holds) {
+  for (const end = Date.now() + 30_000; ; ) {
+    await button.click({ timeout: 3_000 }).catch(() => {});
+    for (const again = Date.now() + 3_000; Date.now() < again; ) {
+      if (await holds()) return;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    if (Date.now() > end) throw new Error(`pressed in vain: ${what}`);
+  }
+}
+const isIn = async (client, room) => (await client.rooms()).includes(room);
+const leaves = (button, room, ...clients) =>
+  press(button, `all leave ${room}`, async () => (await Promise.all(clients.map((client) => isIn(client, room)))).every((is) => !is));
+const ends = async (button, ...clients) => {
+  await press(button, "all are disconnected", () => clients.every((client) => client.left !== undefined));
+  for (const client of clients) assert.match(client.left, /^(io server disconnect|transport close)$/);
+};
 
 await open(one, pictures, async ({ page, picture, logIn, go, sent }) => {
   const row = (text) => page.getByRole("row").filter({ hasText: text });
@@ -88,8 +104,7 @@ await open(one, pictures, async ({ page, picture, logIn, go, sent }) => {
   await toggle.click({ force: true });
   assert.ok(await button(row(here.id), "logout").isDisabled());
   await toggle.click({ force: true });
-  await button(row(there.id), "logout").click();
-  await byServer(there);
+  await ends(button(row(there.id), "logout"), there);
   await go("/sockets/");
   await row(there.id).waitFor({ state: "detached" });
 
@@ -99,17 +114,13 @@ await open(one, pictures, async ({ page, picture, logIn, go, sent }) => {
   await page.getByText('"userId": "ada"').waitFor();
   await picture("socket");
   await page.getByLabel("Join a room").fill("chosen");
-  await button(page, "tag-plus-outline").click();
-  await isIn(there, "chosen");
-  await button(row("chosen"), "tag-off-outline").click();
-  await isOut(there, "chosen");
+  await press(button(page, "tag-plus-outline"), "joins a room", () => isIn(there, "chosen"));
+  await leaves(button(row("chosen"), "tag-off-outline"), "chosen", there);
   await details(there);
-  await button(row("Status").last(), "logout").click();
-  await byServer(there);
+  await ends(button(row("Status").last(), "logout"), there);
   there = await connect(two, "sports");
   await details(there);
-  await button(row("Status").first(), "logout").click();
-  await byServer(there);
+  await ends(button(row("Status").first(), "logout"), there);
 
   // The rooms: all of them, and one.
   there = await connect(two, "sports", "news");
@@ -119,42 +130,35 @@ await open(one, pictures, async ({ page, picture, logIn, go, sent }) => {
   await page.getByLabel("Show private rooms").click({ force: true });
   await row(there.id).waitFor();
   await page.getByLabel("Show private rooms").click({ force: true });
-  await button(row("sports"), "tag-off-outline").click();
-  await Promise.all([isOut(here, "sports"), isOut(there, "sports")]);
+  await leaves(button(row("sports"), "tag-off-outline"), "sports", here, there);
   await connect(one, "news");
   await room("news");
   await picture("room");
-  await button(row(there.id), "tag-off-outline").click();
-  await isOut(there, "news");
+  await leaves(button(row(there.id), "tag-off-outline"), "news", there);
   // The click has opened the socket, too.
   await room("news");
   await button(row("Status"), "tag-off-outline").click();
   await until("the room is gone", () => page.getByText("Deleted").isVisible());
   await there.socket.timeout(5_000).emitWithAck("join", "last");
   await room("last");
-  await button(row(there.id), "logout").click();
-  await byServer(there);
+  await ends(button(row(there.id), "logout"), there);
   there = await connect(two, "all");
   await here.socket.timeout(5_000).emitWithAck("join", "all");
   await go("/rooms/");
-  await button(row("all"), "logout").click();
-  await Promise.all([byServer(here), byServer(there)]);
+  await ends(button(row("all"), "logout"), here, there);
 
   // The clients: all of them, one, and its sockets.
   [here, there] = [await connect(one), await connect(two)];
   await go("/clients/");
   await row(there.id.slice(0, 12)).waitFor();
   await picture("clients");
-  await button(row(here.id.slice(0, 12)), "logout").click();
-  await byServer(here);
+  await ends(button(row(here.id.slice(0, 12)), "logout"), here);
   await client(there);
   await picture("client");
-  await button(row("Status"), "logout").click();
-  await byServer(there);
+  await ends(button(row("Status"), "logout"), there);
   there = await connect(two);
   await client(there);
-  await button(row(there.id), "logout").click();
-  await byServer(there);
+  await ends(button(row(there.id), "logout"), there);
 
   // The events, with their arguments, and the way to their socket.
   there = await connect(two, "sports");
