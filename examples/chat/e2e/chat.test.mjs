@@ -178,8 +178,12 @@ test("two tabs, reloads and a lost connection: nobody flickers", async () => {
   await second.goto(url);
   await connected(second);
   await say(second, "from a second tab");
+  // A client whose connection is lost amid its upgrade to WebSocket notices it by pings alone.
+  const upgraded = new Promise((resolve) => {
+    ada.page.once("websocket", (socket) => socket.on("framesent", ({ payload }) => payload === "5" && resolve()));
+  });
   await Promise.all([ada.page.reload(), second.reload()]);
-  await Promise.all([connected(ada.page), connected(second)]);
+  await Promise.all([connected(ada.page), connected(second), upgraded]);
   await second.close();
   streams.forEach((stream) => stream.destroy());
   await bob.page.locator("#state:not([data-state=connected])").waitFor();
