@@ -28,6 +28,7 @@ mod sessions;
 mod socket;
 mod stream;
 mod translate;
+mod turns;
 mod upgrade;
 
 use std::sync::{
@@ -42,7 +43,7 @@ use crate::{
     backplane::{Backplane, BackplaneState, Directory},
     config::Config,
     error::{Error, Result},
-    guard::{Guard, Turns},
+    guard::Guard,
     template::Template,
 };
 
@@ -60,6 +61,7 @@ pub use reason::DisconnectReason;
 use rejoin::Rejoin;
 use sessions::Sessions;
 pub(crate) use socket::{ACK_TIMEOUT, EngineSocket, NoArguments, SendError, WeakEngineSocket};
+use turns::Turns;
 
 /// The service that takes streams into the engine. HTTP requests do not reach it: polling is implemented here.
 type EngineService = SocketIoService<(), Backplane>;
@@ -189,12 +191,6 @@ impl Engine {
     /// Closes every connection.
     pub(crate) async fn close(&self) {
         self.io.close().await;
-    }
-
-    /// Whoever costs much waits for these, before the engine sees it as well.
-    #[cfg(feature = "serve")]
-    pub(crate) fn turns(&self) -> Turns {
-        self.turns.clone()
     }
 
     fn is_draining(&self) -> bool {
