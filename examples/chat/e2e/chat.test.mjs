@@ -246,6 +246,31 @@ test("logging out in one tab ends the chat in the other", async () => {
   await ada.context.close();
 });
 
+test("what is written while a message is under way stays, and a refused message comes back", async () => {
+  const { context, page } = await enter("Hedy");
+  // In one go, so that no answer comes between.
+  const sendAndWrite = (sent, next) =>
+    page.getByLabel("Message").evaluate(
+      (input, [sent, next]) => {
+        input.value = sent;
+        input.form.requestSubmit();
+        if (next) input.value = next;
+      },
+      [sent, next],
+    );
+  const long = "long".repeat(501);
+  await sendAndWrite(long);
+  await page.getByRole("alert").getByText("at most 2000 characters").waitFor();
+  assert.equal(await page.getByLabel("Message").inputValue(), long, "to be made shorter");
+  await sendAndWrite("the first of two", "the second of two");
+  // The answer has come.
+  await page.getByRole("alert").waitFor({ state: "hidden" });
+  assert.equal(await page.getByLabel("Message").inputValue(), "the second of two");
+  await page.getByRole("button", { name: "Send" }).click();
+  for (const text of ["the first of two", "the second of two"]) await heard(page, text);
+  await context.close();
+});
+
 test("on a phone it is as good, and the keyboard is enough", async () => {
   const context = await browser.newContext({ viewport: { width: 390, height: 844 } });
   const page = await context.newPage();

@@ -288,13 +288,16 @@ export function startChat(app: HTMLElement, me: { user: string; moderator: boole
     if (said === "") return;
     const sent =
       place.kind === "room" ? room(place.name).request("say", said) : people.request("direct", { to: place.name, text: said });
+    // Now, and not when the answer comes: by then the next message may have been begun.
+    text.value = "";
+    typing(false);
     sent.then(
-      () => {
-        text.value = "";
-        typing(false);
-        problem(undefined);
+      () => problem(undefined),
+      (error: unknown) => {
+        problem(error);
+        // Not lost: it can be changed and sent again.
+        if (text.value === "") text.value = said;
       },
-      (error: unknown) => problem(error),
     );
   });
 
