@@ -9,7 +9,7 @@
 //! name stands before that of the room, so that one adapter and one subscription serve them all.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     fmt,
     pin::Pin,
     sync::{
@@ -93,7 +93,7 @@ pub(super) struct Opened {
 struct OpenedState {
     last: u32,
     /// By the path as the client writes it.
-    by_path: HashMap<Box<str>, Place>,
+    by_path: BTreeMap<Box<str>, Place>,
     /// What the client writes, by the canonical path, where the two differ.
     aliases: HashMap<Box<str>, Box<str>>,
     /// What has been opened and not been read by the namespace yet.
@@ -227,7 +227,6 @@ impl Opened {
         let mut state = self.state.lock();
         let place = state.by_path.get(written).copied().filter(|place| which(*place))?;
         state.by_path.remove(written);
-        state.by_path.shrink_to(8);
         if !state.aliases.is_empty() {
             state.aliases.retain(|_, alias| **alias != *written);
             self.has_aliases.store(!state.aliases.is_empty(), Ordering::Release);
@@ -396,7 +395,7 @@ struct Members(Mutex<MembersState>);
 
 #[derive(Default)]
 struct MembersState {
-    by_number: HashMap<u32, Member>,
+    by_number: BTreeMap<u32, Member>,
     is_closed: bool,
 }
 
@@ -435,10 +434,7 @@ impl Members {
     }
 
     fn remove(&self, number: u32) -> Option<Member> {
-        let mut state = self.0.lock();
-        let member = state.by_number.remove(&number);
-        state.by_number.shrink_to(4);
-        member
+        self.0.lock().by_number.remove(&number)
     }
 
     fn take(&self, number: u32) -> Option<Arc<dyn SocketHooks>> {

@@ -28,7 +28,6 @@ mod sessions;
 mod socket;
 mod stream;
 mod translate;
-mod turns;
 mod upgrade;
 
 use std::sync::{
@@ -43,7 +42,7 @@ use crate::{
     backplane::{Backplane, BackplaneState, Directory},
     config::Config,
     error::{Error, Result},
-    guard::Guard,
+    guard::{Guard, Turns},
     template::Template,
 };
 
@@ -61,7 +60,6 @@ pub use reason::DisconnectReason;
 use rejoin::Rejoin;
 use sessions::Sessions;
 pub(crate) use socket::{ACK_TIMEOUT, EngineSocket, NoArguments, SendError, WeakEngineSocket};
-use turns::Turns;
 
 /// The service that takes streams into the engine. HTTP requests do not reach it: polling is implemented here.
 type EngineService = SocketIoService<(), Backplane>;
@@ -191,6 +189,12 @@ impl Engine {
     /// Closes every connection.
     pub(crate) async fn close(&self) {
         self.io.close().await;
+    }
+
+    /// Whoever costs much waits for these, before the engine sees it as well.
+    #[cfg(feature = "serve")]
+    pub(crate) fn turns(&self) -> Turns {
+        self.turns.clone()
     }
 
     fn is_draining(&self) -> bool {

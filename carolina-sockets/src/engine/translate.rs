@@ -20,7 +20,8 @@ use crate::{
     telemetry::{Cause, refused},
 };
 
-/// What stands in the place of an acknowledgement's id.
+/// What stands in the place of an acknowledgement's id: that, the number of the instance, and the kind, so that the text is short while
+/// both numbers are small.
 pub(super) struct Code;
 
 /// What a client has sent to an instance.
@@ -34,6 +35,7 @@ pub(super) enum Kind {
 impl Code {
     const ID_BITS: u32 = 40;
     const NUMBER_BITS: u32 = 20;
+    const KIND_BITS: u32 = 2;
     /// The last number of an instance on a connection.
     pub(super) const LAST_NUMBER: u32 = (1 << Self::NUMBER_BITS) - 1;
 
@@ -46,18 +48,18 @@ impl Code {
             Kind::Disconnect => 2,
         };
         let fits = (0..1 << Self::ID_BITS).contains(&id);
-        fits.then_some((((kind << Self::NUMBER_BITS) | i64::from(number)) << Self::ID_BITS) | id)
+        fits.then_some((((id << Self::NUMBER_BITS) | i64::from(number)) << Self::KIND_BITS) | kind)
     }
 
     pub(super) fn read(code: i64) -> Option<(Kind, u32, Option<i64>)> {
-        let id = code & ((1 << Self::ID_BITS) - 1);
-        let number = u32::try_from((code >> Self::ID_BITS) & i64::from(Self::LAST_NUMBER)).ok()?;
-        let kind = match code >> (Self::ID_BITS + Self::NUMBER_BITS) {
+        let kind = match code & ((1 << Self::KIND_BITS) - 1) {
             0 => Kind::Event,
             1 => Kind::Connect,
             2 => Kind::Disconnect,
             _ => return None,
         };
+        let number = u32::try_from((code >> Self::KIND_BITS) & i64::from(Self::LAST_NUMBER)).ok()?;
+        let id = code >> (Self::KIND_BITS + Self::NUMBER_BITS);
         Some((kind, number, (id > 0).then(|| id - 1)))
     }
 }
@@ -81,14 +83,33 @@ pub(super) struct Translator {
     hidden: usize,
 }
 
+/// What is read, as far as it differs from what came.
+struct Out<'a> {
+    /// What is there in its place, once anything is.
+    changed: Option<BytesMut>,
+    bytes: &'a [u8],
+}
+
+impl Out<'_> {
+    /// What differs is written here; before it is what came up to this place.
+    fn from(&mut self, at: usize) -> &mut BytesMut {
+        self.changed.get_or_insert_with(|| {
+            // Paths of templates may be longer than those of their instances.
+            let mut changed = BytesMut::with_capacity(self.bytes.len() + self.bytes.len() / 2 + MOST_HEAD);
+            changed.extend_from_slice(&self.bytes[..at]);
+            changed
+        })
+    }
+}
+
 /// What is done with a frame.
 enum Step {
     /// More of it is needed.
     More,
     /// It passes, so many bytes in all.
     Pass(u64),
-    /// So many bytes are replaced; so many after them pass.
-    Replace { taken: usize, by: BytesMut, pass: u64 },
+    /// So many bytes are replaced by what was written; so many after them pass.
+    Replace { taken: usize, pass: u64 },
     /// The namespace of a template is joined first.
     Join(usize),
 }
@@ -126,41 +147,40 @@ impl Translator {
             return Some(BytesMut::new());
         }
         let mut whole = std::mem::take(&mut self.beginning);
-        let mut out = None;
+        let mut changed = None;
         let bytes = if whole.is_empty() {
             read
         } else {
-            out = Some(BytesMut::new());
+            changed = Some(BytesMut::new());
             whole.extend_from_slice(read);
             &whole
         };
+        let mut out = Out { changed, bytes };
         let mut at = 0;
         while at < bytes.len() {
             if self.pass > 0 {
                 let passed = usize::try_from(self.pass).unwrap_or(usize::MAX).min(bytes.len() - at);
-                if let Some(out) = &mut out {
-                    out.extend_from_slice(&bytes[at..at + passed]);
+                if let Some(changed) = &mut out.changed {
+                    changed.extend_from_slice(&bytes[at..at + passed]);
                 }
                 self.pass -= passed as u64;
                 at += passed;
                 continue;
             }
-            match self.step(client, &bytes[at..]) {
+            match self.step(client, &bytes[at..], &mut out, at) {
                 Step::Pass(length) => self.pass = length,
                 Step::More => {
-                    out.get_or_insert_with(|| bytes[..at].into());
+                    out.from(at);
                     self.beginning = bytes[at..].to_vec();
                     break;
                 }
-                Step::Replace { taken, by, pass } => {
-                    out.get_or_insert_with(|| bytes[..at].into()).unsplit(by);
+                Step::Replace { taken, pass } => {
                     at += taken;
                     self.pass = pass;
                 }
                 Step::Join(template) => {
-                    let out = out.get_or_insert_with(|| bytes[..at].into());
                     let packet = format!("40{},", self.known.templates[template].path());
-                    push_frame(out, TEXT, Some([0; 4]), packet.as_bytes());
+                    push_frame(out.from(at), TEXT, Some([0; 4]), packet.as_bytes());
                     Opened::begin_joining(client, template);
                     self.hidden += 1;
                     self.waiting = Some((template, bytes[at..].to_vec()));
@@ -168,27 +188,50 @@ impl Translator {
                 }
             }
         }
-        out
+        out.changed
     }
 
-    /// Looks at the beginning of a frame.
-    fn step(&self, client: &ClientConnection, bytes: &[u8]) -> Step {
-        let Some(FrameHead { size: head, length, mask, .. }) = FrameHead::first(bytes) else { return Step::More };
-        let pass = Step::Pass(head as u64 + length);
+    /// Looks at the beginning of a frame, which is at this place.
+    fn step(&self, client: &ClientConnection, bytes: &[u8], out: &mut Out<'_>, at: usize) -> Step {
+        let Some(head) = FrameHead::first(bytes) else { return Step::More };
+        let (size, length) = (head.size, head.length);
         if bytes[0] & 0x0f != TEXT || length < 3 {
-            return pass;
+            return Step::Pass(size as u64 + length);
         }
+        // Most paths are short.
+        match self.look_at::<64>(client, bytes, &head, (out, at)) {
+            Step::More => self.look_at::<MOST_HEAD>(client, bytes, &head, (out, at)),
+            step => step,
+        }
+    }
+
+    /// Looks at so many bytes of it.
+    fn look_at<const MOST: usize>(
+        &self,
+        client: &ClientConnection,
+        bytes: &[u8],
+        head: &FrameHead,
+        out: (&mut Out<'_>, usize),
+    ) -> Step {
+        let came = &bytes[head.size..bytes.len().min(head.size + usize::try_from(head.length).unwrap_or(usize::MAX))];
+        let mut seen = [0; MOST];
+        let seen = &mut seen[..came.len().min(MOST)];
+        seen.copy_from_slice(&came[..seen.len()]);
+        unmask(seen, head.mask);
+        self.look(client, bytes, head, (came, seen), out)
+    }
+
+    fn look(
+        &self,
+        client: &ClientConnection,
+        bytes: &[u8],
+        &FrameHead { size: head, length, .. }: &FrameHead,
+        (came, seen): (&[u8], &[u8]),
+        out: (&mut Out<'_>, usize),
+    ) -> Step {
+        let pass = Step::Pass(head as u64 + length);
         let opened = Opened::of(client);
-        let came = &bytes[head..bytes.len().min(head + usize::try_from(length).unwrap_or(usize::MAX))];
         let is_complete = came.len() as u64 == length;
-        let mut seen = [0; MOST_HEAD];
-        let seen = {
-            let count = came.len().min(MOST_HEAD);
-            for (index, (to, from)) in seen.iter_mut().zip(&came[..count]).enumerate() {
-                *to = from ^ mask[index % 4];
-            }
-            &seen[..count]
-        };
         let is_all_seen = is_complete && came.len() == seen.len();
         // Where the path begins.
         let start = match seen {
@@ -212,13 +255,13 @@ impl Translator {
             // A path without anything behind it, or one that is too long.
             return match (is_all_seen, std::str::from_utf8(&seen[start..])) {
                 (true, Ok(path)) => {
-                    self.packet(client, seen, (start, seen.len()), path, b"", (head, length, bytes), true)
+                    self.packet(client, seen, (start, seen.len()), path, b"", (head, length, bytes), true, out)
                 }
                 _ => pass,
             };
         };
         let Ok(path) = std::str::from_utf8(&seen[start..end]) else { return pass };
-        self.packet(client, seen, (start, end), path, &seen[end + 1..], (head, length, bytes), is_all_seen)
+        self.packet(client, seen, (start, end), path, &seen[end + 1..], (head, length, bytes), is_all_seen, out)
     }
 
     /// A packet of the namespace at this path.
@@ -232,11 +275,12 @@ impl Translator {
         behind: &[u8],
         (head, length, bytes): (usize, u64, &[u8]),
         is_all_seen: bool,
+        (out, at): (&mut Out<'_>, usize),
     ) -> Step {
         let pass = Step::Pass(head as u64 + length);
         let path = written.split('?').next().unwrap_or_default();
         if seen[1] == b'0' {
-            return self.connect(client, path, (head, length, bytes), end);
+            return self.connect(client, path, (head, length, bytes), end, (out, at));
         }
         let Some(place) = Opened::of(client).and_then(|opened| opened.find(path)) else {
             // Nobody but this module sends anything to the namespaces of templates.
@@ -255,14 +299,12 @@ impl Translator {
             if let Some(opened) = Opened::of(client) {
                 opened.close(path);
             }
-            return Step::Replace { taken: whole, by: lifecycle(Kind::Disconnect, place, template), pass: 0 };
+            push_lifecycle(out.from(at), Kind::Disconnect, place, template);
+            return Step::Replace { taken: whole, pass: 0 };
         }
-        let mut packet = Vec::with_capacity(start + template.len() + 24);
-        packet.extend_from_slice(&seen[..start]);
-        packet.extend_from_slice(template.as_bytes());
-        packet.push(b',');
         // The comma is missing where nothing is behind it.
         let mut taken = (end + 1).min(seen.len());
+        let mut code = Digits::default();
         if matches!(seen[1], b'2' | b'5') {
             let digits = behind.iter().take_while(|byte| byte.is_ascii_digit()).count();
             if digits == behind.len() && !is_all_seen && seen.len() < MOST_HEAD {
@@ -272,20 +314,21 @@ impl Translator {
                 [] => Ok(None),
                 id => std::str::from_utf8(id).unwrap_or_default().parse().map(Some),
             };
-            let Some(code) = id.ok().and_then(|id| Code::write(Kind::Event, place.number, id)) else {
+            let Some(number) = id.ok().and_then(|id| Code::write(Kind::Event, place.number, id)) else {
                 refused(Cause::InvalidPacket, "an acknowledgement's id that no client makes");
                 client.close_with(DisconnectReason::InvalidPacket);
                 return pass;
             };
-            packet.extend_from_slice(code.to_string().as_bytes());
+            code = Digits::of(number);
             taken += digits;
         }
+        let beginning = [&seen[..start], template.as_bytes(), b",", code.as_bytes()];
         let (mask, rest) = (&bytes[head - 4..head], length - taken as u64);
         // The rest stays masked as it is, so the new mask begins elsewhere.
-        let shift = (taken + 4 - packet.len() % 4) % 4;
+        let shift = (taken + 4 - beginning.iter().map(|part| part.len()).sum::<usize>() % 4) % 4;
         let mask = [0, 1, 2, 3].map(|index| mask[(index + shift) % 4]);
-        let by = frame_head(bytes[0], mask, &packet, rest);
-        Step::Replace { taken: head + taken, by, pass: rest }
+        push_beginning(out.from(at), bytes[0], mask, beginning, rest);
+        Step::Replace { taken: head + taken, pass: rest }
     }
 
     /// A CONNECT packet.
@@ -295,6 +338,7 @@ impl Translator {
         path: &str,
         (head, length, bytes): (usize, u64, &[u8]),
         end: usize,
+        (out, at): (&mut Out<'_>, usize),
     ) -> Step {
         let pass = Step::Pass(head as u64 + length);
         let known = &self.known;
@@ -319,11 +363,11 @@ impl Translator {
             bytes[head..head + length].iter().enumerate().map(|(index, byte)| byte ^ mask[index % 4]).collect();
         let auth = std::str::from_utf8(payload.get(end + 1..).unwrap_or_default()).ok();
         let of = (template, &known.templates[template]);
-        let by = match Opened::open(client, of, path, auth, known.most) {
-            Some(number) => lifecycle(Kind::Connect, Place { number, template }, of.1.path()),
-            None => BytesMut::new(),
-        };
-        Step::Replace { taken: head + length, by, pass: 0 }
+        let out = out.from(at);
+        if let Some(number) = Opened::open(client, of, path, auth, known.most) {
+            push_lifecycle(out, Kind::Connect, Place { number, template }, of.1.path());
+        }
+        Step::Replace { taken: head + length, pass: 0 }
     }
 
     /// Whether what is written has to be looked at.
@@ -361,18 +405,49 @@ impl Translator {
     }
 }
 
+/// A number as text.
+#[derive(Default)]
+struct Digits {
+    bytes: [u8; 20],
+    count: usize,
+}
+
+impl Digits {
+    /// Of a number that is not negative.
+    fn of(number: i64) -> Self {
+        let mut digits = Self::default();
+        let mut left = number.unsigned_abs();
+        loop {
+            digits.count += 1;
+            let last = u8::try_from(left % 10).unwrap_or_default();
+            digits.bytes[20 - digits.count] = b'0' + last;
+            left /= 10;
+            if left == 0 {
+                return digits;
+            }
+        }
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        &self.bytes[20 - self.count..]
+    }
+}
+
+fn unmask(bytes: &mut [u8], mask: [u8; 4]) {
+    for chunk in bytes.chunks_mut(4) {
+        chunk.iter_mut().zip(mask).for_each(|(byte, mask)| *byte ^= mask);
+    }
+}
+
 /// The frame for a CONNECT or a DISCONNECT of an instance: an event whose name is not read.
-fn lifecycle(kind: Kind, place: Place, template: &str) -> BytesMut {
+fn push_lifecycle(out: &mut BytesMut, kind: Kind, place: Place, template: &str) {
     let code = Code::write(kind, place.number, None).unwrap_or_default();
-    let mut frame = BytesMut::new();
-    push_frame(&mut frame, TEXT, Some([0; 4]), format!("42{template},{code}[\"\"]").as_bytes());
-    frame
+    push_frame(out, TEXT, Some([0; 4]), format!("42{template},{code}[\"\"]").as_bytes());
 }
 
 /// The head of a masked frame and the beginning of its payload, of which so many bytes follow.
-fn frame_head(first: u8, mask: [u8; 4], beginning: &[u8], rest: u64) -> BytesMut {
-    let length = beginning.len() as u64 + rest;
-    let mut out = BytesMut::with_capacity(14 + beginning.len());
+fn push_beginning(out: &mut BytesMut, first: u8, mask: [u8; 4], beginning: [&[u8]; 4], rest: u64) {
+    let length = beginning.iter().map(|part| part.len() as u64).sum::<u64>() + rest;
     out.put_u8(first);
     match length {
         0..126 => out.put_u8(0x80 | length as u8),
@@ -386,8 +461,9 @@ fn frame_head(first: u8, mask: [u8; 4], beginning: &[u8], rest: u64) -> BytesMut
         }
     }
     out.extend_from_slice(&mask);
-    out.extend(beginning.iter().enumerate().map(|(index, byte)| byte ^ mask[index % 4]));
-    out
+    let start = out.len();
+    beginning.iter().for_each(|part| out.extend_from_slice(part));
+    unmask(&mut out[start..], mask);
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Limits on who may connect, how many and how fast (rule R14).
+//! Limits on who may connect, how many and how fast (rule R14), and who waits for whom.
 
 mod address;
 mod bytes;
@@ -8,6 +8,7 @@ mod origin;
 pub(crate) mod rate;
 mod refusal;
 mod streams;
+mod turns;
 
 use std::{
     net::IpAddr,
@@ -31,6 +32,7 @@ pub(crate) use streams::AcceptedStream;
 pub(crate) use streams::StreamGuard;
 #[cfg(feature = "cli")]
 pub(crate) use streams::{most_connections, open_files};
+pub(crate) use turns::{Turn, Turns};
 
 use crate::{
     config::Config,

@@ -3,7 +3,7 @@
 use std::{
     io::{self, IoSlice},
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 #[cfg(feature = "serve")]
@@ -23,16 +23,16 @@ use tokio::{
 #[cfg(feature = "tls")]
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-use super::Permit;
 #[cfg(feature = "serve")]
 use super::{Connections, Counted};
+use super::{Permit, Turn, Turns};
 #[cfg(feature = "serve")]
 use crate::{config::Config, telemetry::refused};
 
 /// An accepted TCP connection, counted until it is dropped.
 pub(crate) struct AcceptedStream {
     stream: Carried,
-    stall: Option<Box<Stall>>,
+    requests: Option<Box<Requests>>,
     _permit: Option<Permit>,
 }
 
@@ -43,28 +43,76 @@ enum Carried {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-/// Fails writes that make no progress: a client that does not read would otherwise hold its connection for ever.
-struct Stall {
-    timeout: Duration,
-    since: Option<Pin<Box<Sleep>>>,
+/// What holds for a connection while it is one of HTTP.
+struct Requests {
+    /// Writes that make no progress fail after this time: a client that does not read would otherwise hold its connection for ever.
+    stall_timeout: Duration,
+    stalled: Option<Pin<Box<Sleep>>>,
+    turns: Turns,
+    reading: Reading,
 }
 
+/// Clients [take turns](super::turns) with what they send: each time that something has arrived, and after so many bytes of it.
+enum Reading {
+    Nothing,
+    Waits(Turn),
+    /// So many bytes since its turn.
+    Reads(usize),
+}
+
+/// How much is read at a turn.
+const PER_TURN: usize = 16 * 1024;
+
 impl AcceptedStream {
-    /// The stream after an upgrade, whose new protocol has deadlines of its own.
+    /// The stream after an upgrade, whose new protocol has deadlines and turns of its own.
     pub(crate) fn upgraded(mut self) -> Self {
-        self.stall = None;
+        self.requests = None;
         self
     }
 
     fn watch<T>(&mut self, context: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        let Some(stall) = &mut self.stall else { return written };
+        let Some(requests) = &mut self.requests else { return written };
         if written.is_ready() {
-            stall.since = None;
+            requests.stalled = None;
             return written;
         }
-        let timeout = stall.timeout;
-        let since = stall.since.get_or_insert_with(|| Box::pin(sleep(timeout)));
-        since.as_mut().poll(context).map(|()| Err(io::Error::new(io::ErrorKind::TimedOut, "the client does not read")))
+        let timeout = requests.stall_timeout;
+        let stalled = requests.stalled.get_or_insert_with(|| Box::pin(sleep(timeout)));
+        stalled
+            .as_mut()
+            .poll(context)
+            .map(|()| Err(io::Error::new(io::ErrorKind::TimedOut, "the client does not read")))
+    }
+
+    /// Waits until something has arrived and it is the client's turn.
+    fn poll_turn(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(requests) = &mut self.requests else { return Poll::Ready(Ok(())) };
+        loop {
+            match &mut requests.reading {
+                Reading::Nothing => {
+                    ready!(self.stream.tcp().poll_read_ready(context))?;
+                    requests.reading = Reading::Waits(requests.turns.next());
+                }
+                Reading::Waits(turn) => {
+                    ready!(Pin::new(turn).poll(context));
+                    requests.reading = Reading::Reads(0);
+                }
+                Reading::Reads(bytes) if *bytes >= PER_TURN => {
+                    requests.reading = Reading::Waits(requests.turns.next());
+                }
+                Reading::Reads(_) => return Poll::Ready(Ok(())),
+            }
+        }
+    }
+}
+
+impl Carried {
+    fn tcp(&self) -> &TcpStream {
+        match self {
+            Self::Plain(stream) => stream,
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => stream.get_ref().0,
+        }
     }
 }
 
@@ -76,9 +124,16 @@ impl AcceptedStream {
     ///
     /// When the client does not finish the handshake as the protocol asks for.
     pub(crate) async fn into_tls(self, acceptor: &TlsAcceptor) -> io::Result<Self> {
-        let Self { stream: Carried::Plain(stream), stall, _permit } = self else { return Ok(self) };
+        let Self { stream: Carried::Plain(stream), requests, _permit } = self else { return Ok(self) };
+        let mut requests = requests;
+        if let Some(requests) = &mut requests {
+            // The costliest step of all.
+            requests.turns.next().await;
+            // What the first request begins with may have come with the end of the handshake.
+            requests.reading = Reading::Reads(0);
+        }
         let stream = Carried::Tls(Box::new(acceptor.accept(stream).await?));
-        Ok(Self { stream, stall, _permit })
+        Ok(Self { stream, requests, _permit })
     }
 
     /// The first byte that the client sends, which stays to be read; `None` if it closes the connection.
@@ -92,17 +147,26 @@ impl AcceptedStream {
 /// A stream of another server, which counts it in its own way or not at all.
 impl From<TcpStream> for AcceptedStream {
     fn from(stream: TcpStream) -> Self {
-        Self { stream: Carried::Plain(stream), stall: None, _permit: None }
+        Self { stream: Carried::Plain(stream), requests: None, _permit: None }
     }
 }
 
 impl AsyncRead for AcceptedStream {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match &mut self.stream {
+        ready!(self.poll_turn(context))?;
+        let before = into.filled().len();
+        let read = match &mut self.stream {
             Carried::Plain(stream) => Pin::new(stream).poll_read(context, into),
             #[cfg(feature = "tls")]
             Carried::Tls(stream) => Pin::new(stream).poll_read(context, into),
+        };
+        if let Some(Requests { reading, .. }) = self.requests.as_deref_mut() {
+            match (&read, reading) {
+                (Poll::Ready(Ok(())), Reading::Reads(bytes)) => *bytes += into.filled().len() - before,
+                (_, reading) => *reading = Reading::Nothing,
+            }
         }
+        read
     }
 }
 
@@ -164,6 +228,7 @@ pub(crate) struct StreamGuard {
     streams: Arc<Connections>,
     trusted_proxies: Vec<IpNet>,
     stall_timeout: Duration,
+    turns: Turns,
 }
 
 /// What a refused connection is answered, whatever it asks for.
@@ -177,7 +242,7 @@ const REFUSAL: &str = concat!(
 impl StreamGuard {
     /// For clients. Logs a warning if the process may not open as many files as the configuration allows connections; an
     /// information where only this machine can connect.
-    pub(crate) fn new(config: &Config) -> Self {
+    pub(crate) fn new(config: &Config, turns: Turns) -> Self {
         let limits = &config.limits;
         let files = open_files();
         let (most, most_per_address) = most_streams(limits.connections, limits.connections_per_address, files);
@@ -198,6 +263,7 @@ impl StreamGuard {
             streams: Connections::new(Counted::Streams, most, most_per_address),
             trusted_proxies: config.trusted_proxies.clone(),
             stall_timeout: limits.body_timeout,
+            turns,
         }
     }
 
@@ -208,6 +274,7 @@ impl StreamGuard {
             streams: Connections::new(Counted::Streams, METRICS_STREAMS, METRICS_STREAMS / 2),
             trusted_proxies: Vec::new(),
             stall_timeout: config.limits.body_timeout,
+            turns: Turns::default(),
         }
     }
 
@@ -218,8 +285,14 @@ impl StreamGuard {
         // The clients of a trusted proxy are counted one by one, by the addresses that it forwards.
         match self.streams.acquire(Some(address).filter(|address| !self.is_proxy(*address))) {
             Ok(permit) => {
-                let stall = Some(Box::new(Stall { timeout: self.stall_timeout, since: None }));
-                Some(AcceptedStream { stream: Carried::Plain(stream), stall, _permit: Some(permit) })
+                let requests = Requests {
+                    stall_timeout: self.stall_timeout,
+                    stalled: None,
+                    turns: self.turns.clone(),
+                    reading: Reading::Nothing,
+                };
+                let requests = Some(Box::new(requests));
+                Some(AcceptedStream { stream: Carried::Plain(stream), requests, _permit: Some(permit) })
             }
             Err((cause, message)) => {
                 refused(cause, &message);
@@ -325,6 +398,45 @@ mod tests {
         assert_eq!(parse_open_files(""), None);
         #[cfg(target_os = "linux")]
         assert!(open_files().is_some());
+    }
+
+    #[tokio::test]
+    async fn all_that_is_ready_runs_between_two_requests() {
+        use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+        use tokio::{
+            io::{AsyncReadExt, AsyncWriteExt},
+            net::TcpListener,
+        };
+
+        let guard = StreamGuard::new(&Config::default(), Turns::default());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (mut clients, mut streams) = (Vec::new(), Vec::new());
+        for _ in 0..3 {
+            let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+            let (stream, from) = listener.accept().await.unwrap();
+            client.write_all(b"GET").await.unwrap();
+            stream.readable().await.unwrap();
+            clients.push(client);
+            streams.push(guard.accept(stream, from, false).unwrap());
+        }
+        let others = Arc::new(AtomicUsize::new(0));
+        let reading = streams.into_iter().map(|mut stream| {
+            let others = others.clone();
+            tokio::spawn(async move {
+                stream.read_exact(&mut [0; 3]).await.unwrap();
+                let before = others.load(Relaxed);
+                for _ in 0..100 {
+                    let others = others.clone();
+                    tokio::spawn(async move { others.fetch_add(1, Relaxed) });
+                }
+                before
+            })
+        });
+        let mut before = Vec::new();
+        for read in reading.collect::<Vec<_>>() {
+            before.push(read.await.unwrap());
+        }
+        assert_eq!(before, [0, 100, 200]);
     }
 
     #[test]

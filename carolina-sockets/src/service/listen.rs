@@ -12,6 +12,7 @@ use hyper_util::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
+    task::yield_now,
     time::Instant,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -79,7 +80,11 @@ where
                 accepted = listener.accept() => accepted,
             };
             match accepted {
-                Ok((stream, from)) => self.serve_stream(stream, from),
+                Ok((stream, from)) => {
+                    self.serve_stream(stream, from);
+                    // Many that connect at once must not delay those who are in.
+                    yield_now().await;
+                }
                 Err(error) if is_of_connection(&error) => {}
                 Err(error) => {
                     // Most likely out of file descriptors. New connections wait in the backlog until some are free.

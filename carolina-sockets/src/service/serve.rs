@@ -238,7 +238,8 @@ pub(crate) async fn run(
     let app = sockets.layer().layer(router.layer(sockets.session_layer()));
     let app = Health::new(app, sockets.inner().clone());
     let limits = &sockets.config().limits;
-    let server = HttpServer::new(app, StreamGuard::new(sockets.config()), limits, tls.clone());
+    let turns = sockets.inner().engine.as_ref().map(|engine| engine.turns()).unwrap_or_default();
+    let server = HttpServer::new(app, StreamGuard::new(sockets.config(), turns), limits, tls.clone());
     if let Some(tls) = tls {
         sockets.inner().background.spawn(tls.watch());
     }

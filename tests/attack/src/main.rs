@@ -15,7 +15,7 @@ mod paced;
 mod server;
 mod target;
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 /// How hard to attack.
 #[derive(Clone, Copy, Debug)]
@@ -24,23 +24,34 @@ pub(crate) struct Scale {
     pub(crate) clients: usize,
     /// How often something is done where once is not telling.
     pub(crate) rounds: usize,
+    /// How long at least, for the latency of the others: an attack that is over before is made again.
+    pub(crate) least: Duration,
+}
+
+fn usage() -> ExitCode {
+    eprintln!("usage: carolina-attack [--quick | --only PART_OF_A_NAME [--seconds 1-600]]");
+    ExitCode::from(2)
 }
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let scale = match words.as_slice() {
+    let full = Scale { clients: 40, rounds: 20_000, least: Duration::from_secs(3) };
+    let quick = Scale { clients: 10, rounds: 2_000, least: Duration::from_millis(500) };
+    let (scale, name) = match words.as_slice() {
         ["server"] => return server::run(),
         ["paced", address] => match address.parse() {
             Ok(address) => return paced::run(address),
             Err(_) => return ExitCode::from(2),
         },
-        [] => Scale { clients: 40, rounds: 20_000 },
-        ["--quick"] => Scale { clients: 10, rounds: 2_000 },
-        _ => {
-            eprintln!("usage: carolina-attack [--quick]");
-            return ExitCode::from(2);
-        }
+        [] => (full, ""),
+        ["--quick"] => (quick, ""),
+        ["--only", name] => (full, *name),
+        ["--only", name, "--seconds", seconds] => match seconds.parse() {
+            Ok(seconds @ 1..=600) => (Scale { least: Duration::from_secs(seconds), ..full }, *name),
+            _ => return usage(),
+        },
+        _ => return usage(),
     };
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
@@ -49,6 +60,6 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let failed = runtime.block_on(target::attack_all(scale));
+    let failed = runtime.block_on(target::attack_all(scale, name));
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

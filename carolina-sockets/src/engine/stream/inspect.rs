@@ -12,7 +12,7 @@ use super::{
         incoming::{PREFIX_LENGTH, Seen},
         rejoin::joined,
     },
-    ClientStream,
+    CHUNK, ClientStream, SMALL_CHUNK,
     closing::Closing,
 };
 use crate::{
@@ -23,8 +23,8 @@ use crate::{
 /// How long a channel's path may be.
 const MOST_PATH: usize = PREFIX_LENGTH - 3;
 
-/// What each frame counts in addition to its bytes.
-const FRAME_COST: usize = 512;
+/// What each packet counts in addition to its bytes.
+const PACKET_COST: usize = 512;
 
 /// The status of a WebSocket that is closed as a message was too large.
 const TOO_LARGE: u16 = 1009;
@@ -78,10 +78,14 @@ impl ClientStream {
         });
         self.pinged = pinged;
         traffic::received(chunk.begun, read.len());
-        self.since_turn += read.len() + chunk.begun * FRAME_COST;
+        let packets = chunk.begun * PACKET_COST;
+        self.since_turn += read.len() + packets;
+        self.chunk = if packets > read.len() { SMALL_CHUNK } else { CHUNK };
         if connects > 0 {
             self.writer.expect_answers(connects);
             self.pauses.hold(&self.client.joins);
+            // Many that come at once must not delay those who are in.
+            self.turn.get_or_insert_with(|| self.turns.next());
         }
         if awaits {
             self.pauses.watch();

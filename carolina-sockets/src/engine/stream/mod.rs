@@ -30,10 +30,9 @@ use super::{
     rejoin::Rejoin,
     sessions::Sessions,
     translate::{Outgoing, Translator},
-    turns::{Turn, Turns},
 };
 use crate::{
-    guard::Permit,
+    guard::{Permit, Turn, Turns},
     telemetry::{histogram, traffic},
 };
 use answers::Writer;
@@ -68,11 +67,16 @@ pub(super) struct ClientStream {
     /// Bytes to write before anything else, and to flush. `None` except right after an upgrade.
     write_ahead: Option<Bytes>,
     first_ping: FirstPing,
-    /// Bytes read since the client had its last turn.
+    /// Bytes read since the client had its last turn, and more for each packet.
     since_turn: usize,
+    /// How much is read at once.
+    chunk: usize,
     turns: Turns,
-    /// What it waits for, having sent much.
+    /// What it waits for, having sent much, or something that costs much.
     turn: Option<Turn>,
+    /// How the connection has ended. The engine learns it at the client's turn: many that end at once must not delay those
+    /// who stay.
+    ended: Option<io::Result<()>>,
     pauses: Pauses,
     writer: Writer,
     /// Set when the client is told why its connection ends.
@@ -91,9 +95,12 @@ pub(super) struct ClientStream {
 /// How much is read at once.
 const CHUNK: usize = 32 * 1024;
 
-/// After this many bytes the reader waits for its next [turn](super::turns): a client that sends continuously must not
-/// monopolize a thread, and the writer has to run before answers fill the buffer. Large enough that answers are written in
-/// batches.
+/// How much is read at first of a client, and as long as it sends many packets at once: they cost more than their bytes.
+const SMALL_CHUNK: usize = 4 * 1024;
+
+/// After this many bytes, and what packets cost beside, the reader waits for its next [turn](crate::guard::Turns): a client
+/// that sends continuously must not monopolize a thread, and the writer has to run before answers fill the buffer. Large
+/// enough that answers are written in batches.
 const TURN: usize = 64 * 1024;
 
 /// A client that has sent less than this, and nothing more for now, begins anew.
@@ -134,9 +141,12 @@ impl ClientStream {
             read_ahead: Bytes::new(),
             write_ahead: None,
             first_ping: if is_pinged { FirstPing::Expected { left: 0 } } else { FirstPing::Done },
-            since_turn: 0,
+            // Many that come at once and send much take turns early.
+            since_turn: TURN - LITTLE,
+            chunk: SMALL_CHUNK,
             turns,
             turn: None,
+            ended: None,
             pauses: Pauses::default(),
             writer: Writer::default(),
             closing: None,
@@ -219,6 +229,19 @@ impl ClientStream {
                     self.read_ignored(context);
                 }
             }
+            if self.since_turn >= TURN {
+                self.since_turn = 0;
+                self.turn = Some(self.turns.next());
+            }
+            if let Some(turn) = &mut self.turn {
+                if Pin::new(turn).poll(context).is_pending() {
+                    return Ok(Poll::Pending);
+                }
+                self.turn = None;
+            }
+            if let Some(ended) = self.ended.take() {
+                return ended.map(Poll::Ready);
+            }
             if !self.read_ahead.is_empty() {
                 let length = self.read_ahead.len().min(into.remaining());
                 into.put_slice(&self.read_ahead[..length]);
@@ -227,16 +250,6 @@ impl ClientStream {
                     self.read_ahead = Bytes::new();
                 }
                 return Ok(Poll::Ready(()));
-            }
-            if self.since_turn >= TURN {
-                self.since_turn = 0;
-                self.turn = Some(self.turns.next());
-            }
-            if let Some(turn) = &self.turn {
-                if turn.poll(context).is_pending() {
-                    return Ok(Poll::Pending);
-                }
-                self.turn = None;
             }
             if let Some(read) = SCRATCH.with_borrow_mut(|scratch| self.poll_read_chunk(context, scratch, into))? {
                 return Ok(read);
@@ -251,23 +264,34 @@ impl ClientStream {
         scratch: &mut [u8],
         into: &mut ReadBuf<'_>,
     ) -> io::Result<Option<Poll<()>>> {
-        let mut chunk = ReadBuf::new(scratch);
-        if Pin::new(&mut self.carrier).poll_read(context, &mut chunk)?.is_pending() {
-            if self.since_turn < LITTLE {
-                self.since_turn = 0;
+        let mut chunk = ReadBuf::new(&mut scratch[..self.chunk]);
+        let result = match Pin::new(&mut self.carrier).poll_read(context, &mut chunk) {
+            Poll::Pending => {
+                if self.since_turn < LITTLE {
+                    self.since_turn = 0;
+                }
+                return Ok(Some(Poll::Pending));
             }
-            return Ok(Some(Poll::Pending));
-        }
+            Poll::Ready(result) => result,
+        };
         let read = chunk.filled();
-        if read.is_empty() {
-            return Ok(Some(Poll::Ready(())));
+        if result.is_err() || read.is_empty() {
+            self.ended = Some(result);
+            self.turn = Some(self.turns.next());
+            return Ok(None);
         }
         histogram::received(read.len());
         let replaced = self.inspect(read);
         let read = replaced.as_deref().unwrap_or(read);
-        let translated = self.translate(read);
-        let read = translated.as_deref().unwrap_or(read);
-        if self.pauses.is_held() {
+        if let Some(translated) = self.translate(read) {
+            self.read_ahead = translated.freeze();
+            let is_held = self.pauses.is_held() || self.turn.is_some();
+            if is_held {
+                context.waker().wake_by_ref();
+            }
+            return Ok(is_held.then_some(Poll::Pending));
+        }
+        if self.pauses.is_held() || self.turn.is_some() {
             self.read_ahead = Bytes::copy_from_slice(read);
             context.waker().wake_by_ref();
             return Ok(Some(Poll::Pending));
@@ -578,6 +602,20 @@ mod tests {
         }
         assert!(read < 4 * TURN, "{read} bytes without a yield");
         assert!(stream.read(&mut buffer).await.unwrap() > 0);
+    }
+
+    #[tokio::test]
+    async fn a_client_joins_and_ends_at_its_turn() {
+        let (mut client, mut stream) = stream(&ClientConnection::slow(), &[]);
+        let connect = [0x81, 0x82, 0, 0, 0, 0, b'4', b'0'];
+        client.write_all(&connect).await.unwrap();
+        let mut read = [0; 8];
+        assert!(stream.read(&mut read).now_or_never().is_none(), "before its turn");
+        stream.read_exact(&mut read).await.unwrap();
+        assert_eq!(read, connect);
+        drop(client);
+        assert!(stream.read(&mut read).now_or_never().is_none(), "before its turn");
+        assert_eq!(stream.read(&mut read).await.unwrap(), 0);
     }
 
     #[tokio::test(start_paused = true)]

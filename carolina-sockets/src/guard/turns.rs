@@ -1,11 +1,13 @@
-//! Clients that send much take turns.
+//! Clients that cost much take turns.
 //!
 //! tokio polls its sockets and timers when no task is ready, or after some dozen tasks. Many clients that send as fast as they
-//! can keep so many tasks ready that everybody else waits for all of them. So a client that has sent much is read from again
-//! only when everything that was ready has run and the sockets have been polled, and one such client at a time.
+//! can keep so many tasks ready that everybody else waits for all of them. So whoever costs much goes on only when everything
+//! that was ready has run and the sockets have been polled, and one such client at a time: a request of HTTP, a client that
+//! joins a channel, one that has sent much, and one whose connection has ended.
 
 use std::{
     collections::VecDeque,
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -19,7 +21,7 @@ use tokio::task::yield_now;
 
 /// Those of one service.
 #[derive(Clone, Default)]
-pub(super) struct Turns(Arc<Mutex<Waiting>>);
+pub(crate) struct Turns(Arc<Mutex<Waiting>>);
 
 #[derive(Default)]
 struct Waiting {
@@ -37,7 +39,7 @@ struct Called {
 
 impl Turns {
     /// The next turn of a client, in the order of asking.
-    pub(super) fn next(&self) -> Turn {
+    pub(crate) fn next(&self) -> Turn {
         let turn = Arc::<Called>::default();
         let mut waiting = self.0.lock();
         waiting.turns.push_back(turn.clone());
@@ -82,12 +84,13 @@ impl Drop for Serving {
     }
 }
 
-/// One that a client waits for.
-pub(super) struct Turn(Arc<Called>);
+/// One that a client waits for: ready from when the client is called.
+pub(crate) struct Turn(Arc<Called>);
 
-impl Turn {
-    /// Is ready from when the client is called.
-    pub(super) fn poll(&self, context: &Context<'_>) -> Poll<()> {
+impl Future for Turn {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         self.0.waker.register(context.waker());
         if self.0.is_called.load(Ordering::Acquire) { Poll::Ready(()) } else { Poll::Pending }
     }
@@ -95,7 +98,7 @@ impl Turn {
 
 #[cfg(test)]
 mod tests {
-    use std::{future::poll_fn, sync::atomic::AtomicUsize};
+    use std::sync::atomic::AtomicUsize;
 
     use super::*;
 
@@ -107,7 +110,7 @@ mod tests {
             .map(|number| {
                 let (turn, others, order) = (turns.next(), others.clone(), order.clone());
                 tokio::spawn(async move {
-                    poll_fn(|context| turn.poll(context)).await;
+                    turn.await;
                     order.lock().push((number, others.load(Ordering::Relaxed)));
                     for _ in 0..100 {
                         let others = others.clone();
@@ -127,11 +130,11 @@ mod tests {
         let turns = Turns::default();
         drop(turns.next());
         let next = turns.next();
-        poll_fn(|context| next.poll(context)).await;
+        next.await;
         while turns.0.lock().is_served {
             yield_now().await;
         }
         let again = turns.next();
-        poll_fn(|context| again.poll(context)).await;
+        again.await;
     }
 }
