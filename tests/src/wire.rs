@@ -97,6 +97,11 @@ impl RawSocket {
         self.0.send(Message::Binary(bytes.into())).await.is_ok()
     }
 
+    /// Sends bytes below the protocol: frames, or parts of them.
+    pub async fn send_bytes(&mut self, bytes: &[u8]) -> bool {
+        self.0.get_mut().write_all(bytes).await.is_ok()
+    }
+
     /// Reads the next text message; `None` at the end.
     pub async fn read(&mut self) -> Option<String> {
         loop {

@@ -18,6 +18,7 @@ use carolina_sockets_tests::{
     start, until,
     wire::RawSocket,
 };
+use rand::{Rng, SeedableRng, rngs::StdRng};
 use tokio::sync::Barrier;
 
 /// What has happened, in order.
@@ -91,6 +92,16 @@ impl Orders {
     #[on("ask")]
     async fn ask(&self, socket: Socket, Data(number): Data<u32>) -> Result<u32, EventError> {
         Ok(socket.emit_with_ack::<u32>("question", number).await?)
+    }
+
+    #[on("nth")]
+    fn nth(&self, Data((number, _)): Data<(u32, String)>) {
+        self.seen.add(format!("nth {number}"));
+    }
+
+    #[on("nth of bytes")]
+    fn nth_of_bytes(&self, Data((number, _)): Data<(u32, Bytes)>) {
+        self.seen.add(format!("nth {number}"));
     }
 
     #[on("fail")]
@@ -578,6 +589,73 @@ async fn r18_packets_of_channels_that_are_not_open_do_no_harm() {
     // The path of all is nobody's.
     client.send_raw("42/orders/{id},[\"note\",\"a\"]");
     client.expect_disconnect().await.unwrap();
+}
+
+/// The frames of an event with this number, of some kind.
+fn frames_of(random: &mut StdRng, number: u32) -> Vec<u8> {
+    let attached = |number| format!("451-/orders/1,[\"nth of bytes\",{number},{{\"_placeholder\":true,\"num\":0}}]");
+    let event = |size| format!("42/orders/1,[\"nth\",{number},\"{}\"]", "é".repeat(size));
+    let (opcode, first) = match random.random_range(0..10) {
+        0 => (1, attached(number)),
+        1 => (1, event(random.random_range(100..20_000))),
+        _ => (1, event(random.random_range(0..40))),
+    };
+    let mut frames = Vec::new();
+    if first.starts_with("45") {
+        push_frame(random, &mut frames, 0x80 | opcode, first.as_bytes());
+        push_frame(random, &mut frames, 0x82, &[7; 30]);
+    } else if random.random_range(0..10) == 0 {
+        // In two frames.
+        let (begin, end) = first.as_bytes().split_at(random.random_range(1..first.len()));
+        push_frame(random, &mut frames, opcode, begin);
+        push_frame(random, &mut frames, 0x80, end);
+    } else {
+        push_frame(random, &mut frames, 0x80 | opcode, first.as_bytes());
+    }
+    frames
+}
+
+fn push_frame(random: &mut StdRng, to: &mut Vec<u8>, first: u8, payload: &[u8]) {
+    let mask: [u8; 4] = random.random();
+    to.push(first);
+    match u16::try_from(payload.len()).expect("a small payload") {
+        length @ 0..126 => to.push(0x80 | u8::try_from(length).expect("below 126")),
+        length => {
+            to.push(0x80 | 126);
+            to.extend(length.to_be_bytes());
+        }
+    }
+    to.extend(mask);
+    to.extend(payload.iter().enumerate().map(|(index, byte)| byte ^ mask[index % 4]));
+}
+
+#[tokio::test]
+async fn r18_events_of_all_kinds_keep_their_order_however_they_arrive() {
+    let mut config = Config::default();
+    config.limits.events_per_second = 1_000_000;
+    let seen = Seen::default();
+    let builder = by_hand().config(config).state(seen.clone()).mount::<Orders>("/orders/{id}");
+    let service = TestService::of(builder.build().await.unwrap()).listen().await.unwrap();
+    for seed in 0..20 {
+        let mut random = StdRng::seed_from_u64(seed);
+        let mut client = RawSocket::join(&service.url(), "/orders/1").await;
+        let all: Vec<u8> = (0..100).flat_map(|number| frames_of(&mut random, number)).collect();
+        let mut left = &all[..];
+        while !left.is_empty() {
+            // Now and then a part of a frame, and several at once.
+            let (now, later) = left.split_at(random.random_range(1..=left.len().min(500)));
+            assert!(client.send_bytes(now).await);
+            left = later;
+            if random.random_range(0..3) == 0 {
+                tokio::task::yield_now().await;
+            }
+        }
+        assert!(client.send("42/orders/1,0[\"where\"]").await);
+        client.expect("43/orders/1,0").await;
+        let numbers: Vec<String> = seen.take().into_iter().filter(|seen| seen.starts_with("nth")).collect();
+        let expected: Vec<String> = (0..100).map(|number| format!("nth {number}")).collect();
+        assert_eq!(numbers, expected, "seed {seed}");
+    }
 }
 
 #[tokio::test]

@@ -93,7 +93,7 @@ pub(super) struct Opened {
 struct OpenedState {
     last: u32,
     /// By the path as the client writes it.
-    by_path: BTreeMap<Box<str>, Place>,
+    by_path: BTreeMap<Box<str>, OpenInstance>,
     /// What the client writes, by the canonical path, where the two differ.
     aliases: HashMap<Box<str>, Box<str>>,
     /// What has been opened and not been read by the namespace yet.
@@ -102,7 +102,13 @@ struct OpenedState {
     joined: Vec<(usize, bool)>,
 }
 
-/// An open instance.
+struct OpenInstance {
+    place: Place,
+    /// From when the client has been let in until it leaves.
+    entered: Weak<Entered>,
+}
+
+/// The number of an open instance, and its template.
 #[derive(Clone, Copy)]
 pub(super) struct Place {
     pub(super) number: u32,
@@ -186,13 +192,14 @@ impl Opened {
         loop {
             state.last = if state.last >= Code::LAST_NUMBER { 1 } else { state.last + 1 };
             let last = state.last;
-            if !state.by_path.values().any(|place| place.number == last) && !state.requested.contains_key(&last) {
+            if !state.by_path.values().any(|open| open.place.number == last) && !state.requested.contains_key(&last) {
                 break;
             }
         }
         let number = state.last;
         if refused.is_none() {
-            state.by_path.insert(written.into(), Place { number, template });
+            let open = OpenInstance { place: Place { number, template }, entered: Weak::new() };
+            state.by_path.insert(written.into(), open);
             if is_alias {
                 state.aliases.insert((&*canonical).into(), written.into());
                 opened.has_aliases.store(true, Ordering::Release);
@@ -208,9 +215,19 @@ impl Opened {
         Some(number)
     }
 
-    /// An open instance by its path.
-    pub(super) fn find(&self, written: &str) -> Option<Place> {
-        self.state.lock().by_path.get(written).copied()
+    /// An open instance by its path, and who takes its events.
+    pub(super) fn find(&self, written: &str) -> Option<(Place, Option<Arc<Entered>>)> {
+        self.state.lock().by_path.get(written).map(|open| (open.place, open.entered.upgrade()))
+    }
+
+    /// A client has been let in.
+    fn enter(&self, entered: &Arc<Entered>) {
+        let InstanceSocket { written, number, .. } = &*entered.instance;
+        if let Some(open) = self.state.lock().by_path.get_mut(&**written)
+            && open.place.number == *number
+        {
+            open.entered = Arc::downgrade(entered);
+        }
     }
 
     /// The client leaves an instance.
@@ -225,7 +242,7 @@ impl Opened {
 
     fn remove(&self, written: &str, which: impl Fn(Place) -> bool) -> Option<Place> {
         let mut state = self.state.lock();
-        let place = state.by_path.get(written).copied().filter(|place| which(*place))?;
+        let place = state.by_path.get(written).map(|open| open.place).filter(|place| which(*place))?;
         state.by_path.remove(written);
         if !state.aliases.is_empty() {
             state.aliases.retain(|_, alias| **alias != *written);
@@ -347,8 +364,8 @@ impl InstanceSocket {
     ///
     /// When there is no room for the packet; the socket has ended all the same.
     pub(super) fn disconnect(self: &Arc<Self>, raw: &Arc<RawSocket>) -> Result<(), SendError> {
-        if let Some(hooks) = self.members.upgrade().and_then(|members| members.take(self.number)) {
-            self.end(raw, &*hooks, DisconnectReason::ServerDisconnect);
+        if let Some(entered) = self.members.upgrade().and_then(|members| members.take(self.number)) {
+            self.end(raw, &*entered.hooks, DisconnectReason::ServerDisconnect);
         }
         match self.send(raw, Packet::disconnect(self.packet_path())) {
             Err(SendError::Full) => Err(SendError::Full),
@@ -402,7 +419,24 @@ struct MembersState {
 enum Member {
     /// It is being decided.
     Deciding,
-    In(Arc<InstanceSocket>, Arc<dyn SocketHooks>),
+    In(Arc<Entered>),
+}
+
+/// A client that has been let in to an instance.
+pub(super) struct Entered {
+    raw: Weak<RawSocket>,
+    instance: Arc<InstanceSocket>,
+    hooks: Arc<dyn SocketHooks>,
+}
+
+impl Entered {
+    /// Hands over an event that its client has sent.
+    pub(super) fn event(&self, payload: Value, ack: Option<i64>) {
+        if let Some(raw) = self.raw.upgrade() {
+            let socket = EngineSocket::on_instance(raw, self.instance.clone());
+            call_event(&*self.hooks, &socket, EventPayload::new(payload), ack);
+        }
+    }
 }
 
 impl Members {
@@ -416,19 +450,20 @@ impl Members {
 
     /// Lets a client in, if it has not left meanwhile. It is in the room of everybody then: under the lock, so that none joins it
     /// after the connection has been closed.
-    fn enter(&self, raw: &RawSocket, instance: &Arc<InstanceSocket>, hooks: Arc<dyn SocketHooks>) -> bool {
+    fn enter(&self, raw: &RawSocket, entered: &Arc<Entered>) -> bool {
         let mut state = self.0.lock();
+        let instance = &entered.instance;
         let is_awaited = state.by_number.contains_key(&instance.number) && !state.is_closed;
         if is_awaited {
             instance.join(raw, vec![String::new()]);
-            state.by_number.insert(instance.number, Member::In(instance.clone(), hooks));
+            state.by_number.insert(instance.number, Member::In(entered.clone()));
         }
         is_awaited
     }
 
-    fn get(&self, number: u32) -> Option<(Arc<InstanceSocket>, Arc<dyn SocketHooks>)> {
+    fn get(&self, number: u32) -> Option<Arc<Entered>> {
         match self.0.lock().by_number.get(&number) {
-            Some(Member::In(instance, hooks)) => Some((instance.clone(), hooks.clone())),
+            Some(Member::In(entered)) => Some(entered.clone()),
             _ => None,
         }
     }
@@ -437,9 +472,9 @@ impl Members {
         self.0.lock().by_number.remove(&number)
     }
 
-    fn take(&self, number: u32) -> Option<Arc<dyn SocketHooks>> {
+    fn take(&self, number: u32) -> Option<Arc<Entered>> {
         match self.remove(number)? {
-            Member::In(_, hooks) => Some(hooks),
+            Member::In(entered) => Some(entered),
             Member::Deciding => None,
         }
     }
@@ -530,13 +565,13 @@ impl<H: NamespaceHooks> MessageHandler<Backplane, ()> for InstanceMessages<H> {
         match kind {
             Kind::Connect => self.connect(raw, number),
             Kind::Event => {
-                if let Some((instance, hooks)) = self.members.get(number) {
-                    call_event(&*hooks, &EngineSocket::on_instance(raw, instance), EventPayload::new(payload), ack);
+                if let Some(entered) = self.members.get(number) {
+                    entered.event(payload, ack);
                 }
             }
             Kind::Disconnect => {
-                if let Some(Member::In(instance, hooks)) = self.members.remove(number) {
-                    instance.end(&raw, &*hooks, DisconnectReason::ClientLeft);
+                if let Some(entered) = self.members.take(number) {
+                    entered.instance.end(&raw, &*entered.hooks, DisconnectReason::ClientLeft);
                 }
             }
         }
@@ -570,10 +605,15 @@ impl<H: NamespaceHooks> InstanceMessages<H> {
             };
             match hooks.let_in(socket.clone(), auth).await {
                 Ok(member) => {
-                    if !members.enter(&raw, &instance, member) {
+                    let (raw_socket, instance_socket) = (Arc::downgrade(&raw), instance.clone());
+                    let entered = Arc::new(Entered { raw: raw_socket, instance: instance_socket, hooks: member });
+                    if !members.enter(&raw, &entered) {
                         // It has left, or its connection is closed.
                         instance.forget(&raw, &client);
                         return;
+                    }
+                    if let Some(opened) = Opened::of(&client) {
+                        opened.enter(&entered);
                     }
                     client.set_joined();
                     instance.is_connected.store(true, Ordering::Release);
@@ -635,8 +675,8 @@ impl DisconnectHandler<Backplane, ()> for InstancesGone {
         defer: fn(Arc<RawSocket>),
     ) {
         for member in self.0.close() {
-            if let Member::In(instance, hooks) = member {
-                instance.end(&raw, &*hooks, DisconnectReason::from_engine(reason));
+            if let Member::In(entered) = member {
+                entered.instance.end(&raw, &*entered.hooks, DisconnectReason::from_engine(reason));
             }
         }
         defer(raw);

@@ -4,10 +4,15 @@
 //! namespace, `42/orders/{id},CODE["note"]`. The code, in the place of the acknowledgement's id, has the number of the
 //! instance on this connection, that id, and whether it was an event, a CONNECT or a DISCONNECT. Only the head of a frame
 //! is changed; what follows passes through as it is. See [`super::instances`].
+//!
+//! Most events do not take that way: one that has arrived whole, while the engine has nothing left to read, is handed over at
+//! once. The engine would read it twice, for the connection and for the namespace.
 
 use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
+use socketioxide_core::{Value, parser::Parse};
+use socketioxide_parser_common::CommonParser;
 
 use super::{
     DisconnectReason,
@@ -67,6 +72,10 @@ impl Code {
 /// The longest head of a packet: its type, the number of attachments, the path, and the id of the acknowledgement.
 const MOST_HEAD: usize = 2 + 10 + MAX_BYTES + 64 + 20;
 
+/// The first byte of a text message in one frame, and what the second one has of a masked frame.
+const FINAL_TEXT: u8 = 0x80 | TEXT;
+const MASKED: u8 = 0x80;
+
 /// The largest CONNECT packet.
 const MOST_CONNECT: usize = 64 * 1024;
 
@@ -83,20 +92,47 @@ pub(super) struct Translator {
     hidden: usize,
 }
 
+/// What the engine reads of a chunk.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Translated {
+    /// The chunk, from this place on.
+    From(usize),
+    Changed(BytesMut),
+}
+
+impl Translated {
+    /// What the engine reads of this chunk.
+    pub(super) fn of<'a>(&'a self, chunk: &'a [u8]) -> &'a [u8] {
+        match self {
+            Self::From(at) => &chunk[*at..],
+            Self::Changed(changed) => changed,
+        }
+    }
+}
+
 /// What is read, as far as it differs from what came.
 struct Out<'a> {
     /// What is there in its place, once anything is.
     changed: Option<BytesMut>,
     bytes: &'a [u8],
+    /// How many bytes of events have been handed over.
+    handed_over: usize,
+    /// Whether the engine has read all that came before, so that events may be handed over.
+    is_idle: bool,
 }
 
 impl Out<'_> {
+    /// Whether nothing before this place is for the engine to read.
+    fn is_next(&self, at: usize) -> bool {
+        self.is_idle && self.changed.is_none() && self.handed_over == at
+    }
+
     /// What differs is written here; before it is what came up to this place.
     fn from(&mut self, at: usize) -> &mut BytesMut {
         self.changed.get_or_insert_with(|| {
             // Paths of templates may be longer than those of their instances.
             let mut changed = BytesMut::with_capacity(self.bytes.len() + self.bytes.len() / 2 + MOST_HEAD);
-            changed.extend_from_slice(&self.bytes[..at]);
+            changed.extend_from_slice(&self.bytes[self.handed_over..at]);
             changed
         })
     }
@@ -110,6 +146,8 @@ enum Step {
     Pass(u64),
     /// So many bytes are replaced by what was written; so many after them pass.
     Replace { taken: usize, pass: u64 },
+    /// An event of so many bytes was handed over.
+    HandedOver(usize),
     /// The namespace of a template is joined first.
     Join(usize),
 }
@@ -133,18 +171,22 @@ impl Translator {
             return None;
         }
         let (_, rest) = self.waiting.take()?;
-        Some(self.read(client, &rest).map_or_else(|| rest.into(), BytesMut::freeze))
+        Some(match self.read(client, &rest, false) {
+            Translated::From(at) => Bytes::from(rest).slice(at..),
+            Translated::Changed(changed) => changed.freeze(),
+        })
     }
 
     pub(super) fn is_waiting(&self) -> bool {
         self.waiting.is_some()
     }
 
-    /// Rewrites what was read; `None` if it stays as it is.
-    pub(super) fn read(&mut self, client: &ClientConnection, read: &[u8]) -> Option<BytesMut> {
+    /// Rewrites what was read. `is_idle` when the engine has read and handled whatever came before: then events may be handed
+    /// over without it.
+    pub(super) fn read(&mut self, client: &ClientConnection, read: &[u8], is_idle: bool) -> Translated {
         if let Some((_, rest)) = &mut self.waiting {
             rest.extend_from_slice(read);
-            return Some(BytesMut::new());
+            return Translated::Changed(BytesMut::new());
         }
         let mut whole = std::mem::take(&mut self.beginning);
         let mut changed = None;
@@ -155,7 +197,7 @@ impl Translator {
             whole.extend_from_slice(read);
             &whole
         };
-        let mut out = Out { changed, bytes };
+        let mut out = Out { changed, bytes, handed_over: 0, is_idle };
         let mut at = 0;
         while at < bytes.len() {
             if self.pass > 0 {
@@ -178,6 +220,10 @@ impl Translator {
                     at += taken;
                     self.pass = pass;
                 }
+                Step::HandedOver(length) => {
+                    at += length;
+                    out.handed_over = at;
+                }
                 Step::Join(template) => {
                     let packet = format!("40{},", self.known.templates[template].path());
                     push_frame(out.from(at), TEXT, Some([0; 4]), packet.as_bytes());
@@ -188,7 +234,7 @@ impl Translator {
                 }
             }
         }
-        out.changed
+        out.changed.map_or(Translated::From(out.handed_over), Translated::Changed)
     }
 
     /// Looks at the beginning of a frame, which is at this place.
@@ -196,6 +242,10 @@ impl Translator {
         let Some(head) = FrameHead::first(bytes) else { return Step::More };
         let (size, length) = (head.size, head.length);
         if bytes[0] & 0x0f != TEXT || length < 3 {
+            return Step::Pass(size as u64 + length);
+        }
+        // Who is on none of these channels sends nothing to them but a CONNECT.
+        if Opened::of(client).is_none() && bytes.get(size + 1).is_some_and(|byte| byte ^ head.mask[1] != b'0') {
             return Step::Pass(size as u64 + length);
         }
         // Most paths are short.
@@ -282,7 +332,7 @@ impl Translator {
         if seen[1] == b'0' {
             return self.connect(client, path, (head, length, bytes), end, (out, at));
         }
-        let Some(place) = Opened::of(client).and_then(|opened| opened.find(path)) else {
+        let Some((place, entered)) = Opened::of(client).and_then(|opened| opened.find(path)) else {
             // Nobody but this module sends anything to the namespaces of templates.
             if self.known.templates.iter().any(|template| template.path() == path) {
                 refused(Cause::InvalidPacket, "a packet of a channel with parameters that is not open");
@@ -304,7 +354,7 @@ impl Translator {
         }
         // The comma is missing where nothing is behind it.
         let mut taken = (end + 1).min(seen.len());
-        let mut code = Digits::default();
+        let mut code = String::new();
         if matches!(seen[1], b'2' | b'5') {
             let digits = behind.iter().take_while(|byte| byte.is_ascii_digit()).count();
             if digits == behind.len() && !is_all_seen && seen.len() < MOST_HEAD {
@@ -314,13 +364,22 @@ impl Translator {
                 [] => Ok(None),
                 id => std::str::from_utf8(id).unwrap_or_default().parse().map(Some),
             };
-            let Some(number) = id.ok().and_then(|id| Code::write(Kind::Event, place.number, id)) else {
+            let coded = id.ok().and_then(|id| Some((id, Code::write(Kind::Event, place.number, id)?)));
+            let Some((id, number)) = coded else {
                 refused(Cause::InvalidPacket, "an acknowledgement's id that no client makes");
                 client.close_with(DisconnectReason::InvalidPacket);
                 return pass;
             };
-            code = Digits::of(number);
             taken += digits;
+            if seen[1] == b'2'
+                && out.is_next(at)
+                && let Some(entered) = entered
+                && let Some(payload) = whole_payload(bytes, (head, length), taken)
+            {
+                entered.event(payload, id);
+                return Step::HandedOver(head + length as usize);
+            }
+            code = number.to_string();
         }
         let beginning = [&seen[..start], template.as_bytes(), b",", code.as_bytes()];
         let (mask, rest) = (&bytes[head - 4..head], length - taken as u64);
@@ -405,32 +464,19 @@ impl Translator {
     }
 }
 
-/// A number as text.
-#[derive(Default)]
-struct Digits {
-    bytes: [u8; 20],
-    count: usize,
-}
-
-impl Digits {
-    /// Of a number that is not negative.
-    fn of(number: i64) -> Self {
-        let mut digits = Self::default();
-        let mut left = number.unsigned_abs();
-        loop {
-            digits.count += 1;
-            let last = u8::try_from(left % 10).unwrap_or_default();
-            digits.bytes[20 - digits.count] = b'0' + last;
-            left /= 10;
-            if left == 0 {
-                return digits;
-            }
-        }
+/// The payload of an event behind the head of its packet, which takes so many bytes of the frame. `None` if the frame is not
+/// here as a whole, or has what the engine refuses.
+fn whole_payload(bytes: &[u8], (head, length): (usize, u64), taken: usize) -> Option<Value> {
+    let payload = bytes.get(head..head.checked_add(usize::try_from(length).ok()?)?)?;
+    if bytes[0] != FINAL_TEXT || bytes[1] & MASKED == 0 {
+        return None;
     }
-
-    fn as_bytes(&self) -> &[u8] {
-        &self.bytes[20 - self.count..]
-    }
+    let mut mask = [bytes[head - 4], bytes[head - 3], bytes[head - 2], bytes[head - 1]];
+    mask.rotate_left(taken % 4);
+    let mut text = payload[taken..].to_vec();
+    unmask(&mut text, mask);
+    let value = Value::Str(String::from_utf8(text).ok()?.into(), None);
+    CommonParser.read_event(&value).is_ok().then_some(value)
 }
 
 fn unmask(bytes: &mut [u8], mask: [u8; 4]) {
@@ -510,10 +556,7 @@ mod tests {
         let all: Vec<u8> = sent.iter().flat_map(|packet| frame(packet.as_bytes())).collect();
         let mut out = Vec::new();
         for piece in all.chunks(size) {
-            match translator.read(&client, piece) {
-                Some(translated) => out.extend_from_slice(&translated),
-                None => out.extend_from_slice(piece),
-            }
+            out.extend_from_slice(translator.read(&client, piece, true).of(piece));
             for template in 0..2 {
                 if Opened::joined(&client, template) == Joined::Begun {
                     Opened::of(&client).unwrap().end_joining(template);
@@ -615,7 +658,7 @@ mod tests {
         let client = ClientConnection::slow();
         let mut translator = Translator::new(known());
         for packet in ["40/orders/%34%32,", "40/orders/7,"] {
-            translator.read(&client, &frame(packet.as_bytes()));
+            translator.read(&client, &frame(packet.as_bytes()), false);
             if let Some(opened) = Opened::of(&client) {
                 opened.end_joining(0);
             }

@@ -7,7 +7,7 @@ mod opening;
 mod pauses;
 
 use std::{
-    cell::RefCell,
+    cell::Cell,
     io,
     pin::Pin,
     sync::Arc,
@@ -29,7 +29,7 @@ use super::{
     incoming::Incoming,
     rejoin::Rejoin,
     sessions::Sessions,
-    translate::{Outgoing, Translator},
+    translate::{Outgoing, Translated, Translator},
 };
 use crate::{
     guard::{Permit, Turn, Turns},
@@ -108,7 +108,7 @@ const LITTLE: usize = 16 * 1024;
 
 thread_local! {
     /// The read buffer, shared by all connections of a thread, as it holds no data between reads.
-    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; CHUNK].into_boxed_slice());
+    static SCRATCH: Cell<Option<Box<[u8]>>> = const { Cell::new(None) };
 }
 
 /// The parts of a [`ClientStream`], apart from the transport.
@@ -165,15 +165,18 @@ impl ClientStream {
     fn read_ahead(&mut self, read: &[u8]) {
         let replaced = self.inspect(read);
         let read = replaced.as_deref().unwrap_or(read);
-        let translated = self.translate(read);
-        let read = translated.as_deref().unwrap_or(read);
+        let translated = self.translate(read, false);
+        let read = translated.of(read);
         // A copy: even an empty slice would keep the buffer it is from, 8 KB, as long as the connection lives.
         self.read_ahead = Bytes::from([&self.read_ahead[..], read].concat());
     }
 
-    /// Rewrites what the engine is to read; `None` if it stays as it is.
-    fn translate(&mut self, read: &[u8]) -> Option<BytesMut> {
-        self.translator.as_mut()?.read(&self.client, read)
+    /// Rewrites what the engine is to read. `is_idle` when it has read and handled whatever came before.
+    fn translate(&mut self, read: &[u8], is_idle: bool) -> Translated {
+        match &mut self.translator {
+            None => Translated::From(0),
+            Some(translator) => translator.read(&self.client, read, is_idle),
+        }
     }
 
     /// Whether to wait for the namespace of a template, which the client is about to join.
@@ -251,7 +254,11 @@ impl ClientStream {
                 }
                 return Ok(Poll::Ready(()));
             }
-            if let Some(read) = SCRATCH.with_borrow_mut(|scratch| self.poll_read_chunk(context, scratch, into))? {
+            // Taken, as handlers may run meanwhile.
+            let mut scratch = SCRATCH.take().unwrap_or_else(|| vec![0; CHUNK].into_boxed_slice());
+            let read = self.poll_read_chunk(context, &mut scratch, into);
+            SCRATCH.set(Some(scratch));
+            if let Some(read) = read? {
                 return Ok(read);
             }
         }
@@ -283,14 +290,18 @@ impl ClientStream {
         histogram::received(read.len());
         let replaced = self.inspect(read);
         let read = replaced.as_deref().unwrap_or(read);
-        if let Some(translated) = self.translate(read) {
-            self.read_ahead = translated.freeze();
-            let is_held = self.pauses.is_held() || self.turn.is_some();
-            if is_held {
-                context.waker().wake_by_ref();
+        // The engine reads on when it has handled what it was given.
+        let read = match self.translate(read, true) {
+            Translated::From(at) => &read[at..],
+            Translated::Changed(changed) => {
+                self.read_ahead = changed.freeze();
+                let is_held = self.pauses.is_held() || self.turn.is_some();
+                if is_held {
+                    context.waker().wake_by_ref();
+                }
+                return Ok(is_held.then_some(Poll::Pending));
             }
-            return Ok(is_held.then_some(Poll::Pending));
-        }
+        };
         if self.pauses.is_held() || self.turn.is_some() {
             self.read_ahead = Bytes::copy_from_slice(read);
             context.waker().wake_by_ref();
