@@ -52,10 +52,26 @@ struct Arguments {
 const CHANNEL_OPTIONS: &str =
     "`#[channel]` takes a path in quotes, `private`, `presence`, `resume`, and `guard = path::to::function`";
 
-const LINGER: &str =
-    "`presence` takes how long a client that lost its connection stays listed: `presence(linger = \"15s\")`";
+/// The one option of `presence` or of `resume`.
+struct WordOption {
+    name: &'static str,
+    /// What may be written.
+    examples: &'static str,
+    /// What it is for, and what may be written.
+    usage: &'static str,
+}
 
-const DISCONNECT: &str = "`resume` takes when `#[on(disconnect)]` runs for a client that lost its connection: `resume(disconnect = \"late\")`, once it can no longer come back, or `\"now\"`";
+const LINGER: WordOption = WordOption {
+    name: "linger",
+    examples: "`presence(linger = \"15s\")`",
+    usage: "`presence` has the option `linger`, how long a client that lost its connection stays listed: `presence(linger = \"15s\")`",
+};
+
+const DISCONNECT: WordOption = WordOption {
+    name: "disconnect",
+    examples: "`resume(disconnect = \"late\")` or `resume(disconnect = \"now\")`",
+    usage: "`resume` has the option `disconnect`, when `#[on(disconnect)]` runs for a client that lost its connection: `resume(disconnect = \"late\")`, once it can no longer come back, or `resume(disconnect = \"now\")`, at once",
+};
 
 /// The options that are words.
 const KNOWN: [&str; 4] = ["private", "presence", "resume", "guard"];
@@ -99,10 +115,10 @@ impl Arguments {
     fn take_presence(&mut self, word: &Ident, input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<()> {
         let mut presence = Presence::default();
         let is_sound =
-            read_option(input, "linger", LINGER, errors, |option, text, errors| match on::duration(&text.value()) {
-                Ok(_) if presence.linger.is_some() => errors.duplicate(option),
+            read_option(word, input, &LINGER, errors, |option, text, errors| match on::duration(&text.value()) {
+                _ if presence.linger.is_some() => errors.duplicate(option),
                 Ok(linger) => presence.linger = Some(linger),
-                Err(problem) => errors.at(text, problem),
+                Err(problem) => errors.at(text, format!("{problem}; write for example {}", LINGER.examples)),
             })?;
         if is_sound && self.presence.replace(presence).is_some() {
             errors.duplicate(word);
@@ -114,10 +130,12 @@ impl Arguments {
     fn take_resume(&mut self, word: &Ident, input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<()> {
         let mut resume = Resume::default();
         let is_sound =
-            read_option(input, "disconnect", DISCONNECT, errors, |option, text, errors| match text.value().as_str() {
+            read_option(word, input, &DISCONNECT, errors, |option, text, errors| match text.value().as_str() {
                 _ if resume.disconnect_now.is_some() => errors.duplicate(option),
                 when @ ("now" | "late") => resume.disconnect_now = Some(when == "now"),
-                _ => errors.at(text, DISCONNECT),
+                other => {
+                    errors.at(text, format!("`disconnect` cannot be `{other}`; write {}", DISCONNECT.examples));
+                }
             })?;
         if is_sound && self.resume.replace(resume).is_some() {
             errors.duplicate(word);
@@ -292,16 +310,17 @@ pub(super) fn head(item: &Item) -> TokenStream {
 /// Reads what follows a word that may have one option: nothing, or `(option = "text")`, which `take` is given each time. `false` when a value follows
 /// in place of that, which is reported.
 fn read_option(
+    word: &Ident,
     input: ParseStream<'_>,
-    known: &str,
-    usage: &str,
+    known: &WordOption,
     errors: &mut Errors,
     mut take: impl FnMut(&Ident, &LitStr, &mut Errors),
 ) -> syn::Result<bool> {
+    let WordOption { name, examples, usage } = known;
     if input.peek(Token![=]) {
         input.parse::<Token![=]>()?;
         let value: Expr = input.parse()?;
-        errors.at(value, usage);
+        errors.at(value, format!("`{word}` takes no value; {usage}"));
         return Ok(false);
     }
     if input.peek(syn::token::Paren) {
@@ -311,10 +330,10 @@ fn read_option(
             let option: Ident = syn::ext::IdentExt::parse_any(&inner)?;
             let value = inner.parse::<Option<Token![=]>>()?.map(|_| inner.parse::<Expr>()).transpose()?;
             match value {
-                _ if option != known => errors.unknown(&option, &[known], usage),
+                _ if option != name => errors.unknown(&option, &[*name], usage),
                 Some(Expr::Lit(ExprLit { lit: Lit::Str(text), .. })) => take(&option, &text, errors),
-                Some(other) => errors.at(other, usage),
-                None => errors.at(&option, usage),
+                Some(other) => errors.at(other, format!("the value of `{name}` is a string: {examples}")),
+                None => errors.at(&option, format!("`{name}` needs a value: {examples}")),
             }
             if !inner.is_empty() {
                 inner.parse::<Token![,]>()?;
