@@ -8,7 +8,11 @@ use std::time::Duration;
 
 use futures_core::stream::BoxStream;
 
+#[cfg(any(feature = "redis", feature = "postgres"))]
+use super::signature::Keys;
 use super::{BackplaneError, Link};
+#[cfg(any(feature = "redis", feature = "postgres"))]
+use crate::telemetry::{Cause, refused};
 
 /// How much a log keeps.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -57,6 +61,18 @@ pub(crate) struct Stored {
     pub(crate) number: u64,
     pub(crate) time: u64,
     pub(crate) entry: String,
+}
+
+/// Which part of a log is read: what is behind the entry with this epoch and number, or all of another epoch.
+#[derive(Clone, Copy, Debug)]
+#[allow(dead_code, reason = "without features there is no server")]
+pub(crate) struct ReadRequest<'a> {
+    pub(crate) path: &'a str,
+    pub(crate) bounds: Bounds,
+    pub(crate) epoch: &'a str,
+    pub(crate) after: u64,
+    /// Gives the log a new epoch, with nothing in it: since when this node has sent events that are in no log.
+    pub(crate) renew: Option<u64>,
 }
 
 /// A log that was read.
@@ -150,18 +166,10 @@ impl SharedLog {
         on_server!(self, server => server.append(path, bounds, entry).await)
     }
 
-    /// Reads what is behind the entry with this epoch and number, or all of another epoch. `renew` gives the log a new epoch, with nothing in it:
-    /// it is since when this node has sent what is in no log.
-    pub(crate) async fn copy(
-        &self,
-        path: &str,
-        bounds: Bounds,
-        epoch: &str,
-        after: u64,
-        renew: Option<u64>,
-    ) -> Result<Copied, BackplaneError> {
-        let _ = (path, bounds, epoch, after, renew);
-        on_server!(self, server => server.copy(path, bounds, epoch, after, renew).await)
+    /// Reads a log, or a part of it.
+    pub(crate) async fn copy(&self, request: ReadRequest<'_>) -> Result<Copied, BackplaneError> {
+        let _ = request;
+        on_server!(self, server => server.copy(request).await)
     }
 
     /// The epochs and last numbers of logs, which are kept for longer by that.
@@ -210,10 +218,60 @@ impl SharedLog {
     }
 }
 
-/// The head of what nodes are told: `epoch number time path`.
-#[allow(dead_code, reason = "without features there is no server")]
-pub(super) fn read_head(head: &str) -> Option<(At, String)> {
+/// What the server keeps is signed, so that access to it is not enough to send events or to resume. What has a wrong signature is refused and left out.
+#[cfg(any(feature = "redis", feature = "postgres"))]
+impl Keys {
+    pub(super) fn sign_entry(&self, path: &str, entry: &str) -> String {
+        self.sign_kept(&["entry", path], entry)
+    }
+
+    pub(super) fn open_entry(&self, path: &str, number: u64, time: u64, signed: &str) -> Option<Stored> {
+        let entry = self.open_kept(&["entry", path], signed);
+        if entry.is_none() {
+            refused(Cause::BackplaneSignature, &format!("an entry of the log of `{path}` with a wrong signature"));
+        }
+        Some(Stored { number, time, entry: entry?.to_owned() })
+    }
+
+    pub(super) fn sign_client(&self, path: &str, pid: &str, data: &str) -> String {
+        self.sign_kept(&["client", path, pid], data)
+    }
+
+    pub(super) fn open_client(&self, path: &str, pid: &str, node: u64, claim: u64, signed: &str) -> Option<Kept> {
+        let data = self.open_kept(&["client", path, pid], signed);
+        if data.is_none() {
+            refused(Cause::BackplaneSignature, &format!("a client of `{path}` that was kept with a wrong signature"));
+        }
+        Some(Kept { node, claim, data: data?.to_owned() })
+    }
+
+    /// Reads what nodes are told on a channel of the server: `epoch number time path`, a line break and the entry, if that is not to be read from the log.
+    pub(super) fn open_news(&self, channel: &str, message: &[u8]) -> Option<News> {
+        let read = || {
+            let text = std::str::from_utf8(message).map_err(|_| Cause::Backplane)?;
+            let (head, entry) = text.split_once('\n').ok_or(Cause::Backplane)?;
+            let (at, path) = read_head(head).ok_or(Cause::Backplane)?;
+            let entry = match entry {
+                "" => None,
+                _ => Some(self.open_kept(&["entry", &path], entry).ok_or(Cause::BackplaneSignature)?.to_owned()),
+            };
+            Ok(News { path, at, entry })
+        };
+        let refuse =
+            |cause| refused(cause, &format!("a message on `{channel}` of the backplane that comes from no node"));
+        read().map_err(refuse).ok()
+    }
+}
+
+#[cfg(any(feature = "redis", feature = "postgres"))]
+fn read_head(head: &str) -> Option<(At, String)> {
     let mut words = head.splitn(4, ' ');
     let (epoch, number, time) = (words.next()?.to_owned(), words.next()?.parse().ok()?, words.next()?.parse().ok()?);
     Some((At { epoch, number, time }, words.next()?.to_owned()))
+}
+
+/// The name of a new epoch.
+#[cfg(any(feature = "redis", feature = "postgres"))]
+pub(super) fn fresh_epoch() -> String {
+    format!("{:024x}", rand::random::<u128>() >> 32)
 }

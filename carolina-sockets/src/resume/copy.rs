@@ -12,7 +12,7 @@ use super::{
     shared::{Early, PATIENCE},
 };
 use crate::{
-    backplane::{Copied, Stored},
+    backplane::{Copied, ReadRequest, Stored},
     engine::EncodedPayload,
     telemetry::{Cause, metric, refused},
 };
@@ -35,7 +35,8 @@ impl Log {
             (state.epoch.as_str().to_owned(), state.last, lost, millis(since))
         };
         let renew = (lost > 0).then_some(since);
-        match server.log.copy(&self.path, server.bounds, &epoch, last, renew).await {
+        let request = ReadRequest { path: &self.path, bounds: server.bounds, epoch: &epoch, after: last, renew };
+        match server.log.copy(request).await {
             Ok(copied) => {
                 let is_first = self.copied(copied, lost);
                 if is_first {

@@ -18,10 +18,7 @@ use tokio::{
 };
 
 use super::{BackplaneError, COMMAND_TIMEOUT, Postgres, PostgresError, QUEUE_CAPACITY, with_timeout};
-use crate::{
-    backplane::shared::{At, Bounds, Copied, Kept, News, Save, Stored, read_head},
-    telemetry::{Cause, refused},
-};
+use crate::backplane::shared::{At, Bounds, Copied, Kept, News, ReadRequest, Save, fresh_epoch};
 
 /// How many entries are appended by one statement.
 const BATCH: usize = 256;
@@ -140,7 +137,7 @@ impl Tables {
             .bind(batch.iter().map(|one| one.entry.as_str()).collect::<Vec<_>>())
             .bind(column(|one| one.bounds.keep()))
             .bind(column(|one| one.bounds.age()))
-            .bind(fresh())
+            .bind(fresh_epoch())
             .bind(channel);
         let rows: Vec<(String, i64, i64, String)> = with_timeout(query.fetch_all(pool)).await?;
         let at = |(epoch, number, time, _)| At { epoch, number: unsigned(number), time: unsigned(time) };
@@ -172,10 +169,6 @@ fn signed(number: u64) -> i64 {
 
 fn unsigned(number: i64) -> u64 {
     u64::try_from(number).unwrap_or_default()
-}
-
-fn fresh() -> String {
-    format!("{:024x}", rand::random::<u128>() >> 32)
 }
 
 fn millis(time: Duration) -> i64 {
@@ -234,7 +227,7 @@ impl Postgres {
     ) -> Result<At, BackplaneError> {
         self.ensure_available()?;
         let (done, appended) = oneshot::channel();
-        let entry = self.keys.sign_kept(&["entry", path], entry);
+        let entry = self.keys.sign_entry(path, entry);
         let append = Append { path: path.to_owned(), bounds, entry, done };
         let both = async {
             self.appends.send(append).await.map_err(|_| PostgresError::Away)?;
@@ -243,14 +236,8 @@ impl Postgres {
         Ok(tokio::time::timeout(COMMAND_TIMEOUT, both).await.map_err(|_| PostgresError::Timeout)??)
     }
 
-    pub(in crate::backplane) async fn copy(
-        &self,
-        path: &str,
-        bounds: Bounds,
-        epoch: &str,
-        after: u64,
-        renew: Option<u64>,
-    ) -> Result<Copied, BackplaneError> {
+    pub(in crate::backplane) async fn copy(&self, request: ReadRequest<'_>) -> Result<Copied, BackplaneError> {
+        let ReadRequest { path, bounds, epoch, after, mut renew } = request;
         self.ensure_available()?;
         let pool = self.pool()?;
         let Tables { heads, entries, channel, .. } = &*self.logs;
@@ -260,7 +247,6 @@ impl Postgres {
              WHERE h.path = $1 ORDER BY e.number"
         );
         type Row = (String, i64, i64, bool, i64, i64, Option<i64>, Option<i64>, Option<String>);
-        let mut renew = renew;
         // Not there the first time, perhaps.
         for _ in 0..3 {
             if let Some(since) = renew {
@@ -271,7 +257,7 @@ impl Postgres {
                      made = EXCLUDED.made, until = EXCLUDED.until RETURNING epoch) \
                      SELECT pg_notify($4, epoch || ' 0 0 ' || path || E'\\n') FROM made, (SELECT $1 AS path) AS p"
                 );
-                let query = sqlx::query(&make).bind(path).bind(fresh()).bind(signed(bounds.keep())).bind(channel);
+                let query = sqlx::query(&make).bind(path).bind(fresh_epoch()).bind(signed(bounds.keep())).bind(channel);
                 with_timeout(query.bind(signed(since)).execute(&*pool)).await?;
             }
             let query = sqlx::query_as(&read).bind(path).bind(epoch).bind(signed(after));
@@ -281,15 +267,7 @@ impl Postgres {
                 continue;
             };
             let stored = rows.into_iter().filter_map(|(.., number, time, entry)| {
-                let (number, time, entry) = (unsigned(number?), unsigned(time?), entry?);
-                let opened = self.keys.open_kept(&["entry", path], &entry).map(str::to_owned);
-                if opened.is_none() {
-                    refused(
-                        Cause::BackplaneSignature,
-                        &format!("an entry of the log of `{path}` with a wrong signature"),
-                    );
-                }
-                Some(Stored { number, time, entry: opened? })
+                self.keys.open_entry(path, unsigned(number?), unsigned(time?), &entry?)
             });
             let (last, removed, now) = (unsigned(last), unsigned(removed), unsigned(now));
             let since = (since > 0).then(|| unsigned(since));
@@ -326,21 +304,7 @@ impl Postgres {
         self.listener.listen_unsigned(&self.logs.channel, to).await?;
         let (keys, channel) = (self.keys.clone(), self.logs.channel.clone());
         let notes = futures_util::stream::poll_fn(move |context| from.poll_recv(context));
-        let news = notes.filter_map(move |note| {
-            let read = || {
-                let (head, entry) = note.payload.split_once('\n').ok_or(Cause::Backplane)?;
-                let (at, path) = read_head(head).ok_or(Cause::Backplane)?;
-                let entry = match entry {
-                    "" => None,
-                    _ => Some(keys.open_kept(&["entry", &path], entry).ok_or(Cause::BackplaneSignature)?.to_owned()),
-                };
-                Ok(News { path, at, entry })
-            };
-            let refuse = |cause| {
-                refused(cause, &format!("a message on `{channel}` of the backplane that comes from no node"));
-            };
-            std::future::ready(read().map_err(refuse).ok())
-        });
+        let news = notes.filter_map(move |note| std::future::ready(keys.open_news(&channel, note.payload.as_bytes())));
         Ok(news.boxed())
     }
 
@@ -353,16 +317,7 @@ impl Postgres {
         let query = sqlx::query_as(&statement).bind(pid).bind(path);
         let found: Option<(i64, i64, String)> = with_timeout(query.fetch_optional(&*self.pool()?)).await?;
         let Some((node, claim, signed)) = found else { return Ok(None) };
-        match self.keys.open_kept(&["client", path, pid], &signed) {
-            Some(data) => Ok(Some(Kept { node: node.cast_unsigned(), claim: unsigned(claim), data: data.to_owned() })),
-            None => {
-                refused(
-                    Cause::BackplaneSignature,
-                    &format!("a client of `{path}` that was kept with a wrong signature"),
-                );
-                Ok(None)
-            }
-        }
+        Ok(self.keys.open_client(path, pid, node.cast_unsigned(), unsigned(claim), &signed))
     }
 
     pub(in crate::backplane) async fn claim(
@@ -406,7 +361,7 @@ impl Postgres {
             .bind(path)
             .bind(node.cast_signed())
             .bind(signed(*claim))
-            .bind(self.keys.sign_kept(&["client", path, pid], data))
+            .bind(self.keys.sign_client(path, pid, data))
             .bind(millis(*keep));
         Ok(with_timeout(query.execute(&*pool)).await?.rows_affected() == 1)
     }

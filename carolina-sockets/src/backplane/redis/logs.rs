@@ -9,12 +9,9 @@ use redis::{FromRedisValue, Msg, aio::MultiplexedConnection};
 use tokio::sync::mpsc;
 
 use super::{BackplaneError, COMMAND, QUEUE, Redis, RedisError, Server};
-use crate::{
-    backplane::{
-        record_lost,
-        shared::{At, Bounds, Copied, Kept, News, Save, Stored, read_head},
-    },
-    telemetry::{Cause, refused},
+use crate::backplane::{
+    record_lost,
+    shared::{At, Bounds, Copied, Kept, News, ReadRequest, Save, fresh_epoch},
 };
 
 /// Makes the log if it is not there, or was made by another run of the server: one that was started again may have an older state of it.
@@ -138,10 +135,6 @@ pub(super) async fn run_id(connection: &mut MultiplexedConnection) -> String {
     id.unwrap_or("unknown").trim().to_owned()
 }
 
-fn fresh() -> String {
-    format!("{:024x}", rand::random::<u128>() >> 32)
-}
-
 fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
@@ -186,8 +179,8 @@ impl Redis {
         bounds: Bounds,
         entry: &str,
     ) -> Result<At, BackplaneError> {
-        let signed = self.server.keys.sign_kept(&["entry", path], entry);
-        let (run, fresh) = (self.server.connection()?.run, fresh());
+        let signed = self.server.keys.sign_entry(path, entry);
+        let (run, fresh) = (self.server.connection()?.run, fresh_epoch());
         let [keep, events, bytes, age] =
             [bounds.keep(), bounds.events, bounds.bytes, bounds.age()].map(|number| number.to_string());
         let arguments = [&*run, &fresh, &keep, &self.logs(), path, &signed, &events, &bytes, &age];
@@ -195,32 +188,17 @@ impl Redis {
         Ok(At { epoch, number, time })
     }
 
-    pub(in crate::backplane) async fn copy(
-        &self,
-        path: &str,
-        bounds: Bounds,
-        epoch: &str,
-        after: u64,
-        renew: Option<u64>,
-    ) -> Result<Copied, BackplaneError> {
-        let (run, fresh) = (self.server.connection()?.run, fresh());
+    pub(in crate::backplane) async fn copy(&self, request: ReadRequest<'_>) -> Result<Copied, BackplaneError> {
+        let ReadRequest { path, bounds, epoch, after, renew } = request;
+        let (run, fresh) = (self.server.connection()?.run, fresh_epoch());
         let [keep, after] = [bounds.keep(), after].map(|number| number.to_string());
         let renew = renew.map(|since| since.to_string()).unwrap_or_default();
         let arguments = [&*run, &fresh, &keep, &self.logs(), path, epoch, &after, &renew];
         type Found = Vec<(u64, u64, String)>;
         let copied: (String, u64, u64, u8, u64, u64, Found) = self.run(COPY, &self.log_keys(path), &arguments).await?;
         let (epoch, last, removed, overflowed, since, now, found) = copied;
-        let open = |(number, time, signed): (u64, u64, String)| match self
-            .server
-            .keys
-            .open_kept(&["entry", path], &signed)
-        {
-            Some(entry) => Some(Stored { number, time, entry: entry.to_owned() }),
-            None => {
-                refused(Cause::BackplaneSignature, &format!("an entry of the log of `{path}` with a wrong signature"));
-                None
-            }
-        };
+        let open =
+            |(number, time, signed): (u64, u64, String)| self.server.keys.open_entry(path, number, time, &signed);
         let entries = found.into_iter().filter_map(open).collect();
         let since = (since > 0).then_some(since);
         Ok(Copied { epoch, last, removed, overflowed: overflowed == 1, since, now, entries })
@@ -263,16 +241,7 @@ impl Redis {
         let (Some(node), Some(claim), Some(signed)) = found.map_err(|error| self.server.failed(error))? else {
             return Ok(None);
         };
-        match self.server.keys.open_kept(&["client", path, pid], &signed) {
-            Some(data) => Ok(Some(Kept { node, claim, data: data.to_owned() })),
-            None => {
-                refused(
-                    Cause::BackplaneSignature,
-                    &format!("a client of `{path}` that was kept with a wrong signature"),
-                );
-                Ok(None)
-            }
-        }
+        Ok(self.server.keys.open_client(path, pid, node, claim, &signed))
     }
 
     pub(in crate::backplane) async fn claim(
@@ -291,7 +260,7 @@ impl Redis {
 
     pub(in crate::backplane) async fn save(&self, save: &Save, node: u64) -> Result<bool, BackplaneError> {
         let Save { path, pid, claim, data, keep } = save;
-        let signed = data.as_ref().map(|data| self.server.keys.sign_kept(&["client", path, pid], data));
+        let signed = data.as_ref().map(|data| self.server.keys.sign_client(path, pid, data));
         let [node, claim, keep] = [node, *claim, millis(*keep).max(1)].map(|number| number.to_string());
         let arguments = [&*node, &claim, signed.as_deref().unwrap_or_default(), &keep];
         let saved: u8 = self.run(SAVE, &[self.client_key(path, pid)], &arguments).await?;
@@ -327,26 +296,12 @@ impl Server {
         let Some((channel, to)) = news.as_ref().filter(|(channel, _)| channel == message.get_channel_name()) else {
             return false;
         };
-        match self.read_news(message.get_payload_bytes()) {
-            Ok(news) => {
-                // What is lost here is read later: it has a number.
-                if to.try_send(news).is_err() {
-                    record_lost(&"messages of other nodes came too fast");
-                }
-            }
-            Err(cause) => refused(cause, &format!("a message on `{channel}` of the backplane that comes from no node")),
+        // What is lost here is read later: it has a number.
+        if let Some(news) = self.keys.open_news(channel, message.get_payload_bytes())
+            && to.try_send(news).is_err()
+        {
+            record_lost(&"messages of other nodes came too fast");
         }
         true
-    }
-
-    fn read_news(&self, message: &[u8]) -> Result<News, Cause> {
-        let (head, entry) =
-            std::str::from_utf8(message).ok().and_then(|text| text.split_once('\n')).ok_or(Cause::Backplane)?;
-        let (at, path) = read_head(head).ok_or(Cause::Backplane)?;
-        let entry = match at.number {
-            0 => None,
-            _ => Some(self.keys.open_kept(&["entry", &path], entry).ok_or(Cause::BackplaneSignature)?.to_owned()),
-        };
-        Ok(News { path, at, entry })
     }
 }
