@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use carolina_sockets::{identity::async_trait, prelude::*};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -86,6 +87,89 @@ pub struct Seen {
     pub again: usize,
 }
 
+/// A channel of the tests that resume, with these options. Whoever uses it imports the prelude.
+#[macro_export]
+macro_rules! feed {
+    ($name:ident, $($option:tt)*) => {
+        #[channel($($option)*)]
+        #[derive(Default)]
+        struct $name {
+            left: AtomicUsize,
+        }
+
+        #[channel]
+        impl $name {
+            #[on(connect)]
+            fn connect(&self, socket: Socket, resumed: Resumed) {
+                socket.set(resumed.map(|resumed| resumed.events));
+            }
+
+            #[on("resumed")]
+            fn resumed(&self, socket: Socket) -> Option<usize> {
+                socket.get::<Option<usize>>().flatten()
+            }
+
+            #[on("left")]
+            fn left(&self) -> usize {
+                self.left.load(Relaxed)
+            }
+
+            #[on("shout")]
+            async fn shout(&self, socket: Socket, Data(value): Data<::serde_json::Value>) -> Result<(), EventError> {
+                socket.channel_handle().emit("shout", &value).await?;
+                Ok(())
+            }
+
+            #[on("others")]
+            async fn others(&self, socket: Socket, Data(value): Data<::serde_json::Value>) -> Result<(), EventError> {
+                socket.broadcast().emit("others", &value).await?;
+                Ok(())
+            }
+
+            #[on("bytes")]
+            async fn bytes(&self, socket: Socket, Data(value): Data<Bytes>) -> Result<(), EventError> {
+                socket.channel_handle().emit("shout", &value).await?;
+                Ok(())
+            }
+
+            #[on("tell")]
+            async fn tell(&self, socket: Socket, Data(text): Data<String>) -> Result<(), EventError> {
+                Ok(socket.emit("told", &text).await?)
+            }
+
+            #[on("join")]
+            fn join(&self, socket: Socket, Data(room): Data<String>) -> bool {
+                socket.join(room)
+            }
+
+            #[on("room")]
+            async fn room(&self, socket: Socket, Data((room, text)): Data<(String, String)>) -> Result<(), EventError> {
+                socket.channel_handle().to(room).emit("room", &text).await?;
+                Ok(())
+            }
+
+            #[on(disconnect)]
+            fn disconnect(&self) {
+                self.left.fetch_add(1, Relaxed);
+            }
+        }
+    };
+}
+
+/// A client is the user that its `auth` names.
+pub struct ByName;
+
+#[async_trait]
+impl Identify for ByName {
+    async fn identify(&self, handshake: &Handshake) -> Result<Identity, EventError> {
+        #[derive(Deserialize)]
+        struct Auth {
+            name: Option<String>,
+        }
+        Ok(handshake.auth::<Auth>()?.name.map_or_else(Identity::anonymous, Identity::user))
+    }
+}
+
 /// A client that resumes, and reads what is on the wire.
 #[derive(Debug)]
 pub struct Wire {
@@ -128,6 +212,14 @@ impl Wire {
         this
     }
 
+    /// Comes back with what a former connection has left, as this user.
+    pub async fn resume(url: &str, mut auth: Value, channel: &str, name: Option<&str>) -> Self {
+        if let Some(name) = name {
+            auth["name"] = name.into();
+        }
+        Self::join(url, channel, auth).await
+    }
+
     /// The next event, with its offset.
     pub async fn event(&mut self) -> Vec<Value> {
         let beginning = format!("42{},", self.channel);
@@ -140,6 +232,47 @@ impl Wire {
     /// What it comes back with.
     pub fn auth(&self) -> Value {
         serde_json::json!({ "pid": self.pid, "offset": self.offset })
+    }
+}
+
+/// A client that does not ask to resume, on a channel where another one has.
+#[derive(Debug)]
+pub struct Unaware {
+    socket: RawSocket,
+    channel: String,
+    received: Vec<String>,
+    _asks: RawSocket,
+}
+
+impl Unaware {
+    /// Joins a channel of the service at a URL.
+    pub async fn join(url: &str, channel: &str) -> Self {
+        let mut asks = RawSocket::open(url).await;
+        assert!(asks.send(&format!("40{channel},{{\"resume\":true}}")).await);
+        asks.expect("40").await;
+        let mut socket = RawSocket::open(url).await;
+        assert!(socket.send(&format!("40{channel},")).await);
+        let answer = socket.expect("40").await;
+        let sid = answer.split('"').nth(3).expect("a `sid`").to_owned();
+        Self { socket, channel: channel.to_owned(), received: vec![answer.replace(&sid, "SID")], _asks: asks }
+    }
+
+    /// Sends an event, and reads so many packets.
+    pub async fn send(&mut self, event: &str, answers: usize) {
+        assert!(self.socket.send(&format!("42{},{event}", self.channel)).await);
+        for _ in 0..answers {
+            self.receive().await;
+        }
+    }
+
+    /// Reads a packet.
+    pub async fn receive(&mut self) {
+        self.received.push(self.socket.expect("4").await);
+    }
+
+    /// What it has received, without its `sid` and the name of the channel.
+    pub fn received(&self) -> String {
+        self.received.join("\n").replace(&self.channel, "/channel")
     }
 }
 

@@ -2,90 +2,19 @@
 
 use std::time::Duration;
 
-use carolina_sockets::{Config, identity::async_trait, prelude::*, testing::TestService};
-use carolina_sockets_tests::{by_hand, program::node, resume::Wire, start, until, wire::RawSocket, with_tls};
+use carolina_sockets::{Config, prelude::*, testing::TestService};
+use carolina_sockets_tests::{
+    by_hand, feed,
+    program::node,
+    resume::{ByName, Unaware, Wire},
+    start, until, with_tls,
+};
 use serde_json::Value;
-
-/// What every channel of these tests does.
-macro_rules! feed {
-    ($name:ident, $($option:tt)*) => {
-        #[channel($($option)*)]
-        #[derive(Default)]
-        struct $name {
-            left: AtomicUsize,
-        }
-
-        #[channel]
-        impl $name {
-            #[on(connect)]
-            fn connect(&self, socket: Socket, resumed: Resumed) {
-                socket.set(resumed.map(|resumed| resumed.events));
-            }
-
-            #[on("resumed")]
-            fn resumed(&self, socket: Socket) -> Option<usize> {
-                socket.get::<Option<usize>>().flatten()
-            }
-
-            #[on("left")]
-            fn left(&self) -> usize {
-                self.left.load(Relaxed)
-            }
-
-            #[on("shout")]
-            async fn shout(&self, socket: Socket, Data(value): Data<Value>) -> Result<(), EventError> {
-                socket.channel_handle().emit("shout", &value).await?;
-                Ok(())
-            }
-
-            #[on("bytes")]
-            async fn bytes(&self, socket: Socket, Data(value): Data<Bytes>) -> Result<(), EventError> {
-                socket.channel_handle().emit("shout", &value).await?;
-                Ok(())
-            }
-
-            #[on("tell")]
-            async fn tell(&self, socket: Socket, Data(text): Data<String>) -> Result<(), EventError> {
-                Ok(socket.emit("told", &text).await?)
-            }
-
-            #[on("join")]
-            fn join(&self, socket: Socket, Data(room): Data<String>) -> bool {
-                socket.join(room)
-            }
-
-            #[on("room")]
-            async fn room(&self, socket: Socket, Data((room, text)): Data<(String, String)>) -> Result<(), EventError> {
-                socket.channel_handle().to(room).emit("room", &text).await?;
-                Ok(())
-            }
-
-            #[on(disconnect)]
-            fn disconnect(&self) {
-                self.left.fetch_add(1, Relaxed);
-            }
-        }
-    };
-}
 
 feed!(Feed, resume);
 feed!(Now, resume(disconnect = "now"));
 feed!(Of, "/of/{id}", resume);
 feed!(Plain, "/plain");
-
-/// A client is who its `auth` says.
-struct ByName;
-
-#[async_trait]
-impl Identify for ByName {
-    async fn identify(&self, handshake: &Handshake) -> Result<Identity, EventError> {
-        #[derive(Deserialize)]
-        struct Auth {
-            name: Option<String>,
-        }
-        Ok(handshake.auth::<Auth>()?.name.map_or_else(Identity::anonymous, Identity::user))
-    }
-}
 
 async fn service_with(change: impl FnOnce(&mut Config)) -> TestService {
     let mut config = Config::default();
@@ -127,11 +56,8 @@ async fn r28_the_official_client_resumes_over_https_and_wss() {
     }
 }
 
-async fn resume(service: &TestService, mut auth: Value, channel: &str, name: Option<&str>) -> Wire {
-    if let Some(name) = name {
-        auth["name"] = name.into();
-    }
-    Wire::join(&service.url(), channel, auth).await
+async fn resume(service: &TestService, auth: Value, channel: &str, name: Option<&str>) -> Wire {
+    Wire::resume(&service.url(), auth, channel, name).await
 }
 
 fn asking(name: &str) -> Value {
@@ -284,22 +210,11 @@ async fn r23_a_client_that_did_not_ask_gets_the_same_bytes() {
     let service = service().await;
     let mut packets = Vec::new();
     for channel in ["/plain", "/feed"] {
-        // Somebody else has asked.
-        let _other = RawSocket::open(&service.url()).await.send(&format!("40{channel},{{\"resume\":true}}")).await;
-        let mut socket = RawSocket::open(&service.url()).await;
-        let mut seen = Vec::new();
-        assert!(socket.send(&format!("40{channel},")).await);
-        let answer = socket.expect("40").await;
-        let sid = answer.split('"').nth(3).unwrap().to_owned();
-        seen.push(answer.replace(&sid, "SID"));
-        for packet in ["1[\"shout\",\"a\"]", "2[\"tell\",\"b\"]", "[\"nothing\"]"] {
-            assert!(socket.send(&format!("42{channel},{packet}")).await);
-            let answers = if packet.starts_with('[') { 1 } else { 2 };
-            for _ in 0..answers {
-                seen.push(socket.expect("4").await);
-            }
-        }
-        packets.push(seen.join("\n").replace(channel, "/channel"));
+        let mut client = Unaware::join(&service.url(), channel).await;
+        client.send("1[\"shout\",\"a\"]", 2).await;
+        client.send("2[\"tell\",\"b\"]", 2).await;
+        client.send("[\"nothing\"]", 1).await;
+        packets.push(client.received());
     }
     assert_eq!(packets[0], packets[1]);
 }

@@ -2,58 +2,19 @@
 
 use std::time::Duration;
 
-use carolina_sockets::{Config, Emitter, identity::async_trait, prelude::*, testing::TestService};
+use carolina_sockets::{Config, Emitter, prelude::*, testing::TestService};
 use carolina_sockets_tests::{
-    by_hand,
+    by_hand, feed,
     nodes::{Node, SECRET},
-    resume::Wire,
+    resume::{ByName, Unaware, Wire},
     servers::{Postgres, Redis, Server},
     start, until,
     wire::RawSocket,
 };
 use serde_json::{Value, json};
 
-/// Where clients resume.
-#[channel(resume)]
-#[derive(Default)]
-struct Feed {
-    left: AtomicUsize,
-}
-
-#[channel]
-impl Feed {
-    #[on("tell")]
-    async fn tell(&self, socket: Socket, Data(text): Data<String>) -> Result<(), EventError> {
-        Ok(socket.emit("told", &text).await?)
-    }
-
-    #[on("shout")]
-    async fn shout(&self, socket: Socket, Data(value): Data<Value>) -> Result<(), EventError> {
-        socket.channel_handle().emit("shout", &value).await?;
-        Ok(())
-    }
-
-    #[on("others")]
-    async fn others(&self, socket: Socket, Data(value): Data<Value>) -> Result<(), EventError> {
-        socket.broadcast().emit("others", &value).await?;
-        Ok(())
-    }
-
-    #[on("join")]
-    fn join(&self, socket: Socket, Data(room): Data<String>) -> bool {
-        socket.join(room)
-    }
-
-    #[on("left")]
-    fn left(&self) -> usize {
-        self.left.load(Relaxed)
-    }
-
-    #[on(disconnect)]
-    fn disconnect(&self) {
-        self.left.fetch_add(1, Relaxed);
-    }
-}
+feed!(Feed, resume);
+feed!(Plain, "/plain");
 
 /// Each instance for itself.
 #[channel("/of/{id}", resume)]
@@ -73,39 +34,6 @@ impl Here {
             presence.track(user.id(), &json!({})).await?;
         }
         Ok(())
-    }
-}
-
-/// Without a log.
-#[channel("/plain")]
-#[derive(Default)]
-struct Plain;
-
-#[channel]
-impl Plain {
-    #[on("tell")]
-    async fn tell(&self, socket: Socket, Data(text): Data<String>) -> Result<(), EventError> {
-        Ok(socket.emit("told", &text).await?)
-    }
-
-    #[on("shout")]
-    async fn shout(&self, socket: Socket, Data(value): Data<Value>) -> Result<(), EventError> {
-        socket.channel_handle().emit("shout", &value).await?;
-        Ok(())
-    }
-}
-
-/// A client is who its `auth` says.
-struct ByName;
-
-#[async_trait]
-impl Identify for ByName {
-    async fn identify(&self, handshake: &Handshake) -> Result<Identity, EventError> {
-        #[derive(Deserialize)]
-        struct Auth {
-            name: Option<String>,
-        }
-        Ok(handshake.auth::<Auth>()?.name.map_or_else(Identity::anonymous, Identity::user))
     }
 }
 
@@ -130,11 +58,8 @@ async fn join(node: &TestService, channel: &str, name: &str) -> Wire {
     Wire::join(&node.url(), channel, json!({ "resume": true, "name": name })).await
 }
 
-async fn resume(node: &TestService, mut auth: Value, channel: &str, name: Option<&str>) -> Wire {
-    if let Some(name) = name {
-        auth["name"] = name.into();
-    }
-    Wire::join(&node.url(), channel, auth).await
+async fn resume(node: &TestService, auth: Value, channel: &str, name: Option<&str>) -> Wire {
+    Wire::resume(&node.url(), auth, channel, name).await
 }
 
 /// The first arguments of events.
@@ -374,26 +299,15 @@ async fn unaware(server: Server) {
     let (here, there) = (node(&server).await, node(&server).await);
     let mut packets = Vec::new();
     for channel in ["/plain", "/feed"] {
-        // Somebody else has asked.
-        let _other = RawSocket::open(&here.url()).await.send(&format!("40{channel},{{\"resume\":true}}")).await;
-        let mut socket = RawSocket::open(&here.url()).await;
-        let mut seen = Vec::new();
-        assert!(socket.send(&format!("40{channel},")).await);
-        let answer = socket.expect("40").await;
-        let sid = answer.split('"').nth(3).unwrap().to_owned();
-        seen.push(answer.replace(&sid, "SID"));
-        for packet in ["1[\"shout\",\"a\"]", "2[\"tell\",\"b\"]"] {
-            assert!(socket.send(&format!("42{channel},{packet}")).await);
-            for _ in 0..2 {
-                seen.push(socket.expect("4").await);
-            }
-        }
+        let mut client = Unaware::join(&here.url(), channel).await;
+        client.send("1[\"shout\",\"a\"]", 2).await;
+        client.send("2[\"tell\",\"b\"]", 2).await;
         let others = there.sockets().channel(channel).unwrap();
         for value in [json!({ "from": "another node" }), json!("x".repeat(20_000))] {
             others.emit("news", value).await.unwrap();
-            seen.push(socket.expect("42").await);
+            client.receive().await;
         }
-        packets.push(seen.join("\n").replace(channel, "/channel"));
+        packets.push(client.received());
     }
     assert_eq!(packets[0], packets[1], "an emit comes before the answer of the handler that has sent it, too");
 }
