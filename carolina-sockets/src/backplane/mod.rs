@@ -43,7 +43,10 @@ use crate::{
 pub(crate) use bus::{Bus, Message, PresenceChange, PresenceEntry, PresenceNews, Question, decode, encode};
 pub(crate) use init::Initializing;
 pub(crate) use link::{Link, connect};
-pub(crate) use shared::{At, Bounds, Copied, Kept, News, ReadRequest, Save, SharedLog, Stored};
+pub(crate) use shared::{
+    AppendNotification, Position, ReadRequest, ReadResponse, Retention, SaveSession, SharedLog, StoredEntry,
+    StoredSession,
+};
 
 /// socketioxide's socket, on our adapter.
 pub(crate) type RawSocket = socketioxide::socket::Socket<Backplane>;

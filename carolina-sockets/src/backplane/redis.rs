@@ -105,8 +105,8 @@ struct Server {
     /// `None` while the server is away.
     connection: Mutex<Option<Connection>>,
     handlers: Mutex<HashMap<String, Handler>>,
-    /// Who is told of logs, if anybody is.
-    news: Mutex<Option<logs::Listens>>,
+    /// Where notifications about logs are passed on, if anywhere.
+    log_listener: Mutex<Option<logs::LogListener>>,
     /// How often it was connected.
     connects: AtomicU64,
     /// A command has failed, so the server should be asked at once whether it still answers.
@@ -131,7 +131,7 @@ impl Redis {
             verifier: Verifier::new(keys.clone()),
             connection: Mutex::default(),
             handlers: Mutex::default(),
-            news: Mutex::default(),
+            log_listener: Mutex::default(),
             connects: AtomicU64::new(0),
             suspected: Notify::new(),
         });
@@ -195,7 +195,7 @@ impl Server {
             let (mut subscriber, messages) = self.client.get_async_pubsub().await?.split();
             subscriber.ping::<redis::Value>().await?;
             let mut channels: Vec<String> = self.handlers.lock().keys().cloned().collect();
-            channels.extend(self.news.lock().as_ref().map(|(channel, _)| channel.clone()));
+            channels.extend(self.log_listener.lock().as_ref().map(|(channel, _)| channel.clone()));
             if !channels.is_empty() {
                 subscriber.subscribe(channels).await?;
             }
@@ -234,7 +234,7 @@ impl Server {
 
     /// Hands a message to whoever has subscribed, if its signature is valid.
     fn dispatch(&self, message: &Msg) {
-        if self.dispatch_news(message) {
+        if self.dispatch_notification(message) {
             return;
         }
         let channel = message.get_channel_name();

@@ -9,7 +9,7 @@ use crate::{
     engine::encode_event,
     error::{Error, Result},
     identity::{UserKey, session_room, user_room},
-    resume::{Channel, To, Written, channels, instances_of},
+    resume::{EncodedEntry, LogTarget, LoggedChannel, instances_of, logged_channels},
 };
 
 /// Emits to the clients of all nodes from a process that serves none, such as a worker or a cron job.
@@ -231,23 +231,25 @@ impl EmitterChannel {
         payload: &str,
         attachments: &[String],
     ) -> std::result::Result<Logged, BackplaneError> {
-        let of_channel = |channel: &Channel| Some((channel.log_of(&self.path)?, channel.bounds()));
-        let channels = channels(log).await?;
+        let of_channel = |channel: &LoggedChannel| Some((channel.log_of(&self.path)?, channel.retention()));
+        let channels = logged_channels(log).await?;
         // Where a path is declared, it is not an instance of a template that matches it.
         let mut found: Vec<_> = channels.iter().filter_map(of_channel).collect();
-        found.sort_by_key(|(to, _)| !matches!(to, To::One(path) if channels.iter().any(|channel| channel.is_at(path))));
-        let Some((to, bounds)) = found.into_iter().next() else { return Ok(Logged::No) };
+        found.sort_by_key(
+            |(to, _)| !matches!(to, LogTarget::One(path) if channels.iter().any(|channel| channel.is_at(path))),
+        );
+        let Some((to, retention)) = found.into_iter().next() else { return Ok(Logged::No) };
         let (paths, logged) = match to {
-            To::One(path) => (vec![path], Logged::One),
-            To::Instances(of) => {
+            LogTarget::One(path) => (vec![path], Logged::One),
+            LogTarget::Instances(of) => {
                 let paths = instances_of(log, &of).await?;
                 (paths.clone(), Logged::Instances(paths))
             }
         };
         for path in paths {
             let (payload, attachments) = (payload.to_owned(), attachments.to_vec());
-            let entry = Written::new(payload, attachments, self.to.clone(), self.except.clone());
-            log.append(&path, bounds, &entry.text()).await?;
+            let entry = EncodedEntry::new(payload, attachments, self.to.clone(), self.except.clone());
+            log.append(&path, retention, &entry.encode()).await?;
         }
         Ok(logged)
     }

@@ -190,7 +190,7 @@ impl ChannelCore {
     pub(crate) fn emit_here(&self, payload: &EncodedPayload, recipients: &Recipients) -> Result<usize> {
         let namespace = self.namespace()?;
         Ok(match &self.resume {
-            Some(log) if log.is_shared() => log.pass_on(namespace, payload, recipients),
+            Some(log) if log.is_shared() => log.send_unlogged(namespace, payload, recipients),
             Some(log) => log.broadcast(namespace, payload, recipients),
             None => namespace.emit_here(payload, recipients),
         })

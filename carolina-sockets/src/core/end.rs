@@ -9,7 +9,7 @@ use crate::{
     engine::{DisconnectReason, EngineSocket},
     error::{EventError, code},
     identity::Identity,
-    resume::Cut,
+    resume::LeaveCause,
     telemetry::metric,
 };
 
@@ -147,10 +147,10 @@ fn close_transport(socket: &SocketState, raw: &EngineSocket) -> bool {
 /// Closes the mailbox, removes the socket from its rooms and the channel, and queues `#[on(disconnect)]`.
 fn close(socket: &Arc<SocketState>, raw: &EngineSocket, leaving: &Leaving) {
     let handlers = socket.channel.handlers();
-    let asking = socket.resume.as_ref().filter(|asking| asking.asks());
+    let subscriber = socket.resume.as_ref().filter(|subscriber| subscriber.wants_offsets());
     let mut rooms = Vec::new();
     let leave = || {
-        if handlers.handles_disconnect() || asking.is_some() {
+        if handlers.handles_disconnect() || subscriber.is_some() {
             rooms = raw.rooms();
         }
         raw.leave_all();
@@ -167,21 +167,25 @@ fn close(socket: &Arc<SocketState>, raw: &EngineSocket, leaving: &Leaving) {
         drop(socket.mailbox.take_events());
     }
     let reason = leaving.reason;
-    let of_left = if asking.is_some() { rooms.clone() } else { std::mem::take(&mut rooms) };
+    let of_left = if subscriber.is_some() { rooms.clone() } else { std::mem::take(&mut rooms) };
     let left = Box::new(Left { rooms: of_left, identity: leaving.identity.clone() });
     let job = Job::Disconnect { reason, left };
-    let Some(asking) = asking else { return submit_last(socket, raw, job) };
-    let cut = match reason {
-        DisconnectReason::ClientLeft | DisconnectReason::ServerDisconnect => Cut::Left,
-        DisconnectReason::LoggedOut | DisconnectReason::NotAuthorized => Cut::Refused,
+    let Some(subscriber) = subscriber else { return submit_last(socket, raw, job) };
+    let cause = match reason {
+        DisconnectReason::ClientLeft | DisconnectReason::ServerDisconnect => LeaveCause::Left,
+        DisconnectReason::LoggedOut | DisconnectReason::NotAuthorized => LeaveCause::Revoked,
         _ if socket.channel.disconnects_late && !socket.channel.is_draining() => {
             let (left, raw) = (socket.clone(), raw.clone());
-            let late: Box<dyn FnOnce() + Send> = Box::new(move || submit_last(&left, &raw, job));
-            return asking.log.leave(asking, socket.id, Cut::Lost { rooms, late: Some(late) });
+            let on_expiry: Box<dyn FnOnce() + Send> = Box::new(move || submit_last(&left, &raw, job));
+            return subscriber.log.leave(
+                subscriber,
+                socket.id,
+                LeaveCause::ConnectionLost { rooms, on_expiry: Some(on_expiry) },
+            );
         }
-        _ => Cut::Lost { rooms, late: None },
+        _ => LeaveCause::ConnectionLost { rooms, on_expiry: None },
     };
-    asking.log.leave(asking, socket.id, cut);
+    subscriber.log.leave(subscriber, socket.id, cause);
     submit_last(socket, raw, job);
 }
 

@@ -19,7 +19,7 @@ use crate::{
     error::{Error, Result},
     guard::rate,
     identity::Identity,
-    resume::{Asking, Owner},
+    resume::{Owner, Subscriber},
     telemetry::trace,
 };
 
@@ -46,7 +46,7 @@ pub(crate) struct SocketState {
     pub(crate) since: SystemTime,
     pub(crate) trace: trace::Connection,
     /// Where the channel keeps what clients miss.
-    pub(crate) resume: Option<Asking>,
+    pub(crate) resume: Option<Subscriber>,
     /// Whether its client has come back to another node.
     has_moved: AtomicBool,
     raw: WeakEngineSocket,
@@ -61,7 +61,7 @@ impl SocketState {
         identity: Identity,
         trace: trace::Connection,
     ) -> Self {
-        let resume = channel.resume.clone().map(|log| Asking::new(log, auth.as_deref()));
+        let resume = channel.resume.clone().map(|log| Subscriber::new(log, auth.as_deref()));
         Self {
             channel,
             id: raw.id(),
@@ -105,8 +105,8 @@ impl SocketState {
             self.channel.services.presences.untrack_key(&self.channel.path, self.presence_id(), user);
         }
         let (old, new) = (before.rooms(), current.rooms());
-        if let Some(asking) = &self.resume {
-            asking.log.set_owner(asking, owner(&current));
+        if let Some(subscriber) = &self.resume {
+            subscriber.log.set_owner(subscriber, owner(&current));
         }
         self.mailbox.if_open(|| {
             raw.leave(old.iter().filter(|room| !new.contains(room)).cloned().collect());
@@ -148,7 +148,11 @@ impl SocketState {
     pub(crate) fn leave_presence(&self, reason: DisconnectReason) {
         if let Some(linger) = self.channel.linger {
             // Who may resume has not left.
-            let window = self.resume.as_ref().filter(|asking| asking.asks()).map(|asking| asking.log.window());
+            let window = self
+                .resume
+                .as_ref()
+                .filter(|subscriber| subscriber.wants_offsets())
+                .map(|subscriber| subscriber.log.window());
             let linger = linger.max(window.unwrap_or_default());
             let linger = match reason {
                 DisconnectReason::ServerDisconnect | DisconnectReason::LoggedOut | DisconnectReason::NotAuthorized => {
@@ -217,23 +221,19 @@ impl SocketState {
         event: &str,
         data: &T,
     ) -> Result {
-        match self.resume.as_ref().filter(|asking| asking.asks()) {
+        match self.resume.as_ref().filter(|subscriber| subscriber.wants_offsets()) {
             None => self.send_when_room(raw, || raw.emit(event, data), event).await?,
-            Some(asking) => {
+            Some(subscriber) => {
                 let (payload, namespace) = (EncodedPayload::event(event, data)?, self.channel.namespace()?);
-                if asking.log.is_shared() {
+                if subscriber.log.is_shared() {
                     // What is in the log is sent, so there has to be room before.
-                    self.send_when_room(raw, || asking.log.check_room(asking, raw), event).await?;
-                    match asking.log.emit_to(namespace, asking, raw, &payload).await {
-                        Ok(()) => {
-                            self.tell_sent(event, data);
-                            return Ok(());
-                        }
-                        Err(SendError::Full) => {}
-                        Err(_) => return Err(Error::Closed),
+                    self.send_when_room(raw, || subscriber.log.check_room(subscriber, raw), event).await?;
+                    if subscriber.log.emit_to_one_by_server(subscriber, &payload).await {
+                        self.tell_sent(event, data);
+                        return Ok(());
                     }
                 }
-                let send = || asking.log.emit_to_one(namespace, asking, raw, &payload);
+                let send = || subscriber.log.emit_to_one(namespace, subscriber, raw, &payload);
                 self.send_when_room(raw, send, event).await?;
             }
         }

@@ -18,7 +18,7 @@ use crate::{
     extract::{PathFault, PathNeed},
     identity::Handshake,
     plan::MountPlan,
-    resume::{Asking, Log},
+    resume::{Log, Subscriber},
     session_sync::SessionSync,
     telemetry::{Cause, refused, trace},
     template::Template,
@@ -66,7 +66,7 @@ impl NamespaceHooks for ConnectHook {
     fn connected(&self, raw: &EngineSocket) {
         let core = raw.instance().map_or(Some(self.core.clone()), |path| self.core.known_instance(path));
         if let Some(socket) = core.and_then(|core| core.socket(raw.id())) {
-            match socket.resume.as_ref().filter(|asking| asking.asks()) {
+            match socket.resume.as_ref().filter(|subscriber| subscriber.wants_offsets()) {
                 None => enter(&self.table, &socket, raw),
                 Some(_) => resume::enter(&self.table, &socket, raw),
             }
@@ -122,8 +122,8 @@ impl ConnectHook {
         let span = trace.span();
         let socket = Arc::new(SocketState::new(core.clone(), &raw, client, auth, identity, trace));
         core.handlers().authorize(&socket, &raw).instrument(span).await?;
-        if let Some(asking) = &socket.resume {
-            Log::prepare(asking, &raw);
+        if let Some(subscriber) = &socket.resume {
+            Log::prepare(subscriber, &raw);
         }
         socket.join_identity_rooms(&raw);
         core.register(&socket);
@@ -136,7 +136,7 @@ impl ConnectHook {
             return Err(EventError::unauthenticated());
         }
         // Last, since a refusal is answered by the engine.
-        if socket.resume.as_ref().is_some_and(Asking::asks) {
+        if socket.resume.as_ref().is_some_and(Subscriber::wants_offsets) {
             raw.withhold_answer();
         }
         Ok(Arc::new(hook))

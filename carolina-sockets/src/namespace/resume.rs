@@ -9,7 +9,7 @@ use crate::{
     core::{SocketState, end},
     dispatch::HandlerTable,
     engine::{DisconnectReason, EngineSocket},
-    resume::{Gap, Progress, Step},
+    resume::{Gap, Replay, ReplayStatus},
 };
 
 /// How long to wait for a client's buffer to have room again.
@@ -17,15 +17,15 @@ const PAUSE: Duration = Duration::from_millis(2);
 
 /// Answers a client's CONNECT, after what it has missed, and lets it in.
 pub(super) fn enter(table: &Arc<HandlerTable>, socket: &Arc<SocketState>, raw: &EngineSocket) {
-    let Some(asking) = &socket.resume else { return };
-    if !asking.log.is_shared() {
+    let Some(subscriber) = &socket.resume else { return };
+    if !subscriber.log.is_shared() {
         return enter_with(table, socket, raw, None);
     }
     let (table, socket, raw) = (table.clone(), socket.clone(), raw.clone());
     socket.channel.tasks.clone().spawn(async move {
-        let Some(asking) = &socket.resume else { return };
+        let Some(subscriber) = &socket.resume else { return };
         let (bus, rooms) = (&socket.channel.services.bus, socket.identity().rooms());
-        let refused = asking.log.fetch(bus, asking, &socket.owner(), rooms).await;
+        let refused = subscriber.log.claim_session(bus, subscriber, &socket.owner(), rooms).await;
         // One that has left in between would take the place of the next.
         if !socket.mailbox.is_closed() {
             enter_with(&table, &socket, &raw, refused);
@@ -35,31 +35,33 @@ pub(super) fn enter(table: &Arc<HandlerTable>, socket: &Arc<SocketState>, raw: &
 
 /// The same, when it is known whether the server between the nodes has the client; `refused` is why it does not give it.
 fn enter_with(table: &Arc<HandlerTable>, socket: &Arc<SocketState>, raw: &EngineSocket, refused: Option<Gap>) {
-    let (Some(asking), Ok(namespace)) = (&socket.resume, socket.channel.namespace()) else { return };
-    let Some(mut progress) = asking.log.begin(namespace, asking, raw, socket.owner(), refused) else { return };
-    if let Some(former) = progress.former.and_then(|former| socket.channel.socket(former)) {
+    let (Some(subscriber), Ok(namespace)) = (&socket.resume, socket.channel.namespace()) else { return };
+    let Some(mut replay) = subscriber.log.begin_resume(namespace, subscriber, raw, socket.owner(), refused) else {
+        return;
+    };
+    if let Some(former) = replay.former.and_then(|former| socket.channel.socket(former)) {
         end_former(&former, socket);
     }
-    match step(socket, raw, &mut progress) {
-        Step::Done => enter_channel(table, socket, raw),
-        Step::Left => asking.log.abandon(asking, socket.id),
-        Step::Failed => give_up(socket, raw),
-        Step::Full => {
+    match replay_missed(socket, raw, &mut replay) {
+        ReplayStatus::Done => enter_channel(table, socket, raw),
+        ReplayStatus::Left => subscriber.log.abandon(subscriber, socket.id),
+        ReplayStatus::Failed => give_up(socket, raw),
+        ReplayStatus::Full => {
             let (table, socket, raw) = (table.clone(), socket.clone(), raw.clone());
-            socket.channel.tasks.clone().spawn(async move { go_on(&table, &socket, &raw, progress).await });
+            socket.channel.tasks.clone().spawn(async move { continue_replay(&table, &socket, &raw, replay).await });
         }
     }
 }
 
 /// The rest of it, as the client reads.
-async fn go_on(table: &Arc<HandlerTable>, socket: &Arc<SocketState>, raw: &EngineSocket, mut progress: Progress) {
+async fn continue_replay(table: &Arc<HandlerTable>, socket: &Arc<SocketState>, raw: &EngineSocket, mut replay: Replay) {
     let until = Instant::now() + socket.channel.limits.send_timeout;
     while Instant::now() < until && socket.client.is_alive() && !socket.mailbox.is_closed() {
         tokio::time::sleep(PAUSE).await;
-        match step(socket, raw, &mut progress) {
-            Step::Done => return enter_channel(table, socket, raw),
-            Step::Left | Step::Failed => break,
-            Step::Full => {}
+        match replay_missed(socket, raw, &mut replay) {
+            ReplayStatus::Done => return enter_channel(table, socket, raw),
+            ReplayStatus::Left | ReplayStatus::Failed => break,
+            ReplayStatus::Full => {}
         }
     }
     give_up(socket, raw);
@@ -68,15 +70,17 @@ async fn go_on(table: &Arc<HandlerTable>, socket: &Arc<SocketState>, raw: &Engin
 /// Closes the connection of a client that does not read what it has missed, so that it tries again.
 fn give_up(socket: &Arc<SocketState>, raw: &EngineSocket) {
     match &socket.resume {
-        Some(asking) if socket.mailbox.is_closed() => asking.log.abandon(asking, socket.id),
+        Some(subscriber) if socket.mailbox.is_closed() => subscriber.log.abandon(subscriber, socket.id),
         _ => raw.cut(),
     }
 }
 
-fn step(socket: &Arc<SocketState>, raw: &EngineSocket, progress: &mut Progress) -> Step {
-    let (Some(asking), Ok(namespace)) = (&socket.resume, socket.channel.namespace()) else { return Step::Failed };
+fn replay_missed(socket: &Arc<SocketState>, raw: &EngineSocket, replay: &mut Replay) -> ReplayStatus {
+    let (Some(subscriber), Ok(namespace)) = (&socket.resume, socket.channel.namespace()) else {
+        return ReplayStatus::Failed;
+    };
     let identity = socket.identity();
-    asking.log.step(namespace, asking, raw, progress, |mut rooms, enter| {
+    subscriber.log.replay(namespace, subscriber, raw, replay, |mut rooms, enter| {
         // Those of its session and user it has already, as they are now.
         let (own, reserved) = (identity.rooms(), crate::identity::is_reserved);
         rooms.retain(|room| own.contains(room) || !reserved(room));

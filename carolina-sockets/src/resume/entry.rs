@@ -7,21 +7,21 @@ use std::{
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::session::millis;
+use super::gap::millis;
 use crate::engine::{EncodedPayload, Recipients, SocketId};
 
 /// By how much the clocks of two nodes may differ.
-const CLOCKS: Duration = Duration::from_secs(60);
+const MAX_CLOCK_SKEW: Duration = Duration::from_secs(60);
 
-/// An event that was sent, and to whom.
+/// An event in the log, and whom it was sent to.
 pub(super) struct Entry {
     pub(super) number: u64,
-    /// The one that it has in the log of the server.
+    /// Its id in the log of the server; 0 for an event that was numbered here.
     pub(super) id: u64,
     pub(super) at: Instant,
     pub(super) time: SystemTime,
     pub(super) audience: Audience,
-    /// With the offset.
+    /// With the offset as its last argument.
     pub(super) payload: EncodedPayload,
     pub(super) bytes: usize,
 }
@@ -34,25 +34,25 @@ pub(super) enum Audience {
         /// Everybody where none is named.
         to: Box<[String]>,
         except: Box<[String]>,
-        /// The `pid` of the client that has caused it.
-        but: Option<Arc<str>>,
+        /// The `pid` of the client whose event has caused it, and that does not get it.
+        sender: Option<Arc<str>>,
         /// The node whose clients it was for, if not for all.
         node: Option<u64>,
     },
 }
 
 impl Audience {
-    pub(super) fn of(recipients: &Recipients, but: Option<Arc<str>>) -> Self {
+    pub(super) fn of(recipients: &Recipients, sender: Option<Arc<str>>) -> Self {
         let (to, except) = named(recipients);
-        Self::Rooms { to: to.into(), except: except.into(), but, node: None }
+        Self::Rooms { to: to.into(), except: except.into(), sender, node: None }
     }
 
     /// Whether it is for the client with this `pid`, in these rooms, which was on this node.
-    pub(super) fn has(&self, pid: &Arc<str>, rooms: &HashSet<String>, on: u64) -> bool {
+    pub(super) fn includes(&self, pid: &Arc<str>, rooms: &HashSet<String>, on: u64) -> bool {
         match self {
             Self::One(one) => one == pid,
-            Self::Rooms { to, except, but, node } => {
-                but.as_ref() != Some(pid)
+            Self::Rooms { to, except, sender, node } => {
+                sender.as_ref() != Some(pid)
                     && node.is_none_or(|node| node == on)
                     && (to.is_empty() || to.iter().any(|room| rooms.contains(room)))
                     && !except.iter().any(|room| rooms.contains(room))
@@ -77,9 +77,9 @@ fn named(recipients: &Recipients) -> (Vec<String>, Vec<String>) {
     (to.map(str::to_owned).collect(), except.map(str::to_owned).collect())
 }
 
-/// An event as it is in the log of the server.
+/// An entry as the log of the server has it, as text.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Written {
+pub(crate) struct EncodedEntry {
     /// Another one for each event, so that nobody can send one again while it is kept,
     id: u64,
     /// and when it was written, in milliseconds since 1970, so that nobody can later.
@@ -91,11 +91,11 @@ pub(crate) struct Written {
     to: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     except: Vec<String>,
-    /// The socket that has caused it, and its `pid` if it has one.
+    /// The socket whose event has caused it and that does not get it, and its `pid` if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     socket: Option<SocketId>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    but: Option<String>,
+    #[serde(rename = "but", default, skip_serializing_if = "Option::is_none")]
+    sender: Option<String>,
     /// The node whose clients it is for, if not for all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     node: Option<u64>,
@@ -104,7 +104,7 @@ pub(crate) struct Written {
     attachments: Vec<String>,
 }
 
-impl Written {
+impl EncodedEntry {
     /// An event that another process has encoded, for rooms.
     pub(crate) fn new(payload: String, attachments: Vec<String>, to: Vec<String>, except: Vec<String>) -> Self {
         let (id, at) = (rand::random(), millis(SystemTime::now()));
@@ -112,20 +112,25 @@ impl Written {
     }
 
     /// An event for these recipients. `node` is this one, where they are on it alone.
-    pub(super) fn of(payload: &EncodedPayload, recipients: &Recipients, but: Option<String>, node: u64) -> Self {
+    pub(super) fn for_recipients(
+        payload: &EncodedPayload,
+        recipients: &Recipients,
+        sender: Option<String>,
+        node: u64,
+    ) -> Self {
         let (to, except) = named(recipients);
         let (text, attachments) = payload.texts();
         let node = recipients.is_local().then_some(node);
-        Self { socket: recipients.left_out(), but, node, ..Self::new(text, attachments, to, except) }
+        Self { socket: recipients.left_out(), sender, node, ..Self::new(text, attachments, to, except) }
     }
 
     /// An event for one client.
-    pub(super) fn for_one(payload: &EncodedPayload, pid: &str) -> Self {
+    pub(super) fn for_client(payload: &EncodedPayload, pid: &str) -> Self {
         let (text, attachments) = payload.texts();
         Self { one: Some(pid.to_owned()), ..Self::new(text, attachments, Vec::new(), Vec::new()) }
     }
 
-    pub(crate) fn text(&self) -> String {
+    pub(crate) fn encode(&self) -> String {
         serde_json::to_string(self).expect("there are only names and numbers in it")
     }
 
@@ -134,13 +139,13 @@ impl Written {
     /// # Errors
     ///
     /// What is wrong with it.
-    pub(super) fn read(text: &str, longest: Duration) -> Result<Arrived, String> {
-        let written: Self = serde_json::from_str(text).map_err(|error| format!("it cannot be read: {error}"))?;
-        let age = millis(SystemTime::now()).abs_diff(written.at);
-        if u128::from(age) > (longest + CLOCKS).as_millis() {
+    pub(super) fn decode(text: &str, longest: Duration) -> Result<ReceivedEntry, String> {
+        let entry: Self = serde_json::from_str(text).map_err(|error| format!("it cannot be read: {error}"))?;
+        let age = millis(SystemTime::now()).abs_diff(entry.at);
+        if u128::from(age) > (longest + MAX_CLOCK_SKEW).as_millis() {
             return Err(format!("its time differs from this node's by {} s", age / 1_000));
         }
-        written.into_arrived()
+        entry.into_received()
     }
 
     /// The event, and its recipients if it is not for one client.
@@ -148,32 +153,32 @@ impl Written {
     /// # Errors
     ///
     /// What is wrong with it.
-    pub(crate) fn event(text: &str) -> Result<(EncodedPayload, Option<Recipients>), String> {
-        let arrived = Self::read(text, Duration::ZERO)?;
-        Ok((arrived.payload.clone(), arrived.recipients()))
+    pub(crate) fn decode_event(text: &str) -> Result<(EncodedPayload, Option<Recipients>), String> {
+        let received = Self::decode(text, Duration::ZERO)?;
+        Ok((received.payload.clone(), received.recipients()))
     }
 
-    pub(super) fn into_arrived(self) -> Result<Arrived, String> {
-        let Self { id, at: _, one, to, except, socket, but, node, payload, attachments } = self;
+    pub(super) fn into_received(self) -> Result<ReceivedEntry, String> {
+        let Self { id, at: _, one, to, except, socket, sender, node, payload, attachments } = self;
         let payload = EncodedPayload::from_texts(payload, &attachments)?;
         let audience = match one {
             Some(pid) => Audience::One(pid.into()),
-            None => Audience::Rooms { to: to.into(), except: except.into(), but: but.map(Arc::from), node },
+            None => Audience::Rooms { to: to.into(), except: except.into(), sender: sender.map(Arc::from), node },
         };
-        Ok(Arrived { id, audience, socket, payload })
+        Ok(ReceivedEntry { id, audience, socket, payload })
     }
 }
 
-/// An event that has come from the log of the server.
-pub(super) struct Arrived {
+/// An entry that was received from the log of the server.
+pub(super) struct ReceivedEntry {
     pub(super) id: u64,
     pub(super) audience: Audience,
-    /// The socket that has caused it.
+    /// The socket whose event has caused it.
     pub(super) socket: Option<SocketId>,
     pub(super) payload: EncodedPayload,
 }
 
-impl Arrived {
+impl ReceivedEntry {
     /// Its recipients, if it is not for one client.
     pub(super) fn recipients(&self) -> Option<Recipients> {
         let Audience::Rooms { to, except, .. } = &self.audience else { return None };

@@ -5,14 +5,25 @@
 //! is numbered, kept and put into the clients' buffers under it, and a client that has come back is given what it missed and made a recipient under it.
 //! So nothing is left out and nothing comes twice.
 //!
-//! With a server between the nodes, that server numbers the events and keeps them, and each node has a copy ([`shared`]).
+//! With a server between the nodes, that server numbers the events and keeps them, and each node has a replica ([`shared`], [`replica`]).
+//!
+//! - `log`: the log of a channel and its state; `entry`: what is in it
+//! - `emit`: sending events, and numbering them where there is no server
+//! - `subscriber`, `session`, `gap`: what a client has asked for, what is kept of it, what it is told
+//! - `replay`, `leave`: a client resumes; its socket leaves
+//! - `server`, `shared`, `replica`, `takeover`: with a server: its tasks, its entries, reading what is missing, sessions that move between nodes
 
-mod copy;
+mod emit;
 mod entry;
+mod gap;
+mod leave;
 mod log;
+mod replay;
+mod replica;
 mod server;
 mod session;
 mod shared;
+mod subscriber;
 mod takeover;
 
 use std::{
@@ -32,13 +43,17 @@ use crate::{
     config::{ResumeChannels, ResumeConfig},
     engine::{EncodedPayload, Recipients},
 };
-pub(crate) use entry::Written;
-pub(crate) use log::{Log, Progress, Step};
+pub(crate) use entry::EncodedEntry;
+pub(crate) use gap::Gap;
+use log::Epoch;
+pub(crate) use log::Log;
+pub use replay::Resumption;
+pub(crate) use replay::{Replay, ReplayStatus};
 use server::Server;
-pub(crate) use server::{Channel, To, channels, instances_of};
-pub use session::Resumption;
-pub(crate) use session::{Asking, Cut, Gap, Owner};
-use session::{Epoch, Slots};
+pub(crate) use server::{LogTarget, LoggedChannel, instances_of, logged_channels};
+use session::Slots;
+pub(crate) use session::{LeaveCause, Owner};
+pub(crate) use subscriber::Subscriber;
 
 /// The logs of all channels of a service.
 pub(crate) struct Resumes {
@@ -88,13 +103,16 @@ impl Resumes {
 
     /// Whether there is a log for this path of a template.
     pub(crate) fn has(&self, path: &str, of: &str) -> bool {
-        self.logs.lock().get(path).is_some_and(|log| log.of() == of)
+        self.logs.lock().get(path).is_some_and(|log| log.declared_path() == of)
     }
 
     /// The paths of a template's instances that have a log.
     pub(crate) fn instances(&self, of: &str) -> Vec<String> {
         let logs = self.logs.lock();
-        logs.iter().filter(|(path, log)| log.of() == of && *path != of).map(|(path, _)| path.clone()).collect()
+        logs.iter()
+            .filter(|(path, log)| log.declared_path() == of && *path != of)
+            .map(|(path, _)| path.clone())
+            .collect()
     }
 
     /// The logs that the server between the nodes keeps, if there is one and any channel has a log.
@@ -124,7 +142,9 @@ impl Resumes {
         recipients: &Recipients,
     ) -> Result<(), BackplaneError> {
         let Some(server) = &self.server else { return Ok(()) };
-        server.append(path, &Written::of(payload, recipients, None, server.log.node()).text()).await?;
+        server
+            .append(path, &EncodedEntry::for_recipients(payload, recipients, None, server.log.node()).encode())
+            .await?;
         Ok(())
     }
 

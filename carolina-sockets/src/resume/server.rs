@@ -1,4 +1,5 @@
-//! What this node does with the logs of the server between the nodes: reads those that it is behind of, and writes which clients are here.
+//! The tasks for the logs of the server between the nodes: reading those that this node is behind of, writing the sessions that have changed, and registering
+//! the channels.
 
 use std::{
     collections::HashMap,
@@ -17,69 +18,69 @@ use tokio::{
 use super::{Log, Resumes};
 use crate::{
     background::Background,
-    backplane::{At, BackplaneError, Bounds, Save, SharedLog},
+    backplane::{BackplaneError, Position, Retention, SaveSession, SharedLog},
     config::ResumeConfig,
     template::Template,
 };
 
-/// How many kilobytes may wait to be appended.
-const ROOM: usize = 16 * 1024;
-/// How many logs are read, and clients written, at once.
-const AT_ONCE: usize = 64;
-/// How often it is looked whether the server was away.
-const TICK: Duration = Duration::from_millis(250);
-/// How long the end of the service may wait until clients are written.
-const END: Duration = Duration::from_secs(1);
-/// The list of channels that have logs.
+/// How many kilobytes may be on their way to the server.
+const MAX_APPENDING_KILOBYTES: usize = 16 * 1024;
+/// How many logs are read, and sessions written, at the same time.
+const CONCURRENCY: usize = 64;
+/// How often the connection to the server is checked.
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
+/// How long the end of the service may wait until sessions are written.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
+/// The name of the list of channels that have logs.
 const CHANNELS: &str = "channels";
 
 /// The server between the nodes, as the logs of this node use it.
 pub(super) struct Server {
     pub(super) log: SharedLog,
-    pub(super) bounds: Bounds,
-    /// Kilobytes that may be on their way.
-    room: Semaphore,
-    /// Logs that are to be read.
-    wanted: mpsc::UnboundedSender<Wanted>,
-    queue: Mutex<Option<mpsc::UnboundedReceiver<Wanted>>>,
-    /// Clients that are to be written, by path and `pid`.
-    changed: Mutex<HashMap<(String, Arc<str>), Changed>>,
+    pub(super) retention: Retention,
+    /// In kilobytes.
+    append_budget: Semaphore,
+    /// The logs that are to be read.
+    reads: mpsc::UnboundedSender<ScheduledRead>,
+    read_queue: Mutex<Option<mpsc::UnboundedReceiver<ScheduledRead>>>,
+    /// The sessions that are to be written, by path and `pid`.
+    changed: Mutex<HashMap<(String, Arc<str>), ChangedSession>>,
     is_changed: Notify,
-    /// One after another, so that what is written of a client stays in order.
+    /// Held while sessions are written, so that what is written of one stays in order.
     writing: tokio::sync::Mutex<()>,
 }
 
-/// A log that is to be read, and how long later.
-type Wanted = (Weak<Log>, Duration);
+/// A log that is to be read, and after which delay.
+type ScheduledRead = (Weak<Log>, Duration);
 
-/// A client that is to be written.
-struct Changed {
+/// A session that is to be written.
+struct ChangedSession {
     log: Weak<Log>,
     claim: u64,
 }
 
 /// A channel that has a log, or a template whose instances have.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Channel {
+pub(crate) struct LoggedChannel {
     path: String,
     #[serde(flatten)]
-    bounds: Bounds,
+    retention: Retention,
 }
 
 impl Server {
     pub(super) fn new(log: SharedLog, settings: &ResumeConfig) -> Self {
-        let (wanted, queue) = mpsc::unbounded_channel();
-        let bounds = Bounds {
+        let (reads, read_queue) = mpsc::unbounded_channel();
+        let retention = Retention {
             events: settings.events as u64,
             bytes: settings.bytes,
             window: u64::try_from(settings.window.as_millis()).unwrap_or(u64::MAX).max(1),
         };
         Self {
             log,
-            bounds,
-            room: Semaphore::new(ROOM),
-            wanted,
-            queue: Mutex::new(Some(queue)),
+            retention,
+            append_budget: Semaphore::new(MAX_APPENDING_KILOBYTES),
+            reads,
+            read_queue: Mutex::new(Some(read_queue)),
             changed: Mutex::default(),
             is_changed: Notify::new(),
             writing: tokio::sync::Mutex::default(),
@@ -87,124 +88,129 @@ impl Server {
     }
 
     /// Appends an entry; what waits is bounded.
-    pub(super) async fn append(&self, path: &str, entry: &str) -> Result<At, BackplaneError> {
-        let kilobytes = u32::try_from((entry.len() / 1024 + 1).min(ROOM)).unwrap_or(u32::MAX);
-        let _room = self.room.acquire_many(kilobytes).await.map_err(BackplaneError::new)?;
-        self.log.append(path, self.bounds, entry).await
+    pub(super) async fn append(&self, path: &str, entry: &str) -> Result<Position, BackplaneError> {
+        let kilobytes = u32::try_from((entry.len() / 1024 + 1).min(MAX_APPENDING_KILOBYTES)).unwrap_or(u32::MAX);
+        let _permits = self.append_budget.acquire_many(kilobytes).await.map_err(BackplaneError::new)?;
+        self.log.append(path, self.retention, entry).await
     }
 
-    /// Has a log read, after some time.
-    pub(super) fn want(&self, log: &Weak<Log>, later: Duration) {
+    /// Has a log read after a delay.
+    pub(super) fn schedule_read(&self, log: &Weak<Log>, delay: Duration) {
         // Nobody reads when the service ends.
-        let _ = self.wanted.send((log.clone(), later));
+        let _ = self.reads.send((log.clone(), delay));
     }
 
-    /// Has a client written.
-    pub(super) fn changed(&self, log: &Log, pid: &Arc<str>, claim: u64) {
-        let changed = Changed { log: log.me.clone(), claim };
+    /// Has a session written.
+    pub(super) fn schedule_write(&self, log: &Log, pid: &Arc<str>, claim: u64) {
+        let changed = ChangedSession { log: log.weak.clone(), claim };
         self.changed.lock().insert((log.path.clone(), pid.clone()), changed);
         self.is_changed.notify_one();
     }
 
-    async fn read_wanted(self: Arc<Self>) {
-        let Some(queue) = self.queue.lock().take() else { return };
-        let queue = futures_util::stream::unfold(queue, |mut queue| async { Some((queue.recv().await?, queue)) });
-        let read = async |(log, later): Wanted| {
-            if !later.is_zero() {
-                tokio::time::sleep(later).await;
+    async fn run_reads(self: Arc<Self>) {
+        let Some(read_queue) = self.read_queue.lock().take() else { return };
+        let read_queue = futures_util::stream::unfold(read_queue, |mut read_queue| async {
+            Some((read_queue.recv().await?, read_queue))
+        });
+        let read = async |(log, delay): ScheduledRead| {
+            if !delay.is_zero() {
+                tokio::time::sleep(delay).await;
             }
             if let Some(log) = log.upgrade() {
-                log.copy(&self).await;
+                log.sync(&self).await;
             }
         };
-        queue.for_each_concurrent(AT_ONCE, read).await;
+        read_queue.for_each_concurrent(CONCURRENCY, read).await;
     }
 
-    async fn write_changed(self: Arc<Self>) {
+    async fn run_writes(self: Arc<Self>) {
         loop {
             self.is_changed.notified().await;
-            self.write_all().await;
+            self.write_changed().await;
         }
     }
 
     /// Writes what has changed by now.
-    async fn write_all(&self) {
-        let _turn = self.writing.lock().await;
+    async fn write_changed(&self) {
+        let _guard = self.writing.lock().await;
         let changed = std::mem::take(&mut *self.changed.lock());
-        let write = changed.into_iter().map(async |((path, pid), Changed { log, claim })| {
+        let write = changed.into_iter().map(async |((path, pid), ChangedSession { log, claim })| {
             let Some(log) = log.upgrade() else { return };
-            let Some((data, keep)) = log.record(&pid) else { return };
-            let save = Save { path, pid: pid.to_string(), claim, data, keep };
-            match self.log.save(&save).await {
+            let Some((data, ttl)) = log.session_record(&pid) else { return };
+            let save = SaveSession { path, pid: pid.to_string(), claim, data, ttl };
+            match self.log.save_session(&save).await {
                 Ok(true) => {}
-                Ok(false) => log.lose(&pid, claim),
+                Ok(false) => log.drop_session(&pid, claim),
                 // All are written again when the server is back.
-                Err(error) => tracing::debug!(%error, "a client that may come back was not written"),
+                Err(error) => tracing::debug!(%error, "the session of a client that may come back was not written"),
             }
         });
-        futures_util::stream::iter(write).for_each_concurrent(AT_ONCE, |written| written).await;
+        futures_util::stream::iter(write).for_each_concurrent(CONCURRENCY, |written| written).await;
     }
 
     /// Writes what has changed, before the service ends.
     pub(super) async fn flush(&self) {
-        let _ = tokio::time::timeout(END, self.write_all()).await;
+        let _ = tokio::time::timeout(FLUSH_TIMEOUT, self.write_changed()).await;
     }
 
-    /// Tells which channels have logs, for some time.
-    async fn tell_channels(&self, logs: &[(String, Arc<Log>)], keep: Duration) -> Result<(), BackplaneError> {
+    /// Registers the channels that have logs, for some time.
+    async fn register_channels(&self, logs: &[(String, Arc<Log>)], ttl: Duration) -> Result<(), BackplaneError> {
         let mut lists: HashMap<String, Vec<String>> = HashMap::new();
         for (path, log) in logs {
-            if path == log.of() {
-                let channel = Channel { path: path.clone(), bounds: self.bounds };
+            if path == log.declared_path() {
+                let channel = LoggedChannel { path: path.clone(), retention: self.retention };
                 let text = serde_json::to_string(&channel).map_err(BackplaneError::new)?;
                 lists.entry(CHANNELS.to_owned()).or_default().push(text);
             } else {
-                lists.entry(instances(log.of())).or_default().push(path.clone());
+                lists.entry(instances(log.declared_path())).or_default().push(path.clone());
             }
         }
         for (list, names) in lists {
-            self.log.note(&list, &names, keep).await?;
+            self.log.register(&list, &names, ttl).await?;
         }
         Ok(())
     }
 
-    /// Tells that there is an instance.
-    pub(super) async fn tell_instance(&self, log: &Log) {
-        if log.path != log.of() {
-            let told = self.log.note(&instances(log.of()), std::slice::from_ref(&log.path), self.keep()).await;
-            if let Err(error) = told {
-                tracing::debug!(%error, "an instance was not told to other nodes");
+    /// Registers an instance of a template.
+    pub(super) async fn register_instance(&self, log: &Log) {
+        if log.path != log.declared_path() {
+            let list = instances(log.declared_path());
+            let paths = std::slice::from_ref(&log.path);
+            if let Err(error) = self.log.register(&list, paths, self.registration_ttl()).await {
+                tracing::debug!(%error, "an instance was not registered for other nodes");
             }
         }
     }
 
-    fn keep(&self) -> Duration {
-        Duration::from_millis(self.bounds.window).saturating_mul(2).max(Duration::from_secs(60))
+    fn registration_ttl(&self) -> Duration {
+        Duration::from_millis(self.retention.window).saturating_mul(2).max(Duration::from_secs(60))
     }
 
-    /// Looks whether this node is behind of any log, which keeps the server from forgetting it.
+    /// Compares the heads of the logs with those of this node, and so renews their time to live.
     async fn compare(&self, logs: &[(String, Arc<Log>)]) {
         let used: Vec<&(String, Arc<Log>)> = logs.iter().filter(|(_, log)| !log.is_unused()).collect();
         let paths: Vec<String> = used.iter().map(|(path, _)| path.clone()).collect();
-        let Ok(heads) = self.log.heads(&paths, self.bounds).await else { return };
+        let Ok(heads) = self.log.heads(&paths, self.retention).await else { return };
         for ((_, log), head) in used.into_iter().zip(heads) {
             log.compare(head.as_ref().map(|(epoch, last)| (epoch.as_str(), *last)));
         }
     }
 
-    async fn tick(self: Arc<Self>, resumes: Weak<Resumes>) {
-        let window = Duration::from_millis(self.bounds.window);
-        let compare_every = (window / 8).clamp(TICK, Duration::from_secs(5));
-        let write_every = (window / 4).max(TICK);
+    async fn run(self: Arc<Self>, resumes: Weak<Resumes>) {
+        let window = Duration::from_millis(self.retention.window);
+        let compare_every = (window / 8).clamp(POLL_INTERVAL, Duration::from_secs(5));
+        let write_every = (window / 4).max(POLL_INTERVAL);
         let (mut connects, mut compared, mut written) = (self.log.connects(), Instant::now(), Instant::now());
-        let mut told: Option<Instant> = None;
+        let mut registered: Option<Instant> = None;
         loop {
             let Some(resumes) = resumes.upgrade() else { return };
             let logs = resumes.all();
-            if told.is_none_or(|told| told.elapsed() >= self.keep() / 4) {
-                match self.tell_channels(&logs, self.keep()).await {
-                    Ok(()) => told = Some(Instant::now()),
-                    Err(error) => tracing::debug!(%error, "other processes were not told which channels resume"),
+            if registered.is_none_or(|registered| registered.elapsed() >= self.registration_ttl() / 4) {
+                match self.register_channels(&logs, self.registration_ttl()).await {
+                    Ok(()) => registered = Some(Instant::now()),
+                    Err(error) => {
+                        tracing::debug!(%error, "the channels that resume were not registered for other processes")
+                    }
                 }
             }
             let now = self.log.connects();
@@ -214,7 +220,7 @@ impl Server {
                     log.catch_up(is_new);
                 }
                 if is_new {
-                    told = None;
+                    registered = None;
                 }
             }
             if compared.elapsed() >= compare_every {
@@ -223,21 +229,21 @@ impl Server {
             }
             if written.elapsed() >= write_every {
                 written = Instant::now();
-                logs.iter().for_each(|(_, log)| log.touch_all());
+                logs.iter().for_each(|(_, log)| log.schedule_connected_writes());
             }
             drop((logs, resumes));
-            tokio::time::sleep(TICK).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 
     pub(super) fn start(self: &Arc<Self>, resumes: &Arc<Resumes>, background: &Background) {
-        background.spawn(self.clone().read_wanted());
-        background.spawn(self.clone().write_changed());
-        background.spawn(self.clone().tick(Arc::downgrade(resumes)));
+        background.spawn(self.clone().run_reads());
+        background.spawn(self.clone().run_writes());
+        background.spawn(self.clone().run(Arc::downgrade(resumes)));
     }
 }
 
-/// The list of a template's instances.
+/// The name of the list of a template's instances.
 fn instances(of: &str) -> String {
     format!("instances:{of}")
 }
@@ -248,7 +254,7 @@ fn instances(of: &str) -> String {
 ///
 /// When the server does not tell.
 pub(crate) async fn instances_of(log: &SharedLog, of: &str) -> Result<Vec<String>, BackplaneError> {
-    log.noted(&instances(of)).await
+    log.registered(&instances(of)).await
 }
 
 /// The channels of all nodes that have a log.
@@ -256,15 +262,15 @@ pub(crate) async fn instances_of(log: &SharedLog, of: &str) -> Result<Vec<String
 /// # Errors
 ///
 /// When the server does not tell.
-pub(crate) async fn channels(log: &SharedLog) -> Result<Vec<Channel>, BackplaneError> {
-    let texts = log.noted(CHANNELS).await?;
+pub(crate) async fn logged_channels(log: &SharedLog) -> Result<Vec<LoggedChannel>, BackplaneError> {
+    let texts = log.registered(CHANNELS).await?;
     Ok(texts.iter().filter_map(|text| serde_json::from_str(text).ok()).collect())
 }
 
-impl Channel {
+impl LoggedChannel {
     /// What its logs keep.
-    pub(crate) fn bounds(&self) -> Bounds {
-        self.bounds
+    pub(crate) fn retention(&self) -> Retention {
+        self.retention
     }
 
     /// Whether it is declared at this path.
@@ -273,20 +279,20 @@ impl Channel {
     }
 
     /// The path of the log for what is sent to a path, if this channel has it. For a template there is one for each instance.
-    pub(crate) fn log_of(&self, path: &str) -> Option<To> {
+    pub(crate) fn log_of(&self, path: &str) -> Option<LogTarget> {
         let template = Template::parse(&self.path);
         match template {
-            Some(_) if self.path == path => Some(To::Instances(self.path.clone())),
-            Some(template) if template.matches(path) => Some(To::One(template.canonical(path).into_owned())),
+            Some(_) if self.path == path => Some(LogTarget::Instances(self.path.clone())),
+            Some(template) if template.matches(path) => Some(LogTarget::One(template.canonical(path).into_owned())),
             Some(_) => None,
-            None => (self.path == path).then(|| To::One(self.path.clone())),
+            None => (self.path == path).then(|| LogTarget::One(self.path.clone())),
         }
     }
 }
 
 /// The logs for what is sent to a path.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum To {
+pub(crate) enum LogTarget {
     One(String),
     /// Of a template.
     Instances(String),

@@ -1,10 +1,13 @@
+//! The sessions of clients, by which they resume: whom they belong to, and what is kept of one while its client is disconnected. As in Socket.IO's Connection
+//! State Recovery, a session lasts over several connections and is known by its `pid`. It is not the session of [`identity`](crate::identity).
+
 use std::{
     collections::HashSet,
     sync::{
-        Arc, OnceLock,
+        Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::{Duration, SystemTime},
+    time::SystemTime,
 };
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -12,10 +15,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
-use super::Log;
+use super::gap::Gap;
 use crate::engine::{SocketId, WeakEngineSocket};
 
-/// Whom a `pid` belongs to: a session and a user, where there are any.
+/// Whom a `pid` belongs to: the session of a log-in and a user, where there are any.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Owner {
     pub(crate) session: Option<String>,
@@ -23,7 +26,7 @@ pub(crate) struct Owner {
 }
 
 impl Owner {
-    /// What tells it from others, without the id of its session, which is a secret.
+    /// Identifies it without the id of its session, which is a secret.
     pub(super) fn digest(&self) -> String {
         let mut digest = Sha256::new();
         for part in [&self.session, &self.user] {
@@ -35,117 +38,25 @@ impl Owner {
     }
 }
 
-/// What the numbers of a log are counted in: what the service has drawn at its start, and which of its logs it is; or what the server between the nodes has
-/// called it.
-pub(super) struct Epoch(String);
-
-impl Epoch {
-    /// How many digits the first part has.
-    const START: usize = 16;
-
-    pub(super) fn new(start: u64, log: u64) -> Self {
-        Self(format!("{start:016x}{log:x}"))
-    }
-
-    /// That of a log of the server.
-    pub(super) fn of_server(name: String) -> Self {
-        Self(name)
-    }
-
-    pub(super) fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// Whether another one is of this start of the service.
-    pub(super) fn is_of_this_start(&self, other: &str) -> bool {
-        other.get(..Self::START) == self.0.get(..Self::START)
-    }
-}
-
-/// What a client resumed with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Resumption {
-    /// When its connection was lost, as far as the server noticed.
-    pub since: SystemTime,
-    /// How many events it has missed and was given.
-    pub events: usize,
-}
-
-/// Why a client could not resume.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Reason {
-    /// It came too late, or had left by itself.
-    Expired,
-    /// It has missed more than is kept.
-    Overflow,
-    /// The server has been started again.
-    Epoch,
-    /// It is not who it was.
-    Identity,
-    /// It was on another node.
-    Node,
-}
-
-impl Reason {
-    /// Its name in the metrics.
-    pub(super) fn label(self) -> &'static str {
-        match self {
-            Self::Expired => "expired",
-            Self::Overflow => "overflow",
-            Self::Epoch => "epoch",
-            Self::Identity => "identity",
-            Self::Node => "node",
-        }
-    }
-}
-
-/// The argument of the event that tells a client of a gap.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub(crate) struct Gap {
-    pub(super) reason: Reason,
-    /// In milliseconds since 1970.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) since: Option<u64>,
-}
-
-impl Gap {
-    pub(super) fn new(reason: Reason, since: Option<SystemTime>) -> Self {
-        Self { reason, since: since.map(millis) }
-    }
-}
-
-/// A time in milliseconds since 1970.
-pub(super) fn millis(time: SystemTime) -> u64 {
-    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// The time that [`millis`] has written.
-pub(super) fn time(millis: u64) -> SystemTime {
-    SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(millis)).unwrap_or(SystemTime::UNIX_EPOCH)
-}
-
-/// One client's, over all its connections.
+/// The session of a client on a channel.
 pub(super) struct Session {
     pub(super) owner: Owner,
-    /// The number of the last event when it was made.
+    /// The number of the last event when it began: nothing before is for it.
     pub(super) start: u64,
-    /// What its client was to be told when it was made. It has not heard it for sure until it knows a number from then.
+    /// The gap that its client was to be told when it began. It may not have received that until it knows a number from then.
     pub(super) gap: Option<Gap>,
-    pub(super) place: Place,
-    /// Which of the log's epochs `start` is a number of.
-    pub(super) turn: u64,
-    /// How often it has come from one node to another.
+    pub(super) connection: ConnectionState,
+    /// The index of the epoch that `start` is in.
+    pub(super) epoch_index: u64,
+    /// How often it has moved from one node to another. The server refuses what a node writes with a smaller number.
     pub(super) claim: u64,
     /// The node that it was on when it was last there.
     pub(super) node: u64,
 }
 
-/// One client's, as the server between the nodes keeps it.
+/// A session as the server between the nodes stores it.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Record {
+pub(super) struct SessionRecord {
     /// The digest of its owner.
     pub(super) owner: String,
     pub(super) epoch: String,
@@ -154,47 +65,47 @@ pub(super) struct Record {
     pub(super) gap: Option<Gap>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) rooms: Vec<String>,
-    /// Since when it is away, if it is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) away: Option<u64>,
-    /// When it was written.
-    pub(super) at: u64,
+    /// When its client was disconnected, if it is.
+    #[serde(rename = "away", default, skip_serializing_if = "Option::is_none")]
+    pub(super) disconnected_at: Option<u64>,
+    #[serde(rename = "at")]
+    pub(super) written_at: u64,
     /// It may no longer be on the channel.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub(super) refused: bool,
+    #[serde(rename = "refused", default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) revoked: bool,
 }
 
-pub(super) enum Place {
-    On {
+/// Whether a client is connected to this node.
+pub(super) enum ConnectionState {
+    Connected {
         id: SocketId,
         raw: WeakEngineSocket,
-        /// What it comes back to, until it has all that it missed: it may be cut before.
-        back: Option<Away>,
+        /// What it resumes, until it has all that it missed: its connection may be lost before.
+        resuming: Option<Disconnected>,
     },
-    Away(Away),
-    /// It may no longer be on the channel, and cannot be resumed.
-    Refused {
+    Disconnected(Disconnected),
+    /// It may no longer be on the channel, and cannot resume.
+    Revoked {
         since: Instant,
         time: SystemTime,
         _slot: Slot,
     },
 }
 
-/// A client that is waited for.
-pub(super) struct Away {
+/// A client whose connection was lost, and that may come back.
+pub(super) struct Disconnected {
     pub(super) since: Instant,
     pub(super) time: SystemTime,
     pub(super) rooms: HashSet<String>,
-    /// What is to be done when it does not come back.
-    pub(super) late: Option<Late>,
-    /// `None` while its former socket has not left.
+    pub(super) on_expiry: Option<ExpiryCallback>,
+    /// `None` until its former socket has left.
     pub(super) slot: Option<Slot>,
 }
 
-/// What is done for a client that has not come back.
-pub(super) type Late = Box<dyn FnOnce() + Send>;
+/// What is called when a client has not come back in time.
+pub(super) type ExpiryCallback = Box<dyn FnOnce() + Send>;
 
-/// How many clients are waited for, on all channels together.
+/// Limits how many disconnected clients are kept, on all channels together.
 #[derive(Clone)]
 pub(super) struct Slots {
     taken: Arc<AtomicUsize>,
@@ -223,68 +134,12 @@ impl Drop for Slot {
     }
 }
 
-/// How a socket has left, for whoever comes back.
-pub(crate) enum Cut {
-    /// Its connection was lost.
-    Lost { rooms: Vec<String>, late: Option<Late> },
+/// Why a socket has left, which decides whether its client may resume.
+pub(crate) enum LeaveCause {
+    /// It may.
+    ConnectionLost { rooms: Vec<String>, on_expiry: Option<ExpiryCallback> },
     /// It has left by itself, or was made to.
     Left,
     /// It may no longer be on the channel.
-    Refused,
-}
-
-/// A socket on a channel with a log, whether its client has asked for offsets or not. Counted until it is dropped.
-pub(crate) struct Asking {
-    pub(crate) log: Arc<Log>,
-    pub(super) asks: Option<Asks>,
-    /// Set when it has entered.
-    pub(super) pid: OnceLock<Arc<str>>,
-    pub(super) resumed: OnceLock<Option<Resumption>>,
-}
-
-/// What a client has asked for.
-pub(super) struct Asks {
-    /// Of the connection before.
-    pub(super) pid: Option<String>,
-    pub(super) offset: Option<String>,
-}
-
-impl Asking {
-    /// `auth` is the payload of its CONNECT.
-    pub(crate) fn new(log: Arc<Log>, auth: Option<&str>) -> Self {
-        let asks = auth.and_then(Asks::read);
-        log.counter(asks.is_some()).fetch_add(1, Ordering::AcqRel);
-        Self { log, asks, pid: OnceLock::new(), resumed: OnceLock::new() }
-    }
-
-    /// Whether its client is sent offsets.
-    pub(crate) fn asks(&self) -> bool {
-        self.asks.is_some()
-    }
-
-    /// What its client has resumed with, if it has.
-    pub(crate) fn resumed(&self) -> Option<Resumption> {
-        self.resumed.get().copied().flatten()
-    }
-}
-
-impl Drop for Asking {
-    fn drop(&mut self) {
-        let counter: &AtomicUsize = self.log.counter(self.asks.is_some());
-        counter.fetch_sub(1, Ordering::AcqRel);
-    }
-}
-
-impl Asks {
-    /// `None` for a client that knows nothing of it.
-    fn read(auth: &str) -> Option<Self> {
-        if !auth.contains("\"resume\"") && !auth.contains("\"pid\"") {
-            return None;
-        }
-        let auth: serde_json::Value = serde_json::from_str(auth).ok()?;
-        let text = |key: &str| auth.get(key).and_then(|value| value.as_str()).map(str::to_owned);
-        let pid = text("pid");
-        let asks = pid.is_some() || auth.get("resume").is_some_and(|resume| resume == true);
-        asks.then(|| Self { pid, offset: text("offset") })
-    }
+    Revoked,
 }

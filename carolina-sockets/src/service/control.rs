@@ -6,12 +6,12 @@ use futures_util::StreamExt;
 
 use super::{Inner, Sockets};
 use crate::{
-    backplane::{Message, News, Question},
+    backplane::{AppendNotification, Message, Question},
     channel::{count_missed, disconnect_for_others, instances_for_others, sockets_for_others},
     core::{ChannelCore, end},
     engine::{DisconnectReason, EncodedPayload, Recipients},
     error::{Error, Result},
-    resume::Written,
+    resume::EncodedEntry,
     telemetry::{Cause, refused},
 };
 
@@ -33,17 +33,17 @@ pub(super) async fn listen(sockets: &Sockets) -> Result {
 pub(super) async fn follow_logs(sockets: &Sockets) -> Result {
     let inner = sockets.inner();
     let Some(log) = inner.services.resumes.shared_log() else { return Ok(()) };
-    let mut news = log.feed().await.map_err(Error::backplane)?;
+    let mut notifications = log.notifications().await.map_err(Error::backplane)?;
     let weak: Weak<Inner> = Arc::downgrade(inner);
     inner.background.spawn(async move {
-        while let Some(news) = news.next().await {
+        while let Some(notification) = notifications.next().await {
             let Some(inner) = weak.upgrade() else { return };
             // Where nobody is on an instance, and nobody may come back, nobody needs it.
-            let Some(core) = inner.core(&news.path) else { continue };
+            let Some(core) = inner.core(&notification.path) else { continue };
             match &core.resume {
-                Some(log) => log.hear(news),
+                Some(log) => log.receive(notification),
                 // It is turned off on this node.
-                None => deliver_without_log(&core, &news),
+                None => deliver_without_log(&core, &notification),
             }
         }
     });
@@ -51,8 +51,8 @@ pub(super) async fn follow_logs(sockets: &Sockets) -> Result {
 }
 
 /// Sends an event to this node's clients of a channel that has no log here.
-fn deliver_without_log(core: &ChannelCore, news: &News) {
-    let Some(Ok((payload, recipients))) = news.entry.as_deref().map(Written::event) else { return };
+fn deliver_without_log(core: &ChannelCore, notification: &AppendNotification) {
+    let Some(Ok((payload, recipients))) = notification.entry.as_deref().map(EncodedEntry::decode_event) else { return };
     if let Some(recipients) = recipients {
         count_missed(
             core.label(),
@@ -64,7 +64,7 @@ fn deliver_without_log(core: &ChannelCore, news: &News) {
 
 /// Ends the socket of a client that has come back to another node. Returns its rooms; `None` if it is not here, or not yet, or is just leaving.
 fn let_go(inner: &Inner, path: &str, pid: &str, claim: u64) -> Option<Vec<String>> {
-    let (socket, rooms) = inner.services.resumes.at(path).and_then(|log| log.take(pid, claim))?;
+    let (socket, rooms) = inner.services.resumes.at(path).and_then(|log| log.release_session(pid, claim))?;
     let socket = socket.and_then(|id| inner.core(path)?.socket(id));
     if let Some(socket) = socket
         && let Some(raw) = socket.raw()

@@ -18,7 +18,9 @@ use tokio::{
 };
 
 use super::{BackplaneError, COMMAND_TIMEOUT, Postgres, PostgresError, QUEUE_CAPACITY, with_timeout};
-use crate::backplane::shared::{At, Bounds, Copied, Kept, News, ReadRequest, Save, fresh_epoch};
+use crate::backplane::shared::{
+    AppendNotification, Position, ReadRequest, ReadResponse, Retention, SaveSession, StoredSession, fresh_epoch,
+};
 
 /// How many entries are appended by one statement.
 const BATCH: usize = 256;
@@ -33,14 +35,14 @@ const NOW: &str = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint";
 /// An entry that is to be appended.
 pub(super) struct Append {
     path: String,
-    bounds: Bounds,
+    retention: Retention,
     entry: String,
-    done: oneshot::Sender<Result<At, PostgresError>>,
+    done: oneshot::Sender<Result<Position, PostgresError>>,
 }
 
 /// The names of the tables.
 pub(super) struct Tables {
-    /// Where logs are told of.
+    /// The channel of notifications about logs.
     channel: String,
     heads: String,
     entries: String,
@@ -113,7 +115,7 @@ impl Tables {
     }
 
     /// Appends entries, and returns where they are, in the same order.
-    async fn append(&self, pool: &PgPool, batch: &[Append]) -> Result<Vec<At>, PostgresError> {
+    async fn append(&self, pool: &PgPool, batch: &[Append]) -> Result<Vec<Position>, PostgresError> {
         let Self { heads, entries, channel, .. } = self;
         let statement = format!(
             "WITH input AS (SELECT path, entry, keep, age, at, row_number() OVER (PARTITION BY path ORDER BY at) AS k \
@@ -135,17 +137,17 @@ impl Tables {
         let query = sqlx::query_as(&statement)
             .bind(batch.iter().map(|one| one.path.as_str()).collect::<Vec<_>>())
             .bind(batch.iter().map(|one| one.entry.as_str()).collect::<Vec<_>>())
-            .bind(column(|one| one.bounds.keep()))
-            .bind(column(|one| one.bounds.age()))
+            .bind(column(|one| one.retention.ttl()))
+            .bind(column(|one| one.retention.max_age()))
             .bind(fresh_epoch())
             .bind(channel);
         let rows: Vec<(String, i64, i64, String)> = with_timeout(query.fetch_all(pool)).await?;
-        let at = |(epoch, number, time, _)| At { epoch, number: unsigned(number), time: unsigned(time) };
-        Ok(rows.into_iter().map(at).collect())
+        let position = |(epoch, number, time, _)| Position { epoch, number: unsigned(number), time: unsigned(time) };
+        Ok(rows.into_iter().map(position).collect())
     }
 
     /// Removes the entries of a log that are too many.
-    async fn trim(&self, pool: &PgPool, path: &str, bounds: Bounds) -> Result<(), PostgresError> {
+    async fn trim(&self, pool: &PgPool, path: &str, retention: Retention) -> Result<(), PostgresError> {
         let Self { heads, entries, .. } = self;
         let statement = format!(
             "WITH head AS (SELECT epoch, last FROM {heads} WHERE path = $1 FOR UPDATE), \
@@ -156,7 +158,7 @@ impl Tables {
              UPDATE {heads} AS h SET removed = (SELECT max(number) FROM gone), overflowed = true \
              WHERE path = $1 AND (SELECT max(number) FROM gone) > h.removed"
         );
-        let query = sqlx::query(&statement).bind(path).bind(signed(bounds.events)).bind(signed(bounds.bytes));
+        let query = sqlx::query(&statement).bind(path).bind(signed(retention.events)).bind(signed(retention.bytes));
         with_timeout(query.execute(pool)).await?;
         Ok(())
     }
@@ -183,19 +185,19 @@ pub(super) async fn append_queued(pool: Arc<PgPool>, tables: Weak<Tables>, mut q
     while queued.recv_many(&mut batch, BATCH).await > 0 {
         let Some(tables) = tables.upgrade() else { return };
         match tables.append(&pool, &batch).await {
-            Ok(places) => {
+            Ok(positions) => {
                 let mut full = HashMap::new();
-                for (Append { path, bounds, entry, done }, at) in batch.drain(..).zip(places) {
+                for (Append { path, retention, entry, done }, position) in batch.drain(..).zip(positions) {
                     let (events, bytes) = since.entry(path.clone()).or_default();
                     (*events, *bytes) = (*events + 1, *bytes + entry.len() as u64);
-                    if *events > bounds.events / 8 || *bytes > bounds.bytes / 8 {
-                        full.insert(path, bounds);
+                    if *events > retention.events / 8 || *bytes > retention.bytes / 8 {
+                        full.insert(path, retention);
                     }
                     // Who has given up has sent it otherwise.
-                    let _ = done.send(Ok(at));
+                    let _ = done.send(Ok(position));
                 }
-                for (path, bounds) in full {
-                    match tables.trim(&pool, &path, bounds).await {
+                for (path, retention) in full {
+                    match tables.trim(&pool, &path, retention).await {
                         Ok(()) => drop(since.remove(&path)),
                         Err(error) => tracing::debug!(%error, path, "no entries were removed from a log"),
                     }
@@ -222,13 +224,13 @@ impl Postgres {
     pub(in crate::backplane) async fn append(
         &self,
         path: &str,
-        bounds: Bounds,
+        retention: Retention,
         entry: &str,
-    ) -> Result<At, BackplaneError> {
+    ) -> Result<Position, BackplaneError> {
         self.ensure_available()?;
         let (done, appended) = oneshot::channel();
         let entry = self.keys.sign_entry(path, entry);
-        let append = Append { path: path.to_owned(), bounds, entry, done };
+        let append = Append { path: path.to_owned(), retention, entry, done };
         let both = async {
             self.appends.send(append).await.map_err(|_| PostgresError::Away)?;
             appended.await.map_err(|_| PostgresError::Away)?
@@ -236,8 +238,8 @@ impl Postgres {
         Ok(tokio::time::timeout(COMMAND_TIMEOUT, both).await.map_err(|_| PostgresError::Timeout)??)
     }
 
-    pub(in crate::backplane) async fn copy(&self, request: ReadRequest<'_>) -> Result<Copied, BackplaneError> {
-        let ReadRequest { path, bounds, epoch, after, mut renew } = request;
+    pub(in crate::backplane) async fn read(&self, request: ReadRequest<'_>) -> Result<ReadResponse, BackplaneError> {
+        let ReadRequest { path, retention, epoch, after, mut renew } = request;
         self.ensure_available()?;
         let pool = self.pool()?;
         let Tables { heads, entries, channel, .. } = &*self.logs;
@@ -257,21 +259,22 @@ impl Postgres {
                      made = EXCLUDED.made, until = EXCLUDED.until RETURNING epoch) \
                      SELECT pg_notify($4, epoch || ' 0 0 ' || path || E'\\n') FROM made, (SELECT $1 AS path) AS p"
                 );
-                let query = sqlx::query(&make).bind(path).bind(fresh_epoch()).bind(signed(bounds.keep())).bind(channel);
+                let query =
+                    sqlx::query(&make).bind(path).bind(fresh_epoch()).bind(signed(retention.ttl())).bind(channel);
                 with_timeout(query.bind(signed(since)).execute(&*pool)).await?;
             }
             let query = sqlx::query_as(&read).bind(path).bind(epoch).bind(signed(after));
             let rows: Vec<Row> = with_timeout(query.fetch_all(&*pool)).await?;
-            let Some((epoch, last, removed, overflowed, since, now, ..)) = rows.first().cloned() else {
+            let Some((epoch, last, trimmed, overflowed, since, now, ..)) = rows.first().cloned() else {
                 renew = Some(0);
                 continue;
             };
             let stored = rows.into_iter().filter_map(|(.., number, time, entry)| {
                 self.keys.open_entry(path, unsigned(number?), unsigned(time?), &entry?)
             });
-            let (last, removed, now) = (unsigned(last), unsigned(removed), unsigned(now));
+            let (last, trimmed, now) = (unsigned(last), unsigned(trimmed), unsigned(now));
             let since = (since > 0).then(|| unsigned(since));
-            return Ok(Copied { epoch, last, removed, overflowed, since, now, entries: stored.collect() });
+            return Ok(ReadResponse { epoch, last, trimmed, overflowed, since, now, entries: stored.collect() });
         }
         Err(PostgresError::Away.into())
     }
@@ -279,7 +282,7 @@ impl Postgres {
     pub(in crate::backplane) async fn heads(
         &self,
         paths: &[String],
-        bounds: Bounds,
+        retention: Retention,
     ) -> Result<Vec<Option<(String, u64)>>, BackplaneError> {
         self.ensure_available()?;
         let (pool, heads) = (self.pool()?, &self.logs.heads);
@@ -289,7 +292,7 @@ impl Postgres {
             "WITH free AS (SELECT path FROM {heads} WHERE path = ANY ($1) AND until < {NOW} + $2 / 2 ORDER BY path FOR UPDATE SKIP LOCKED) \
              UPDATE {heads} AS h SET until = {NOW} + $2 FROM free WHERE h.path = free.path"
         );
-        with_timeout(sqlx::query(&keep).bind(paths).bind(signed(bounds.keep())).execute(&*pool)).await?;
+        with_timeout(sqlx::query(&keep).bind(paths).bind(signed(retention.ttl())).execute(&*pool)).await?;
         let read = format!("SELECT path, epoch, last FROM {heads} WHERE path = ANY ($1)");
         let rows: Vec<(String, String, i64)> =
             with_timeout(sqlx::query_as(&read).bind(paths).fetch_all(&*pool)).await?;
@@ -298,17 +301,24 @@ impl Postgres {
         Ok(paths.iter().map(|path| found.remove(path)).collect())
     }
 
-    pub(in crate::backplane) async fn feed(&self) -> Result<BoxStream<'static, News>, BackplaneError> {
+    pub(in crate::backplane) async fn notifications(
+        &self,
+    ) -> Result<BoxStream<'static, AppendNotification>, BackplaneError> {
         self.logs.create(&*self.pool()?).await?;
         let (to, mut from) = mpsc::channel(QUEUE_CAPACITY);
         self.listener.listen_unsigned(&self.logs.channel, to).await?;
         let (keys, channel) = (self.keys.clone(), self.logs.channel.clone());
         let notes = futures_util::stream::poll_fn(move |context| from.poll_recv(context));
-        let news = notes.filter_map(move |note| std::future::ready(keys.open_news(&channel, note.payload.as_bytes())));
-        Ok(news.boxed())
+        let notification =
+            notes.filter_map(move |note| std::future::ready(keys.open_notification(&channel, note.payload.as_bytes())));
+        Ok(notification.boxed())
     }
 
-    pub(in crate::backplane) async fn load(&self, path: &str, pid: &str) -> Result<Option<Kept>, BackplaneError> {
+    pub(in crate::backplane) async fn load_session(
+        &self,
+        path: &str,
+        pid: &str,
+    ) -> Result<Option<StoredSession>, BackplaneError> {
         self.ensure_available()?;
         let statement = format!(
             "SELECT node, claim, data FROM {} WHERE pid = $1 AND path = $2 AND until >= {NOW}",
@@ -317,14 +327,14 @@ impl Postgres {
         let query = sqlx::query_as(&statement).bind(pid).bind(path);
         let found: Option<(i64, i64, String)> = with_timeout(query.fetch_optional(&*self.pool()?)).await?;
         let Some((node, claim, signed)) = found else { return Ok(None) };
-        Ok(self.keys.open_client(path, pid, node.cast_unsigned(), unsigned(claim), &signed))
+        Ok(self.keys.open_session(path, pid, node.cast_unsigned(), unsigned(claim), &signed))
     }
 
-    pub(in crate::backplane) async fn claim(
+    pub(in crate::backplane) async fn claim_session(
         &self,
         path: &str,
         pid: &str,
-        was: &Kept,
+        former: &StoredSession,
         node: u64,
     ) -> Result<bool, BackplaneError> {
         self.ensure_available()?;
@@ -335,15 +345,19 @@ impl Postgres {
         let query = sqlx::query(&statement)
             .bind(pid)
             .bind(path)
-            .bind(was.node.cast_signed())
-            .bind(signed(was.claim))
+            .bind(former.node.cast_signed())
+            .bind(signed(former.claim))
             .bind(node.cast_signed());
         Ok(with_timeout(query.execute(&*self.pool()?)).await?.rows_affected() == 1)
     }
 
-    pub(in crate::backplane) async fn save(&self, save: &Save, node: u64) -> Result<bool, BackplaneError> {
+    pub(in crate::backplane) async fn save_session(
+        &self,
+        save: &SaveSession,
+        node: u64,
+    ) -> Result<bool, BackplaneError> {
         self.ensure_available()?;
-        let Save { path, pid, claim, data, keep } = save;
+        let SaveSession { path, pid, claim, data, ttl } = save;
         let (pool, clients) = (self.pool()?, &self.logs.clients);
         let Some(data) = data else {
             let statement = format!("DELETE FROM {clients} WHERE pid = $1 AND path = $2 AND node = $3 AND claim = $4");
@@ -361,16 +375,16 @@ impl Postgres {
             .bind(path)
             .bind(node.cast_signed())
             .bind(signed(*claim))
-            .bind(self.keys.sign_client(path, pid, data))
-            .bind(millis(*keep));
+            .bind(self.keys.sign_session(path, pid, data))
+            .bind(millis(*ttl));
         Ok(with_timeout(query.execute(&*pool)).await?.rows_affected() == 1)
     }
 
-    pub(in crate::backplane) async fn note(
+    pub(in crate::backplane) async fn register(
         &self,
         list: &str,
         names: &[String],
-        keep: Duration,
+        ttl: Duration,
     ) -> Result<(), BackplaneError> {
         self.ensure_available()?;
         let statement = format!(
@@ -378,12 +392,12 @@ impl Postgres {
              ON CONFLICT (list, name) DO UPDATE SET until = EXCLUDED.until",
             self.logs.names
         );
-        let query = sqlx::query(&statement).bind(list).bind(names).bind(millis(keep));
+        let query = sqlx::query(&statement).bind(list).bind(names).bind(millis(ttl));
         with_timeout(query.execute(&*self.pool()?)).await?;
         Ok(())
     }
 
-    pub(in crate::backplane) async fn noted(&self, list: &str) -> Result<Vec<String>, BackplaneError> {
+    pub(in crate::backplane) async fn registered(&self, list: &str) -> Result<Vec<String>, BackplaneError> {
         self.ensure_available()?;
         let statement = format!("SELECT name FROM {} WHERE list = $1 AND until >= {NOW}", self.logs.names);
         let query = sqlx::query_scalar(&statement).bind(list);

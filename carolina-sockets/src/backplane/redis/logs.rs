@@ -11,7 +11,9 @@ use tokio::sync::mpsc;
 use super::{BackplaneError, COMMAND, QUEUE, Redis, RedisError, Server};
 use crate::backplane::{
     record_lost,
-    shared::{At, Bounds, Copied, Kept, News, ReadRequest, Save, fresh_epoch},
+    shared::{
+        AppendNotification, Position, ReadRequest, ReadResponse, Retention, SaveSession, StoredSession, fresh_epoch,
+    },
 };
 
 /// Makes the log if it is not there, or was made by another run of the server: one that was started again may have an older state of it.
@@ -144,7 +146,7 @@ impl Redis {
         self.server.connects.load(std::sync::atomic::Ordering::Acquire)
     }
 
-    /// Where logs are told of.
+    /// The channel of notifications about logs.
     fn logs(&self) -> String {
         format!("{}-log", self.prefix)
     }
@@ -176,40 +178,41 @@ impl Redis {
     pub(in crate::backplane) async fn append(
         &self,
         path: &str,
-        bounds: Bounds,
+        retention: Retention,
         entry: &str,
-    ) -> Result<At, BackplaneError> {
+    ) -> Result<Position, BackplaneError> {
         let signed = self.server.keys.sign_entry(path, entry);
         let (run, fresh) = (self.server.connection()?.run, fresh_epoch());
         let [keep, events, bytes, age] =
-            [bounds.keep(), bounds.events, bounds.bytes, bounds.age()].map(|number| number.to_string());
+            [retention.ttl(), retention.events, retention.bytes, retention.max_age()].map(|number| number.to_string());
         let arguments = [&*run, &fresh, &keep, &self.logs(), path, &signed, &events, &bytes, &age];
         let (epoch, number, time) = self.run(APPEND, &self.log_keys(path), &arguments).await?;
-        Ok(At { epoch, number, time })
+        Ok(Position { epoch, number, time })
     }
 
-    pub(in crate::backplane) async fn copy(&self, request: ReadRequest<'_>) -> Result<Copied, BackplaneError> {
-        let ReadRequest { path, bounds, epoch, after, renew } = request;
+    pub(in crate::backplane) async fn read(&self, request: ReadRequest<'_>) -> Result<ReadResponse, BackplaneError> {
+        let ReadRequest { path, retention, epoch, after, renew } = request;
         let (run, fresh) = (self.server.connection()?.run, fresh_epoch());
-        let [keep, after] = [bounds.keep(), after].map(|number| number.to_string());
+        let [keep, after] = [retention.ttl(), after].map(|number| number.to_string());
         let renew = renew.map(|since| since.to_string()).unwrap_or_default();
         let arguments = [&*run, &fresh, &keep, &self.logs(), path, epoch, &after, &renew];
         type Found = Vec<(u64, u64, String)>;
-        let copied: (String, u64, u64, u8, u64, u64, Found) = self.run(COPY, &self.log_keys(path), &arguments).await?;
-        let (epoch, last, removed, overflowed, since, now, found) = copied;
+        let response: (String, u64, u64, u8, u64, u64, Found) =
+            self.run(COPY, &self.log_keys(path), &arguments).await?;
+        let (epoch, last, trimmed, overflowed, since, now, found) = response;
         let open =
             |(number, time, signed): (u64, u64, String)| self.server.keys.open_entry(path, number, time, &signed);
         let entries = found.into_iter().filter_map(open).collect();
         let since = (since > 0).then_some(since);
-        Ok(Copied { epoch, last, removed, overflowed: overflowed == 1, since, now, entries })
+        Ok(ReadResponse { epoch, last, trimmed, overflowed: overflowed == 1, since, now, entries })
     }
 
     pub(in crate::backplane) async fn heads(
         &self,
         paths: &[String],
-        bounds: Bounds,
+        retention: Retention,
     ) -> Result<Vec<Option<(String, u64)>>, BackplaneError> {
-        let (run, keep) = (self.server.connection()?.run, bounds.keep().to_string());
+        let (run, keep) = (self.server.connection()?.run, retention.ttl().to_string());
         let mut heads = Vec::with_capacity(paths.len());
         for some in paths.chunks(super::IN_FLIGHT) {
             let keys: Vec<_> = some.iter().map(|path| self.log_keys(path)).collect();
@@ -220,9 +223,11 @@ impl Redis {
         Ok(heads)
     }
 
-    pub(in crate::backplane) async fn feed(&self) -> Result<BoxStream<'static, News>, BackplaneError> {
+    pub(in crate::backplane) async fn notifications(
+        &self,
+    ) -> Result<BoxStream<'static, AppendNotification>, BackplaneError> {
         let (to, mut from) = mpsc::channel(QUEUE);
-        *self.server.news.lock() = Some((self.logs(), to));
+        *self.server.log_listener.lock() = Some((self.logs(), to));
         let mut subscriber = self.server.connection()?.subscriber;
         match tokio::time::timeout(COMMAND, subscriber.subscribe(self.logs())).await {
             Ok(subscribed) => subscribed.map_err(|error| self.server.failed(error))?,
@@ -231,7 +236,11 @@ impl Redis {
         Ok(futures_util::stream::poll_fn(move |context| from.poll_recv(context)).boxed())
     }
 
-    pub(in crate::backplane) async fn load(&self, path: &str, pid: &str) -> Result<Option<Kept>, BackplaneError> {
+    pub(in crate::backplane) async fn load_session(
+        &self,
+        path: &str,
+        pid: &str,
+    ) -> Result<Option<StoredSession>, BackplaneError> {
         let key = self.client_key(path, pid);
         let mut publisher = self.server.connection()?.publisher;
         let mut command = redis::cmd("HMGET");
@@ -241,64 +250,68 @@ impl Redis {
         let (Some(node), Some(claim), Some(signed)) = found.map_err(|error| self.server.failed(error))? else {
             return Ok(None);
         };
-        Ok(self.server.keys.open_client(path, pid, node, claim, &signed))
+        Ok(self.server.keys.open_session(path, pid, node, claim, &signed))
     }
 
-    pub(in crate::backplane) async fn claim(
+    pub(in crate::backplane) async fn claim_session(
         &self,
         path: &str,
         pid: &str,
-        was: &Kept,
+        former: &StoredSession,
         node: u64,
     ) -> Result<bool, BackplaneError> {
-        let [was_node, was_claim, node, claim] =
-            [was.node, was.claim, node, was.claim + 1].map(|number| number.to_string());
-        let arguments = [&*was_node, &was_claim, &node, &claim];
+        let [former_node, former_claim, node, claim] =
+            [former.node, former.claim, node, former.claim + 1].map(|number| number.to_string());
+        let arguments = [&*former_node, &former_claim, &node, &claim];
         let claimed: u8 = self.run(CLAIM, &[self.client_key(path, pid)], &arguments).await?;
         Ok(claimed == 1)
     }
 
-    pub(in crate::backplane) async fn save(&self, save: &Save, node: u64) -> Result<bool, BackplaneError> {
-        let Save { path, pid, claim, data, keep } = save;
-        let signed = data.as_ref().map(|data| self.server.keys.sign_client(path, pid, data));
-        let [node, claim, keep] = [node, *claim, millis(*keep).max(1)].map(|number| number.to_string());
-        let arguments = [&*node, &claim, signed.as_deref().unwrap_or_default(), &keep];
+    pub(in crate::backplane) async fn save_session(
+        &self,
+        save: &SaveSession,
+        node: u64,
+    ) -> Result<bool, BackplaneError> {
+        let SaveSession { path, pid, claim, data, ttl } = save;
+        let signed = data.as_ref().map(|data| self.server.keys.sign_session(path, pid, data));
+        let [node, claim, ttl] = [node, *claim, millis(*ttl).max(1)].map(|number| number.to_string());
+        let arguments = [&*node, &claim, signed.as_deref().unwrap_or_default(), &ttl];
         let saved: u8 = self.run(SAVE, &[self.client_key(path, pid)], &arguments).await?;
         Ok(saved == 1)
     }
 
-    pub(in crate::backplane) async fn note(
+    pub(in crate::backplane) async fn register(
         &self,
         list: &str,
         names: &[String],
-        keep: Duration,
+        ttl: Duration,
     ) -> Result<(), BackplaneError> {
-        let keep = millis(keep).to_string();
+        let ttl = millis(ttl).to_string();
         for names in names.chunks(1_000) {
-            let arguments: Vec<&str> = std::iter::once(&*keep).chain(names.iter().map(|name| &**name)).collect();
+            let arguments: Vec<&str> = std::iter::once(&*ttl).chain(names.iter().map(|name| &**name)).collect();
             self.run::<()>(NOTE, &[self.list_key(list)], &arguments).await?;
         }
         Ok(())
     }
 
-    pub(in crate::backplane) async fn noted(&self, list: &str) -> Result<Vec<String>, BackplaneError> {
+    pub(in crate::backplane) async fn registered(&self, list: &str) -> Result<Vec<String>, BackplaneError> {
         self.run(NOTED, &[self.list_key(list)], &[]).await
     }
 }
 
-/// Who is told of logs, and on which channel.
-pub(super) type Listens = (String, mpsc::Sender<News>);
+/// The channel of notifications about logs, and where they are sent.
+pub(super) type LogListener = (String, mpsc::Sender<AppendNotification>);
 
 impl Server {
-    /// Hands a message to whoever is told of logs. `false` if it is no such message.
-    pub(super) fn dispatch_news(&self, message: &Msg) -> bool {
-        let news = self.news.lock();
-        let Some((channel, to)) = news.as_ref().filter(|(channel, _)| channel == message.get_channel_name()) else {
+    /// Passes a notification about a log on. `false` if the message is none.
+    pub(super) fn dispatch_notification(&self, message: &Msg) -> bool {
+        let listener = self.log_listener.lock();
+        let Some((channel, to)) = listener.as_ref().filter(|(channel, _)| channel == message.get_channel_name()) else {
             return false;
         };
         // What is lost here is read later: it has a number.
-        if let Some(news) = self.keys.open_news(channel, message.get_payload_bytes())
-            && to.try_send(news).is_err()
+        if let Some(notification) = self.keys.open_notification(channel, message.get_payload_bytes())
+            && to.try_send(notification).is_err()
         {
             record_lost(&"messages of other nodes came too fast");
         }
