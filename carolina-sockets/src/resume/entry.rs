@@ -190,3 +190,17 @@ impl ReceivedEntry {
         Some(recipients)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Nodes of two versions run side by side while a service is rolled out.
+    #[test]
+    fn r23_the_names_in_stored_entries_stay() {
+        let text = r#"{"id":1,"at":2,"one":"o","to":["t"],"except":["x"],"but":"b","node":3,"payload":"[\"e\"]","attachments":["AA=="]}"#;
+        let entry: EncodedEntry = serde_json::from_str(text).unwrap();
+        assert_eq!((entry.sender.as_deref(), entry.node), (Some("b"), Some(3)));
+        assert_eq!(entry.encode(), text);
+    }
+}

@@ -143,3 +143,17 @@ pub(crate) enum LeaveCause {
     /// It may no longer be on the channel.
     Revoked,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Nodes of two versions run side by side while a service is rolled out.
+    #[test]
+    fn r23_the_names_in_stored_sessions_stay() {
+        let text = r#"{"owner":"o","epoch":"e","start":1,"gap":{"reason":"node","since":2},"rooms":["r"],"away":3,"at":4,"refused":true}"#;
+        let record: SessionRecord = serde_json::from_str(text).unwrap();
+        assert_eq!((record.disconnected_at, record.written_at, record.revoked), (Some(3), 4, true));
+        assert_eq!(serde_json::to_string(&record).unwrap(), text);
+    }
+}
