@@ -8,7 +8,7 @@ use bytes::BytesMut;
 
 use super::{
     excess::{BEGINNING, Excess, Instead, Limit, MOST_SKIPPED, Packet, Skipped, mark, replace},
-    frames::{BINARY, CONTINUATION, FrameHead, LONGEST_HEAD, TEXT, push_frame},
+    frames::{BINARY, CONTINUATION, FrameHead, LONGEST_HEAD, TEXT, push_frame, unmask},
 };
 use crate::path::MAX_BYTES;
 
@@ -61,8 +61,8 @@ pub(super) struct Incoming {
 enum State {
     /// In a frame's head, with the bytes received so far. The engine has not got these.
     Head([u8; LONGEST_HEAD], u8),
-    /// In the payload of a frame that the engine reads as it comes, with the number of bytes left.
-    Passing(u64),
+    /// In the payload of a frame that the engine reads as it comes, with the number of bytes left and that of all.
+    Passing { left: u64, length: u64 },
     /// In the payload of a frame of the message that is put together or skipped, with its mask.
     Collecting { left: u64, mask: [u8; 4] },
 }
@@ -149,6 +149,8 @@ impl Output<'_> {
 pub(super) struct Chunk {
     /// How many frames began in it.
     pub(super) begun: usize,
+    /// The bytes of the largest message that has come in with it.
+    pub(super) largest: u64,
     /// What the engine reads in its place; `None` if it reads the chunk as it came.
     pub(super) replaced: Option<BytesMut>,
 }
@@ -160,13 +162,13 @@ impl Incoming {
 
     /// Whether the engine has got whole frames.
     pub(super) fn is_at_boundary(&self) -> bool {
-        !matches!(self.state, State::Passing(_))
+        !matches!(self.state, State::Passing { .. })
     }
 
     /// Takes in a chunk. What packets other than events begin with is handed over, unmasked: all that is needed to know which
     /// channel a client joins or leaves.
     pub(super) fn read(&mut self, bytes: &[u8], mut on_seen: impl FnMut(Seen<'_>)) -> Chunk {
-        let mut begun = 0;
+        let (mut begun, mut largest) = (0, 0);
         let mut at = 0;
         let mut output = Output { bytes, decided: 0, replaced: None };
         while at < bytes.len() {
@@ -202,11 +204,12 @@ impl Incoming {
                         self.end_frame(at, &mut output, &mut on_seen);
                     }
                 }
-                State::Passing(left) => {
+                State::Passing { left, length } => {
                     let taken = usize::try_from(*left).unwrap_or(usize::MAX).min(bytes.len() - at);
                     *left -= taken as u64;
                     at += taken;
                     if *left == 0 {
+                        largest = largest.max(*length);
                         self.state = State::Head([0; LONGEST_HEAD], 0);
                     }
                 }
@@ -220,12 +223,13 @@ impl Incoming {
                     output.leave_out(at, at + taken);
                     at += taken;
                     if matches!(self.state, State::Collecting { left: 0, .. }) {
+                        largest = largest.max(self.message.as_ref().map_or(0, |message| message.bytes));
                         self.end_frame(at, &mut output, &mut on_seen);
                     }
                 }
             }
         }
-        Chunk { begun, replaced: output.finish() }
+        Chunk { begun, largest, replaced: output.finish() }
     }
 
     /// Decides what is done with a frame, of whose payload so much is there. `true` when the engine reads it as it comes.
@@ -233,7 +237,7 @@ impl Incoming {
         let FrameHead { is_final, opcode, mask, length, .. } = head;
         let pass = match length {
             0 => State::Head([0; LONGEST_HEAD], 0),
-            length => State::Passing(length),
+            length => State::Passing { left: length, length },
         };
         let is_data = matches!(opcode, TEXT | BINARY);
         let is_in_message = self.message.is_some();
@@ -418,7 +422,9 @@ impl Message {
     fn collect(&mut self, bytes: &[u8], mask: [u8; 4]) {
         let most = if self.is_too_large { BEGINNING.saturating_sub(self.collected.len()) } else { bytes.len() };
         let bytes = &bytes[..bytes.len().min(most)];
-        self.collected.extend(bytes.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask));
+        let before = self.collected.len();
+        self.collected.extend_from_slice(bytes);
+        unmask(&mut self.collected[before..], mask);
     }
 }
 

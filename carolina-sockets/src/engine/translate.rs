@@ -17,7 +17,7 @@ use socketioxide_parser_common::CommonParser;
 use super::{
     DisconnectReason,
     client::ClientConnection,
-    frames::{FrameHead, TEXT, push_frame},
+    frames::{FrameHead, TEXT, push_frame, unmask},
     instances::{Joined, Known, Opened, Place},
 };
 use crate::{
@@ -477,12 +477,6 @@ fn whole_payload(bytes: &[u8], (head, length): (usize, u64), taken: usize) -> Op
     unmask(&mut text, mask);
     let value = Value::Str(String::from_utf8(text).ok()?.into(), None);
     CommonParser.read_event(&value).is_ok().then_some(value)
-}
-
-fn unmask(bytes: &mut [u8], mask: [u8; 4]) {
-    for chunk in bytes.chunks_mut(4) {
-        chunk.iter_mut().zip(mask).for_each(|(byte, mask)| *byte ^= mask);
-    }
 }
 
 /// The frame for a CONNECT or a DISCONNECT of an instance: an event whose name is not read.

@@ -14,11 +14,15 @@ pub(crate) fn clients() -> Command {
 }
 
 /// This process, which attacks, runs apart from the server from now on, and after the clients that are measured.
-pub(crate) fn give_way() {
-    let process = std::process::id().to_string();
-    let others = format!("1-{}", count().saturating_sub(1));
+pub(crate) fn attack() {
+    give_way(std::process::id(), &format!("1-{}", count().saturating_sub(1)));
+}
+
+/// A process runs on these cores from now on, when nobody else does.
+pub(crate) fn give_way(process: u32, cores: &str) {
+    let process = process.to_string();
     if count() > 1 {
-        quietly(Command::new("taskset").args(["--all-tasks", "--cpu-list", "--pid", &others, &process]));
+        quietly(Command::new("taskset").args(["--all-tasks", "--cpu-list", "--pid", cores, &process]));
     }
     // Nice is not enough: newer kernels let whoever runs finish its slice of some milliseconds.
     quietly(Command::new("chrt").args(["--all-tasks", "--idle", "--pid", "0", &process]));

@@ -1,12 +1,12 @@
 //! Reads payloads with attachments: JSON with placeholders for binary values.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, fmt};
 
 use bytes::Bytes;
 use serde::{
-    Deserializer,
+    Deserialize, Deserializer,
     de::{
-        DeserializeOwned, Error as _, IntoDeserializer, Visitor,
+        DeserializeOwned, DeserializeSeed, Error as _, IntoDeserializer, MapAccess, SeqAccess, Visitor,
         value::{MapAccessDeserializer, MapDeserializer, SeqAccessDeserializer, SeqDeserializer},
     },
     forward_to_deserialize_any,
@@ -27,11 +27,11 @@ pub(super) fn read<T: DeserializeOwned>(
     all: bool,
     pad: bool,
 ) -> Result<T, (String, String)> {
-    let packet: Vec<Json> = serde_json::from_str(text).map_err(|error| (".".to_owned(), error.to_string()))?;
-    if !is_each_used_once(&packet, attachments.len()) {
+    if !is_each_used_once(text, attachments.len()) {
         let reason = format!("expected each of the {} attachments to have one placeholder", attachments.len());
         return Err((".".to_owned(), reason));
     }
+    let packet: Vec<Json> = serde_json::from_str(text).map_err(|error| (".".to_owned(), error.to_string()))?;
     let node = |value| Node { value, attachments };
     let arguments = packet.iter().skip(1).map(node);
     let missing = std::iter::repeat_n(node(&Json::Null), if pad { usize::MAX } else { 0 });
@@ -45,25 +45,96 @@ pub(super) fn read<T: DeserializeOwned>(
 }
 
 /// Whether each attachment has one placeholder. Without this, a short packet could make a handler read one attachment any
-/// number of times.
-fn is_each_used_once(packet: &[Json], attachments: usize) -> bool {
+/// number of times. Nothing of the packet is kept, and the first one too many ends it.
+fn is_each_used_once(text: &str, attachments: usize) -> bool {
     let mut used = vec![false; attachments];
-    let mut to_visit: Vec<&Json> = packet.iter().collect();
-    while let Some(value) = to_visit.pop() {
-        match value {
-            Json::Object(entries) if entries.get("_placeholder") == Some(&Json::Bool(true)) => {
-                let number = entries.get("num").and_then(Json::as_u64).and_then(|number| usize::try_from(number).ok());
-                match number.and_then(|number| used.get_mut(number)) {
-                    Some(used) if !*used => *used = true,
-                    _ => return false,
-                }
-            }
-            Json::Object(entries) => to_visit.extend(entries.values()),
-            Json::Array(values) => to_visit.extend(values),
-            _ => {}
-        }
+    let read = Placeholders(&mut used).deserialize(&mut serde_json::Deserializer::from_str(text));
+    read.is_ok() && used.into_iter().all(|used| used)
+}
+
+/// Marks the attachments that a value has placeholders for, and fails for a second one, or one without its attachment.
+struct Placeholders<'a>(&'a mut [bool]);
+
+/// What a value is, as far as placeholders have such ones.
+enum Part {
+    True,
+    Number(u64),
+    Other,
+}
+
+#[derive(Deserialize)]
+#[serde(field_identifier)]
+enum Key {
+    #[serde(rename = "_placeholder")]
+    Placeholder,
+    #[serde(rename = "num")]
+    Number,
+    #[serde(other)]
+    Other,
+}
+
+impl<'de> DeserializeSeed<'de> for Placeholders<'_> {
+    type Value = Part;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Part, D::Error> {
+        deserializer.deserialize_any(self)
     }
-    used.into_iter().all(|used| used)
+}
+
+impl<'de> Visitor<'de> for Placeholders<'_> {
+    type Value = Part;
+
+    fn expecting(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str("any value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Part, E> {
+        Ok(Part::Other)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Part, E> {
+        Ok(if value { Part::True } else { Part::Other })
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Part, E> {
+        Ok(Part::Number(value))
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Part, E> {
+        Ok(Part::Other)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Part, E> {
+        Ok(Part::Other)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Part, E> {
+        Ok(Part::Other)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut values: A) -> Result<Part, A::Error> {
+        while values.next_element_seed(Placeholders(self.0))?.is_some() {}
+        Ok(Part::Other)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Part, A::Error> {
+        let (mut is_placeholder, mut number) = (false, None);
+        while let Some(key) = entries.next_key()? {
+            match (key, entries.next_value_seed(Placeholders(self.0))?) {
+                (Key::Placeholder, value) => is_placeholder = matches!(value, Part::True),
+                (Key::Number, Part::Number(value)) => number = usize::try_from(value).ok(),
+                (Key::Number, _) => number = None,
+                (Key::Other, _) => {}
+            }
+        }
+        if is_placeholder {
+            match number.and_then(|number| self.0.get_mut(number)) {
+                Some(used) if !*used => *used = true,
+                _ => return Err(A::Error::custom("a placeholder that is one too many")),
+            }
+        }
+        Ok(Part::Other)
+    }
 }
 
 /// A value, binary where it is a placeholder.
@@ -171,7 +242,6 @@ impl<'de> IntoDeserializer<'de, Error> for Node<'_> {
 
 #[cfg(test)]
 mod tests {
-    use serde::Deserialize;
     use serde_json::json;
 
     use super::*;

@@ -12,7 +12,7 @@ use super::{
         incoming::{PREFIX_LENGTH, Seen},
         rejoin::joined,
     },
-    CHUNK, ClientStream, SMALL_CHUNK,
+    CHUNK, ClientStream, SMALL_CHUNK, SMALLEST_CHUNK,
     closing::Closing,
 };
 use crate::{
@@ -25,6 +25,9 @@ const MOST_PATH: usize = PREFIX_LENGTH - 3;
 
 /// What each packet counts in addition to its bytes.
 const PACKET_COST: usize = 512;
+
+/// A message of so many bytes waits for the client's turn.
+const LARGE: u64 = 16 * 1024;
 
 /// The status of a WebSocket that is closed as a message was too large.
 const TOO_LARGE: u16 = 1009;
@@ -80,11 +83,18 @@ impl ClientStream {
         traffic::received(chunk.begun, read.len());
         let packets = chunk.begun * PACKET_COST;
         self.since_turn += read.len() + packets;
-        self.chunk = if packets > read.len() { SMALL_CHUNK } else { CHUNK };
+        self.chunk = match connects {
+            0 if packets <= read.len() => CHUNK,
+            0 => SMALL_CHUNK,
+            _ => SMALLEST_CHUNK,
+        };
         if connects > 0 {
             self.writer.expect_answers(connects);
             self.pauses.hold(&self.client.joins);
-            // Many that come at once must not delay those who are in.
+        }
+        // A large message costs much when it is there as a whole, and many that join at once must not delay those who are in.
+        if connects > 0 || chunk.largest >= LARGE {
+            self.since_turn = 0;
             self.turn.get_or_insert_with(|| self.turns.next());
         }
         if awaits {

@@ -95,8 +95,11 @@ pub(super) struct ClientStream {
 /// How much is read at once.
 const CHUNK: usize = 32 * 1024;
 
-/// How much is read at first of a client, and as long as it sends many packets at once: they cost more than their bytes.
+/// How much is read as long as a client sends many packets at once: they cost more than their bytes.
 const SMALL_CHUNK: usize = 4 * 1024;
+
+/// How much is read at first, and as long as a client joins channels, which costs most.
+const SMALLEST_CHUNK: usize = 512;
 
 /// After this many bytes, and what packets cost beside, the reader waits for its next [turn](crate::guard::Turns): a client
 /// that sends continuously must not monopolize a thread, and the writer has to run before answers fill the buffer. Large
@@ -143,7 +146,7 @@ impl ClientStream {
             first_ping: if is_pinged { FirstPing::Expected { left: 0 } } else { FirstPing::Done },
             // Many that come at once and send much take turns early.
             since_turn: TURN - LITTLE,
-            chunk: SMALL_CHUNK,
+            chunk: SMALLEST_CHUNK,
             turns,
             turn: None,
             ended: None,
@@ -627,6 +630,24 @@ mod tests {
         drop(client);
         assert!(stream.read(&mut read).now_or_never().is_none(), "before its turn");
         assert_eq!(stream.read(&mut read).await.unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_large_message_is_there_as_a_whole_at_its_clients_turn() {
+        let (mut client, mut stream) = stream(&ClientConnection::slow(), &[]);
+        let mut message = BytesMut::new();
+        push_frame(&mut message, TEXT, Some([0; 4]), format!("42[\"{}\"]", "x".repeat(20_000)).as_bytes());
+        let mut read = vec![0; message.len()];
+        // The first bytes of a client have a turn anyway.
+        client.write_all(&message).await.unwrap();
+        stream.read_exact(&mut read).await.unwrap();
+        let (beginning, end) = message.split_at(message.len() - 1);
+        client.write_all(beginning).await.unwrap();
+        let seen = stream.read_exact(&mut read[..beginning.len()]).now_or_never();
+        seen.expect("this takes no turn").unwrap();
+        client.write_all(end).await.unwrap();
+        assert!(stream.read(&mut read).now_or_never().is_none(), "before its turn");
+        assert_eq!(stream.read(&mut read).await.unwrap(), 1);
     }
 
     #[tokio::test(start_paused = true)]
