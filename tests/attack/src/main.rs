@@ -24,8 +24,8 @@ pub(crate) struct Scale {
     pub(crate) clients: usize,
     /// How often something is done where once is not telling.
     pub(crate) rounds: usize,
-    /// How long at least, for the latency of the others: an attack that is over before is made again.
-    pub(crate) least: Duration,
+    /// How long an attack is made again and again, for the latency of the others.
+    pub(crate) latency: Duration,
 }
 
 fn usage() -> ExitCode {
@@ -36,8 +36,8 @@ fn usage() -> ExitCode {
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let full = Scale { clients: 40, rounds: 20_000, least: Duration::from_secs(3) };
-    let quick = Scale { clients: 10, rounds: 2_000, least: Duration::from_millis(500) };
+    let full = Scale { clients: 40, rounds: 20_000, latency: Duration::from_secs(3) };
+    let quick = Scale { clients: 10, rounds: 2_000, latency: Duration::ZERO };
     let (scale, name) = match words.as_slice() {
         ["server"] => return server::run(),
         ["paced", address] => match address.parse() {
@@ -48,7 +48,7 @@ fn main() -> ExitCode {
         ["--quick"] => (quick, ""),
         ["--only", name] => (full, *name),
         ["--only", name, "--seconds", seconds] => match seconds.parse() {
-            Ok(seconds @ 1..=600) => (Scale { least: Duration::from_secs(seconds), ..full }, *name),
+            Ok(seconds @ 1..=600) => (Scale { latency: Duration::from_secs(seconds), ..full }, *name),
             _ => return usage(),
         },
         _ => return usage(),
