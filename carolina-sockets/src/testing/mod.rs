@@ -80,6 +80,55 @@
 //! # }
 //! ```
 //!
+//! # Routes of the application
+//!
+//! [`TestService::router`] takes the application's router, [`TestService::http`] asks it, and [`ClientBuilder::http`] does so with a browser's cookies, which its
+//! sockets send as well. [`ClientBuilder::auth`] is what `io(…, { auth })` sends.
+//!
+//! ```
+//! use axum::{Router, body::Body, http::Request, routing::post};
+//! use carolina_sockets::{Sockets, http::Session, prelude::*, testing::TestService};
+//! use serde_json::{Value, json};
+//!
+//! #[channel("/orders")]
+//! #[derive(Default)]
+//! struct Orders;
+//!
+//! #[channel]
+//! impl Orders {
+//!     #[on(authorize)]
+//!     fn may(&self, user: Option<User>, handshake: Handshake) -> bool {
+//!         user.is_some() && handshake.auth::<Value>().is_ok_and(|auth| auth["version"] == 2)
+//!     }
+//! }
+//!
+//! async fn log_in(session: Session) -> Result<(), String> {
+//!     session.insert("user_id", "ada").await.map_err(|error| error.to_string())
+//! }
+//!
+//! async fn order(sockets: Sockets) -> Result<(), String> {
+//!     let orders = sockets.channel("/orders").map_err(|error| error.to_string())?;
+//!     orders.emit("ordered", 42).await.map_err(|error| error.to_string())?;
+//!     Ok(())
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let sockets = Sockets::builder().discover(false).mount::<Orders>("/orders");
+//! let router = Router::new().route("/login", post(log_in)).route("/orders", post(order));
+//! let service = TestService::start(sockets).await?.router(router);
+//!
+//! let ada = service.client().auth(json!({ "version": 2 }));
+//! assert_eq!(ada.clone().connect("/orders").await.unwrap_err().code(), "forbidden");
+//! assert!(ada.http(Request::post("/login").body(Body::empty())?).await.status().is_success());
+//! let mut tab = ada.connect("/orders").await?;
+//!
+//! assert!(service.http(Request::post("/orders").body(Body::empty())?).await.status().is_success());
+//! assert_eq!(tab.expect::<u32>("ordered").await?, 42);
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # Time
 //!
 //! Timeouts, rates, pings, pauses and the deadlines of expectations follow tokio's clock, which a test can pause: `#[tokio::test(start_paused = true)]`,

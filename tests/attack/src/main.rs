@@ -1,8 +1,12 @@
 //! Attacks a server of this library as a hostile client would, and reports for each attack what it cost everybody else:
 //! the latency of 50 paced clients, memory, open files and tasks, during the attack and after it has ended.
 //!
-//! The server has a core of its own, and the clients that are measured run before the attackers: what is measured is what the
-//! server does, and not what is left of the machine.
+//! The server has a core of its own, and the clients that are measured run before the attackers. Still they share a core, and the
+//! kernel works for all of them; so each attack is made on another server as well, which runs when nobody else does. What the
+//! clients notice of that is not the attacked server's doing.
+//!
+//! Memory, files and tasks are looked at after a single attack; then it is made again and again for three seconds, for the
+//! latency.
 //!
 //! `make attack` runs all of it, `make attack-quick` a short form with fewer clients and rounds. The server is a process of
 //! its own on the loopback address. Every loop is bounded, in number and in time. The last line counts what passed and
