@@ -659,6 +659,44 @@ async fn r18_events_of_all_kinds_keep_their_order_however_they_arrive() {
 }
 
 #[tokio::test]
+async fn r18_packets_that_break_the_protocol_close_the_connection_as_on_other_channels() {
+    let seen = Seen::default();
+    let builder = by_hand().state(seen.clone()).mount::<Orders>("/orders/{id}");
+    let service = TestService::of(builder.build().await.unwrap()).listen().await.unwrap();
+    let closed = async |mut socket: RawSocket| {
+        let closed = async { while socket.read().await.is_some() {} };
+        tokio::time::timeout(DEADLINE, closed).await.expect("it is closed");
+        until("it is forgotten", || service.sockets().connections() == 0).await;
+    };
+    // Without a mask, as no client may send: before and after it has joined, short and long.
+    for packet in ["40/orders/1,".to_owned(), "42/orders/1,[\"where\"]".to_owned(), format!("42/orders/1,[\"{:0130}\"]", 0)] {
+        let mut socket = RawSocket::open(&service.url()).await;
+        if packet.starts_with("42") {
+            socket.also_join("/orders/1").await;
+        }
+        let mut frame = vec![0x81];
+        match u8::try_from(packet.len()).expect("a short packet") {
+            length @ 0..126 => frame.push(length),
+            length => frame.extend([126, 0, length]),
+        }
+        frame.extend(packet.as_bytes());
+        assert!(socket.send_bytes(&frame).await);
+        closed(socket).await;
+    }
+    // An event where an attachment is due.
+    let mut socket = RawSocket::join(&service.url(), "/orders/1").await;
+    socket.send("451-/orders/1,[\"nth of bytes\",0,{\"_placeholder\":true,\"num\":0}]").await;
+    // Time for that to be read by itself.
+    let mut other = RawSocket::join(&service.url(), "/orders/2").await;
+    other.send("42/orders/2,0[\"where\"]").await;
+    other.expect("43/orders/2,0").await;
+    drop(other);
+    socket.send("42/orders/1,[\"nth\",1,\"\"]").await;
+    closed(socket).await;
+    assert!(!seen.has("nth 1"));
+}
+
+#[tokio::test]
 async fn r18_who_is_let_in_nowhere_is_closed_in_time() {
     let mut config = Config::default();
     config.limits.connect_timeout = Duration::from_millis(200);

@@ -165,6 +165,11 @@ impl Incoming {
         !matches!(self.state, State::Passing { .. })
     }
 
+    /// Whether the last packet's attachments are not all there.
+    pub(super) fn awaits_attachments(&self) -> bool {
+        self.attachments.expected > 0
+    }
+
     /// Takes in a chunk. What packets other than events begin with is handed over, unmasked: all that is needed to know which
     /// channel a client joins or leaves.
     pub(super) fn read(&mut self, bytes: &[u8], mut on_seen: impl FnMut(Seen<'_>)) -> Chunk {
@@ -201,6 +206,7 @@ impl Incoming {
                     }
                     at = end;
                     if matches!(self.state, State::Collecting { left: 0, .. }) {
+                        largest = largest.max(self.message.as_ref().map_or(0, |message| message.bytes));
                         self.end_frame(at, &mut output, &mut on_seen);
                     }
                 }

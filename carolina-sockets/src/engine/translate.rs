@@ -72,9 +72,11 @@ impl Code {
 /// The longest head of a packet: its type, the number of attachments, the path, and the id of the acknowledgement.
 const MOST_HEAD: usize = 2 + 10 + MAX_BYTES + 64 + 20;
 
-/// The first byte of a text message in one frame, and what the second one has of a masked frame.
+/// The first byte of a text message in one frame.
 const FINAL_TEXT: u8 = 0x80 | TEXT;
-const MASKED: u8 = 0x80;
+
+/// So many events are handed over at once: nothing is written meanwhile.
+const AT_ONCE: usize = 16;
 
 /// The largest CONNECT packet.
 const MOST_CONNECT: usize = 64 * 1024;
@@ -117,6 +119,8 @@ struct Out<'a> {
     bytes: &'a [u8],
     /// How many bytes of events have been handed over.
     handed_over: usize,
+    /// How many more may be.
+    left: usize,
     /// Whether the engine has read all that came before, so that events may be handed over.
     is_idle: bool,
 }
@@ -124,7 +128,7 @@ struct Out<'a> {
 impl Out<'_> {
     /// Whether nothing before this place is for the engine to read.
     fn is_next(&self, at: usize) -> bool {
-        self.is_idle && self.changed.is_none() && self.handed_over == at
+        self.is_idle && self.changed.is_none() && self.handed_over == at && self.left > 0
     }
 
     /// What differs is written here; before it is what came up to this place.
@@ -197,7 +201,7 @@ impl Translator {
             whole.extend_from_slice(read);
             &whole
         };
-        let mut out = Out { changed, bytes, handed_over: 0, is_idle };
+        let mut out = Out { changed, bytes, handed_over: 0, left: AT_ONCE, is_idle };
         let mut at = 0;
         while at < bytes.len() {
             if self.pass > 0 {
@@ -223,6 +227,7 @@ impl Translator {
                 Step::HandedOver(length) => {
                     at += length;
                     out.handed_over = at;
+                    out.left -= 1;
                 }
                 Step::Join(template) => {
                     let packet = format!("40{},", self.known.templates[template].path());
@@ -241,7 +246,8 @@ impl Translator {
     fn step(&self, client: &ClientConnection, bytes: &[u8], out: &mut Out<'_>, at: usize) -> Step {
         let Some(head) = FrameHead::first(bytes) else { return Step::More };
         let (size, length) = (head.size, head.length);
-        if bytes[0] & 0x0f != TEXT || length < 3 {
+        // What is not as the protocol says, the engine refuses.
+        if !head.is_valid || head.opcode != TEXT || length < 3 {
             return Step::Pass(size as u64 + length);
         }
         // Who is on none of these channels sends nothing to them but a CONNECT.
@@ -468,7 +474,7 @@ impl Translator {
 /// here as a whole, or has what the engine refuses.
 fn whole_payload(bytes: &[u8], (head, length): (usize, u64), taken: usize) -> Option<Value> {
     let payload = bytes.get(head..head.checked_add(usize::try_from(length).ok()?)?)?;
-    if bytes[0] != FINAL_TEXT || bytes[1] & MASKED == 0 {
+    if bytes[0] != FINAL_TEXT {
         return None;
     }
     let mut mask = [bytes[head - 4], bytes[head - 3], bytes[head - 2], bytes[head - 1]];

@@ -2,8 +2,8 @@
 //!
 //! tokio polls its sockets and timers when no task is ready, or after some dozen tasks. Many clients that send as fast as they
 //! can keep so many tasks ready that everybody else waits for all of them. So whoever costs much goes on only when everything
-//! that was ready has run and the sockets have been polled, and one such client at a time: a request of HTTP, a client that
-//! joins a channel, one that has sent much, and one whose connection has ended.
+//! that was ready has run and the sockets have been polled, and one such client for each thread at a time: a request of HTTP, a
+//! client that joins a channel, one that has sent much, and one whose connection has ended.
 
 use std::{
     collections::VecDeque,
@@ -13,11 +13,15 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll},
+    time::Duration,
 };
 
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
-use tokio::task::yield_now;
+use tokio::{runtime::Handle, task::yield_now, time::timeout};
+
+/// After this time the next ones are called in any case: tokio would wait for as long as a handler blocks its thread.
+const LONGEST: Duration = Duration::from_millis(2);
 
 /// Those of one service.
 #[derive(Clone, Default)]
@@ -45,28 +49,9 @@ impl Turns {
         waiting.turns.push_back(turn.clone());
         if !waiting.is_served {
             waiting.is_served = true;
-            tokio::spawn(self.clone().call_all());
+            tokio::spawn(Serving { turns: self.clone(), is_done: false }.call_all());
         }
         Turn(turn)
-    }
-
-    async fn call_all(self) {
-        let mut serving = Serving { turns: self, is_done: false };
-        while !serving.is_done {
-            // tokio resumes it once no other task is ready, or when it has polled its sockets.
-            yield_now().await;
-            let mut waiting = serving.turns.0.lock();
-            let next = waiting.turns.pop_front();
-            waiting.is_served = next.is_some();
-            drop(waiting);
-            match next {
-                Some(next) => {
-                    next.is_called.store(true, Ordering::Release);
-                    next.waker.wake();
-                }
-                None => serving.is_done = true,
-            }
-        }
     }
 }
 
@@ -74,6 +59,37 @@ impl Turns {
 struct Serving {
     turns: Turns,
     is_done: bool,
+}
+
+impl Serving {
+    async fn call_all(mut self) {
+        let threads = Handle::current().metrics().num_workers();
+        while !self.is_done {
+            // tokio resumes it once no other task of its thread is ready, or when it has polled its sockets.
+            let _ = timeout(LONGEST, yield_now()).await;
+            // Other threads take those that this one does not come to.
+            for _ in 0..threads {
+                self.call_next();
+            }
+        }
+    }
+
+    fn call_next(&mut self) {
+        if self.is_done {
+            return;
+        }
+        let mut waiting = self.turns.0.lock();
+        let next = waiting.turns.pop_front();
+        waiting.is_served = next.is_some();
+        drop(waiting);
+        match next {
+            Some(next) => {
+                next.is_called.store(true, Ordering::Release);
+                next.waker.wake();
+            }
+            None => self.is_done = true,
+        }
+    }
 }
 
 impl Drop for Serving {
@@ -101,6 +117,25 @@ mod tests {
     use std::sync::atomic::AtomicUsize;
 
     use super::*;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_client_that_blocks_its_thread_does_not_keep_others_from_their_turns() {
+        let turns = Turns::default();
+        let (called, all) = std::sync::mpsc::channel();
+        let (blocking, others) = (turns.next(), (0..10).map(|_| turns.next()).collect::<Vec<_>>());
+        for turn in others {
+            let called = called.clone();
+            tokio::spawn(async move {
+                turn.await;
+                called.send(()).unwrap();
+            });
+        }
+        let blocks = tokio::spawn(async move {
+            blocking.await;
+            (0..10).all(|_| all.recv_timeout(Duration::from_secs(10)).is_ok())
+        });
+        assert!(blocks.await.unwrap(), "all others had their turns meanwhile");
+    }
 
     #[tokio::test]
     async fn all_that_is_ready_runs_between_two_turns() {

@@ -12,7 +12,6 @@ use hyper_util::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    task::yield_now,
     time::Instant,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -83,7 +82,7 @@ where
                 Ok((stream, from)) => {
                     self.serve_stream(stream, from);
                     // Many that connect at once must not delay those who are in.
-                    yield_now().await;
+                    self.guard.turn().await;
                 }
                 Err(error) if is_of_connection(&error) => {}
                 Err(error) => {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde::{
     Deserialize, Deserializer,
     de::{
-        DeserializeOwned, DeserializeSeed, Error as _, IntoDeserializer, MapAccess, SeqAccess, Visitor,
+        DeserializeOwned, DeserializeSeed, Error as _, IgnoredAny, IntoDeserializer, MapAccess, SeqAccess, Visitor,
         value::{MapAccessDeserializer, MapDeserializer, SeqAccessDeserializer, SeqDeserializer},
     },
     forward_to_deserialize_any,
@@ -28,6 +28,7 @@ pub(super) fn read<T: DeserializeOwned>(
     pad: bool,
 ) -> Result<T, (String, String)> {
     if !is_each_used_once(text, attachments.len()) {
+        serde_json::from_str::<IgnoredAny>(text).map_err(|error| (".".to_owned(), error.to_string()))?;
         let reason = format!("expected each of the {} attachments to have one placeholder", attachments.len());
         return Err((".".to_owned(), reason));
     }
@@ -59,6 +60,7 @@ struct Placeholders<'a>(&'a mut [bool]);
 enum Part {
     True,
     Number(u64),
+    Text(Option<u64>),
     Other,
 }
 
@@ -69,6 +71,9 @@ enum Key {
     Placeholder,
     #[serde(rename = "num")]
     Number,
+    /// So serde_json gives numbers as text, with its feature `arbitrary_precision`, which any crate of a program may turn on.
+    #[serde(rename = "$serde_json::private::Number")]
+    NumberAsText,
     #[serde(other)]
     Other,
 }
@@ -108,8 +113,8 @@ impl<'de> Visitor<'de> for Placeholders<'_> {
         Ok(Part::Other)
     }
 
-    fn visit_str<E>(self, _: &str) -> Result<Part, E> {
-        Ok(Part::Other)
+    fn visit_str<E>(self, text: &str) -> Result<Part, E> {
+        Ok(Part::Text(text.parse().ok()))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut values: A) -> Result<Part, A::Error> {
@@ -124,7 +129,8 @@ impl<'de> Visitor<'de> for Placeholders<'_> {
                 (Key::Placeholder, value) => is_placeholder = matches!(value, Part::True),
                 (Key::Number, Part::Number(value)) => number = usize::try_from(value).ok(),
                 (Key::Number, _) => number = None,
-                (Key::Other, _) => {}
+                (Key::NumberAsText, Part::Text(Some(number))) => return Ok(Part::Number(number)),
+                (Key::NumberAsText | Key::Other, _) => {}
             }
         }
         if is_placeholder {

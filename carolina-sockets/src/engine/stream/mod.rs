@@ -160,7 +160,9 @@ impl ClientStream {
             _permit: permit,
         };
         traffic::opened();
-        this.read_ahead(read);
+        if !read.is_empty() {
+            this.read_ahead(read);
+        }
         this
     }
 
@@ -291,21 +293,27 @@ impl ClientStream {
             return Ok(None);
         }
         histogram::received(read.len());
+        let awaits_attachments = self.incoming.awaits_attachments();
         let replaced = self.inspect(read);
         let read = replaced.as_deref().unwrap_or(read);
+        let is_held = self.pauses.is_held() || self.turn.is_some();
         // The engine reads on when it has handled what it was given.
-        let read = match self.translate(read, true) {
+        let read = match self.translate(read, !is_held && !awaits_attachments) {
+            // The writer runs before more is read.
+            Translated::From(at) if at > 0 && at == read.len() => {
+                context.waker().wake_by_ref();
+                return Ok(Some(Poll::Pending));
+            }
             Translated::From(at) => &read[at..],
             Translated::Changed(changed) => {
-                self.read_ahead = changed.freeze();
-                let is_held = self.pauses.is_held() || self.turn.is_some();
+                self.read_ahead = if changed.is_empty() { Bytes::new() } else { changed.freeze() };
                 if is_held {
                     context.waker().wake_by_ref();
                 }
                 return Ok(is_held.then_some(Poll::Pending));
             }
         };
-        if self.pauses.is_held() || self.turn.is_some() {
+        if is_held {
             self.read_ahead = Bytes::copy_from_slice(read);
             context.waker().wake_by_ref();
             return Ok(Some(Poll::Pending));
