@@ -669,7 +669,9 @@ async fn r18_packets_that_break_the_protocol_close_the_connection_as_on_other_ch
         until("it is forgotten", || service.sockets().connections() == 0).await;
     };
     // Without a mask, as no client may send: before and after it has joined, short and long.
-    for packet in ["40/orders/1,".to_owned(), "42/orders/1,[\"where\"]".to_owned(), format!("42/orders/1,[\"{:0130}\"]", 0)] {
+    for packet in
+        ["40/orders/1,".to_owned(), "42/orders/1,[\"where\"]".to_owned(), format!("42/orders/1,[\"{:0130}\"]", 0)]
+    {
         let mut socket = RawSocket::open(&service.url()).await;
         if packet.starts_with("42") {
             socket.also_join("/orders/1").await;

@@ -278,11 +278,6 @@ impl StreamGuard {
         }
     }
 
-    /// The next connection is accepted at this turn.
-    pub(crate) fn turn(&self) -> Turn {
-        self.turns.next()
-    }
-
     /// Counts a connection. One that is beyond the limits is told so and closed.
     /// Where it speaks TLS, it is only closed.
     pub(crate) fn accept(&self, stream: TcpStream, from: SocketAddr, over_tls: bool) -> Option<AcceptedStream> {

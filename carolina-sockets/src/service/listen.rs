@@ -79,11 +79,7 @@ where
                 accepted = listener.accept() => accepted,
             };
             match accepted {
-                Ok((stream, from)) => {
-                    self.serve_stream(stream, from);
-                    // Many that connect at once must not delay those who are in.
-                    self.guard.turn().await;
-                }
+                Ok((stream, from)) => self.serve_stream(stream, from),
                 Err(error) if is_of_connection(&error) => {}
                 Err(error) => {
                     // Most likely out of file descriptors. New connections wait in the backlog until some are free.
