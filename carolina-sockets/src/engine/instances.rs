@@ -103,14 +103,14 @@ struct OpenedState {
 }
 
 struct OpenInstance {
-    place: Place,
+    key: InstanceKey,
     /// From when the client has been let in until it leaves.
     entered: Weak<Entered>,
 }
 
 /// The number of an open instance, and its template.
 #[derive(Clone, Copy)]
-pub(super) struct Place {
+pub(super) struct InstanceKey {
     pub(super) number: u32,
     pub(super) template: usize,
 }
@@ -192,13 +192,13 @@ impl Opened {
         loop {
             state.last = if state.last >= Code::LAST_NUMBER { 1 } else { state.last + 1 };
             let last = state.last;
-            if !state.by_path.values().any(|open| open.place.number == last) && !state.requested.contains_key(&last) {
+            if !state.by_path.values().any(|open| open.key.number == last) && !state.requested.contains_key(&last) {
                 break;
             }
         }
         let number = state.last;
         if refused.is_none() {
-            let open = OpenInstance { place: Place { number, template }, entered: Weak::new() };
+            let open = OpenInstance { key: InstanceKey { number, template }, entered: Weak::new() };
             state.by_path.insert(written.into(), open);
             if is_alias {
                 state.aliases.insert((&*canonical).into(), written.into());
@@ -216,39 +216,39 @@ impl Opened {
     }
 
     /// An open instance by its path, and who takes its events.
-    pub(super) fn find(&self, written: &str) -> Option<(Place, Option<Arc<Entered>>)> {
-        self.state.lock().by_path.get(written).map(|open| (open.place, open.entered.upgrade()))
+    pub(super) fn find(&self, written: &str) -> Option<(InstanceKey, Option<Arc<Entered>>)> {
+        self.state.lock().by_path.get(written).map(|open| (open.key, open.entered.upgrade()))
     }
 
     /// A client has been let in.
     fn enter(&self, entered: &Arc<Entered>) {
         let InstanceSocket { written, number, .. } = &*entered.instance;
         if let Some(open) = self.state.lock().by_path.get_mut(&**written)
-            && open.place.number == *number
+            && open.key.number == *number
         {
             open.entered = Arc::downgrade(entered);
         }
     }
 
     /// The client leaves an instance.
-    pub(super) fn close(&self, written: &str) -> Option<Place> {
+    pub(super) fn close(&self, written: &str) -> Option<InstanceKey> {
         self.remove(written, |_| true)
     }
 
     /// An instance has ended.
     fn ended(&self, written: &str, number: u32) {
-        self.remove(written, |place| place.number == number);
+        self.remove(written, |key| key.number == number);
     }
 
-    fn remove(&self, written: &str, which: impl Fn(Place) -> bool) -> Option<Place> {
+    fn remove(&self, written: &str, which: impl Fn(InstanceKey) -> bool) -> Option<InstanceKey> {
         let mut state = self.state.lock();
-        let place = state.by_path.get(written).map(|open| open.place).filter(|place| which(*place))?;
+        let key = state.by_path.get(written).map(|open| open.key).filter(|key| which(*key))?;
         state.by_path.remove(written);
         if !state.aliases.is_empty() {
             state.aliases.retain(|_, alias| **alias != *written);
             self.has_aliases.store(!state.aliases.is_empty(), Ordering::Release);
         }
-        Some(place)
+        Some(key)
     }
 
     /// Whether [`alias`](Self::alias) may find any.

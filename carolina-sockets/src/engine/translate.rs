@@ -18,7 +18,7 @@ use super::{
     DisconnectReason,
     client::ClientConnection,
     frames::{FrameHead, TEXT, push_frame, unmask},
-    instances::{Joined, Known, Opened, Place},
+    instances::{InstanceKey, Joined, Known, Opened},
 };
 use crate::{
     path::MAX_BYTES,
@@ -76,7 +76,7 @@ const MOST_HEAD: usize = 2 + 10 + MAX_BYTES + 64 + 20;
 const FINAL_TEXT: u8 = 0x80 | TEXT;
 
 /// So many events are handed over at once: nothing is written meanwhile.
-const AT_ONCE: usize = 16;
+const MAX_HANDED_OVER: usize = 16;
 
 /// The largest CONNECT packet.
 const MOST_CONNECT: usize = 64 * 1024;
@@ -201,7 +201,7 @@ impl Translator {
             whole.extend_from_slice(read);
             &whole
         };
-        let mut out = Out { changed, bytes, handed_over: 0, left: AT_ONCE, is_idle };
+        let mut out = Out { changed, bytes, handed_over: 0, left: MAX_HANDED_OVER, is_idle };
         let mut at = 0;
         while at < bytes.len() {
             if self.pass > 0 {
@@ -338,7 +338,7 @@ impl Translator {
         if seen[1] == b'0' {
             return self.connect(client, path, (head, length, bytes), end, (out, at));
         }
-        let Some((place, entered)) = Opened::of(client).and_then(|opened| opened.find(path)) else {
+        let Some((key, entered)) = Opened::of(client).and_then(|opened| opened.find(path)) else {
             // Nobody but this module sends anything to the namespaces of templates.
             if self.known.templates.iter().any(|template| template.path() == path) {
                 refused(Cause::InvalidPacket, "a packet of a channel with parameters that is not open");
@@ -346,7 +346,7 @@ impl Translator {
             }
             return pass;
         };
-        let template = self.known.templates[place.template].path();
+        let template = self.known.templates[key.template].path();
         if seen[1] == b'1' {
             let whole = usize::try_from(length).unwrap_or(usize::MAX).saturating_add(head);
             if bytes.len() < whole {
@@ -355,7 +355,7 @@ impl Translator {
             if let Some(opened) = Opened::of(client) {
                 opened.close(path);
             }
-            push_lifecycle(out.from(at), Kind::Disconnect, place, template);
+            push_lifecycle(out.from(at), Kind::Disconnect, key, template);
             return Step::Replace { taken: whole, pass: 0 };
         }
         // The comma is missing where nothing is behind it.
@@ -370,7 +370,7 @@ impl Translator {
                 [] => Ok(None),
                 id => std::str::from_utf8(id).unwrap_or_default().parse().map(Some),
             };
-            let coded = id.ok().and_then(|id| Some((id, Code::write(Kind::Event, place.number, id)?)));
+            let coded = id.ok().and_then(|id| Some((id, Code::write(Kind::Event, key.number, id)?)));
             let Some((id, number)) = coded else {
                 refused(Cause::InvalidPacket, "an acknowledgement's id that no client makes");
                 client.close_with(DisconnectReason::InvalidPacket);
@@ -430,7 +430,7 @@ impl Translator {
         let of = (template, &known.templates[template]);
         let out = out.from(at);
         if let Some(number) = Opened::open(client, of, path, auth, known.most) {
-            push_lifecycle(out, Kind::Connect, Place { number, template }, of.1.path());
+            push_lifecycle(out, Kind::Connect, InstanceKey { number, template }, of.1.path());
         }
         Step::Replace { taken: head + length, pass: 0 }
     }
@@ -486,8 +486,8 @@ fn whole_payload(bytes: &[u8], (head, length): (usize, u64), taken: usize) -> Op
 }
 
 /// The frame for a CONNECT or a DISCONNECT of an instance: an event whose name is not read.
-fn push_lifecycle(out: &mut BytesMut, kind: Kind, place: Place, template: &str) {
-    let code = Code::write(kind, place.number, None).unwrap_or_default();
+fn push_lifecycle(out: &mut BytesMut, kind: Kind, key: InstanceKey, template: &str) {
+    let code = Code::write(kind, key.number, None).unwrap_or_default();
     push_frame(out, TEXT, Some([0; 4]), format!("42{template},{code}[\"\"]").as_bytes());
 }
 

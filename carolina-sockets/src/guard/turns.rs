@@ -21,7 +21,7 @@ use parking_lot::Mutex;
 use tokio::{runtime::Handle, task::yield_now, time::timeout};
 
 /// After this time the next ones are called in any case: tokio would wait for as long as a handler blocks its thread.
-const LONGEST: Duration = Duration::from_millis(2);
+const MAX_WAIT: Duration = Duration::from_millis(2);
 
 /// Those of one service.
 #[derive(Clone, Default)]
@@ -47,8 +47,10 @@ impl Turns {
         let turn = Arc::<Called>::default();
         let mut waiting = self.0.lock();
         waiting.turns.push_back(turn.clone());
-        if !waiting.is_served {
-            waiting.is_served = true;
+        let was_served = std::mem::replace(&mut waiting.is_served, true);
+        // A runtime that has ended drops the task at once, which takes the lock.
+        drop(waiting);
+        if !was_served {
             tokio::spawn(Serving { turns: self.clone(), is_done: false }.call_all());
         }
         Turn(turn)
@@ -66,7 +68,7 @@ impl Serving {
         let threads = Handle::current().metrics().num_workers();
         while !self.is_done {
             // tokio resumes it once no other task of its thread is ready, or when it has polled its sockets.
-            let _ = timeout(LONGEST, yield_now()).await;
+            let _ = timeout(MAX_WAIT, yield_now()).await;
             // Other threads take those that this one does not come to.
             for _ in 0..threads {
                 self.call_next();
@@ -117,6 +119,25 @@ mod tests {
     use std::sync::atomic::AtomicUsize;
 
     use super::*;
+
+    #[test]
+    fn a_runtime_that_has_ended_leaves_turns_to_the_next() {
+        let turns = Turns::default();
+        let (asked, is_asked) = std::sync::mpsc::channel();
+        std::thread::spawn({
+            let turns = turns.clone();
+            move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+                let handle = runtime.handle().clone();
+                drop(runtime);
+                let _entered = handle.enter();
+                drop(turns.next());
+                asked.send(()).unwrap();
+            }
+        });
+        is_asked.recv_timeout(Duration::from_secs(10)).expect("it does not wait for itself");
+        assert!(!turns.0.lock().is_served);
+    }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_client_that_blocks_its_thread_does_not_keep_others_from_their_turns() {
