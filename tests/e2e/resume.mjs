@@ -1,8 +1,8 @@
-// The official client on a channel that lets it resume: node resume.mjs URL TRANSPORTS.
+// The official client on a channel that lets it resume: node resume.mjs URL TRANSPORTS [PART].
 import assert from "node:assert/strict";
 import { io } from "socket.io-client";
 
-const [url, transports] = process.argv.slice(2);
+const [url, transports, only] = process.argv.slice(2);
 const options = { transports: transports.split(","), forceNew: true, reconnectionDelay: 50, reconnectionDelayMax: 100 };
 const once = (socket, event) => new Promise((resolve) => socket.once(event, (...args) => resolve(args)));
 const until = async (what, holds) => {
@@ -40,48 +40,70 @@ const away = async (meanwhile) => {
   await back;
 };
 
-// Before the first event: the client knows an offset from the start.
+// It knows an offset from the start.
 await until("the first offset", () => client._lastOffset !== undefined);
-await away(async () => { for (const value of [1, 2, 3]) await shout(value); });
-assert.deepEqual(seen, [["shout", 1], ["shout", 2], ["shout", 3], ["connect", true]]);
 
-// Again and again, and after nothing has been sent.
-for (let round = 0; round < 3; round += 1) {
-  await away(() => shout(`round ${round}`));
-  assert.deepEqual(seen, [["shout", `round ${round}`], ["connect", true]]);
-  await away(async () => {});
-  assert.deepEqual(seen, [["connect", true]]);
-}
+const parts = {
+  // Before the first event.
+  async first() {
+    await away(async () => { for (const value of [1, 2, 3]) await shout(value); });
+    assert.deepEqual(seen, [["shout", 1], ["shout", 2], ["shout", 3], ["connect", true]]);
+  },
 
-// Texts as arguments are not taken for offsets, nor are those of other events.
-seen.length = 0;
-await shout("a text");
-await client.timeout(5000).emitWithAck("tell", "one more");
-await until("both texts", () => seen.length === 2);
-await away(() => shout("the next"));
-assert.deepEqual(seen, [["shout", "the next"], ["connect", true]]);
+  // Again and again.
+  async again() {
+    for (let round = 0; round < 3; round += 1) {
+      await away(() => shout(`round ${round}`));
+      assert.deepEqual(seen, [["shout", `round ${round}`], ["connect", true]]);
+    }
+  },
 
-// Its rooms, and nobody else's.
-await client.timeout(5000).emitWithAck("join", "mine");
-await away(async () => {
-  await helper.timeout(5000).emitWithAck("room", "mine", "for me");
-  await helper.timeout(5000).emitWithAck("room", "others", "for others");
-  await helper.timeout(5000).emitWithAck("bytes", Buffer.from("bytes"));
-});
-assert.deepEqual(seen, [["room", "for me"], ["shout", Buffer.from("bytes")], ["connect", true]]);
-seen.length = 0;
-await helper.timeout(5000).emitWithAck("room", "mine", "live");
-await until("the room's event", () => seen.length === 1);
-assert.deepEqual(seen, [["room", "live"]]);
+  // After nothing has been sent.
+  async quiet() {
+    for (let round = 0; round < 3; round += 1) {
+      await away(async () => {});
+      assert.deepEqual(seen, [["connect", true]]);
+    }
+  },
 
-// More than is kept: a gap, and none of it.
-await away(async () => { for (let value = 0; value < 60; value += 1) await shout(value); });
-assert.deepEqual(seen, [["connect", false]]);
-await until("the gap", () => gaps.length === 1);
-assert.equal(gaps[0].reason, "overflow");
-assert(Math.abs(Date.now() - gaps[0].since) < 60_000, JSON.stringify(gaps));
-await away(() => shout("after the gap"));
-assert.deepEqual(seen, [["shout", "after the gap"], ["connect", true]]);
+  // Texts as arguments are not taken for offsets, nor are those of other events.
+  async texts() {
+    seen.length = 0;
+    await shout("a text");
+    await client.timeout(5000).emitWithAck("tell", "one more");
+    await until("both texts", () => seen.length === 2);
+    await away(() => shout("the next"));
+    assert.deepEqual(seen, [["shout", "the next"], ["connect", true]]);
+  },
+
+  // Its rooms, and nobody else's.
+  async rooms() {
+    await client.timeout(5000).emitWithAck("join", "mine");
+    await away(async () => {
+      await helper.timeout(5000).emitWithAck("room", "mine", "for me");
+      await helper.timeout(5000).emitWithAck("room", "others", "for others");
+      await helper.timeout(5000).emitWithAck("bytes", Buffer.from("bytes"));
+    });
+    assert.deepEqual(seen, [["room", "for me"], ["shout", Buffer.from("bytes")], ["connect", true]]);
+    seen.length = 0;
+    await helper.timeout(5000).emitWithAck("room", "mine", "live");
+    await until("the room's event", () => seen.length === 1);
+    assert.deepEqual(seen, [["room", "live"]]);
+  },
+
+  // More than is kept: a gap, and none of it.
+  async more() {
+    await away(async () => { for (let value = 0; value < 60; value += 1) await shout(value); });
+    assert.deepEqual(seen, [["connect", false]]);
+    await until("the gap", () => gaps.length === 1);
+    assert.equal(gaps[0].reason, "overflow");
+    assert(Math.abs(Date.now() - gaps[0].since) < 60_000, JSON.stringify(gaps));
+    await away(() => shout("after the gap"));
+    assert.deepEqual(seen, [["shout", "after the gap"], ["connect", true]]);
+  },
+};
+if (only) assert(Object.hasOwn(parts, only), `no part is called ${only}`);
+for (const [name, run] of Object.entries(parts)) if (!only || only === name) await run();
 
 // A client that has not asked gets what it always got.
 assert.equal(helper._pid, undefined);

@@ -48,6 +48,37 @@ async fn r23_the_official_client_resumes_when_it_upgrades() {
     node("resume.mjs", &[&service.url(), "polling,websocket"]).await;
 }
 
+/// One part of what the official client does.
+async fn official(part: &str) {
+    let service = service().await;
+    node("resume.mjs", &[&service.url(), "websocket", part]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r23_the_official_client_resumes_before_its_first_event() {
+    official("first").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r23_the_official_client_resumes_again_and_again() {
+    official("again").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r23_the_official_client_resumes_after_quiet_time() {
+    official("quiet").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r23_texts_as_arguments_are_no_offsets_of_the_official_client() {
+    official("texts").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r24_the_official_client_is_given_a_gap_and_no_part_of_what_was_missed() {
+    official("more").await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn r28_the_official_client_resumes_over_https_and_wss() {
     let service = service_with(|config| *config = with_tls(config.clone())).await;
